@@ -1,0 +1,67 @@
+"""What passes through a node: its input, the state that a run shares, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class NodeContext:
+    """The input of one execution. It belongs to one item and is never shared.
+
+    Attributes:
+        input_data: What the node works on. By convention a mapping; a bare value travels as
+            ``{"item": value}`` (see :func:`as_input`).
+    """
+
+    input_data: Any = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class WorkflowContext:
+    """State that every node and every item of one run shares.
+
+    Items run concurrently, so a node that reads a variable, awaits, and writes it back races with
+    the others: change it between two awaits, or guard it with a lock.
+
+    Attributes:
+        variables: Anything that the nodes of a run tell each other.
+    """
+
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class NodeResult:
+    """What a node answers.
+
+    Attributes:
+        success: Whether the node did its work.
+        output: What it made, if it did.
+        error: Why not, in words, if it did not.
+        metadata: Anything about the work that is not its output (counts, timings, who answered).
+        exception: The exception behind a failure, where there is one.
+    """
+
+    success: bool
+    output: Any = None
+    error: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    exception: BaseException | None = field(default=None, repr=False, compare=False)
+
+
+def as_input(value: Any) -> Any:
+    """Make a node's input of any value: a mapping as it is, others as ``{"item": value}``."""
+    return value if isinstance(value, Mapping) else {"item": value}
+
+
+def is_bare_item(data: Any) -> bool:
+    """Tell whether a mapping is exactly ``{"item": value}``, the envelope of a bare value."""
+    return isinstance(data, Mapping) and len(data) == 1 and "item" in data
+
+
+def unwrap_item(data: Any) -> Any:
+    """Undo :func:`as_input`: take a bare value out of its envelope, leave the rest as it is."""
+    return data["item"] if is_bare_item(data) else data

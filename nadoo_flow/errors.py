@@ -1,0 +1,40 @@
+"""What a failure looks like: one exception type and one way to put a failure into words."""
+
+from __future__ import annotations
+
+NO_MESSAGE = "the node reported a failure without a message"
+
+
+class NodeError(Exception):
+    """A node failed and nothing was asked to carry on without it.
+
+    Attributes:
+        node_id: The id of the node that failed.
+        error: What went wrong, in words (``"ValueError: bad input"``).
+        index: The position of the failing item in its inputs, or None outside a batch.
+
+    ``__cause__`` holds the exception behind the failure, where there is one.
+    """
+
+    def __init__(self, node_id: str, error: str, index: int | None = None) -> None:
+        # All three go to args, so that the error survives pickling.
+        super().__init__(node_id, error, index)
+        self.node_id = node_id
+        self.error = error
+        self.index = index
+
+    def __str__(self) -> str:
+        where = f"node {self.node_id!r} failed"
+        if self.index is not None:
+            where += f" on item {self.index}"
+        return f"{where}: {self.error}"
+
+
+def describe(error: BaseException) -> str:
+    """Put an exception into words: its type, and its message where it has one."""
+    name = type(error).__name__
+    try:
+        message = str(error)
+    except Exception as broken:  # a raising __str__ must not take the run down
+        message = f"<its message could not be read: {type(broken).__name__}>"
+    return f"{name}: {message}" if message else name

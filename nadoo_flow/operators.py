@@ -1,0 +1,31 @@
+"""Nodes as Rx operators, for anyone's own chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
+
+from .node import NodeLike, as_node
+from .stages import MapNode
+
+
+def flat_map(
+    node: NodeLike, max_concurrency: int = 10, ordered: bool = False
+) -> Callable[[Observable[Any]], Observable[Any]]:
+    """Put each value of an Observable through a node, at most ``max_concurrency`` at a time.
+
+    Args:
+        node: A node or a function. A mapping goes to it as it is, any other value as
+            ``{"item": value}``; an output of exactly ``{"item": value}`` is emitted as the value.
+        max_concurrency: Most values in work at a time; the others wait, as in Rx's ``merge``.
+        ordered: Emit in the order of the source instead of as completed.
+
+    The first failure cancels the rest and arrives as ``on_error`` with a :class:`NodeError`. An
+    error of the source arrives after the values before it. Subscribing needs a running event loop;
+    disposing cancels what runs.
+    """
+    child = as_node(node, "node")
+    stage = MapNode(child.node_id, child, max_concurrency=max_concurrency)
+    return stage.as_operator(ordered=ordered)

@@ -1,0 +1,138 @@
+"""A run as an async iterator that can be closed."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from reactivex import abc
+
+from .subscription import Plan, Subscription
+
+T = TypeVar("T")
+
+CLOSED = "the iterator is closed; make a new one to run again"
+
+
+class CloseableAsyncIterator(AsyncIterator[T]):
+    """Yields what a run emits; the run starts with the first item that is asked for.
+
+    An item counts as settled when it is taken, so a slow consumer slows the source down. Use it in
+    ``async with`` (or call :meth:`aclose`) wherever the loop may be left early: on return every
+    task of the run has ended. A handle that is merely dropped cancels its run too, later and with
+    a ResourceWarning.
+
+    A cancelled or timed-out ``__anext__`` loses nothing: the next one goes on where it was.
+    """
+
+    def __init__(self, plan: Plan[T]) -> None:
+        self._plan = plan
+        self._closed = False
+        # The run refers to the inbox and never to this handle, so a dropped handle is noticed.
+        self._inbox: _Inbox[T] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next item.
+
+        Raises:
+            StopAsyncIteration: After the last one.
+            RuntimeError: If the iterator was closed, or another ``__anext__`` is still waiting.
+            Exception: The error of the run, after all that had been finished before it.
+        """
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        if self._inbox is None:
+            self._inbox = _Inbox(self._plan)
+        inbox = self._inbox
+        if not inbox.items and not inbox.ended:
+            await inbox.wait()
+            if self._closed:
+                raise RuntimeError(CLOSED)
+        if inbox.items:
+            item = inbox.items.popleft()
+            inbox.run.release()
+            return item
+        if isinstance(inbox.error, StopAsyncIteration):
+            raise RuntimeError("the run raised StopAsyncIteration") from inbox.error
+        if inbox.error is not None:
+            raise inbox.error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Cancel what still runs and wait until it has ended; idempotent."""
+        self._closed = True
+        if self._inbox is not None:
+            self._inbox.run.cancel()
+            self._inbox.wake()
+            await self._inbox.run.join()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        inbox = getattr(self, "_inbox", None)
+        if inbox is None or inbox.run.stopped or inbox.run.loop.is_closed():
+            return
+        warnings.warn(
+            "an async iterator was dropped before its end, its run is being cancelled; "
+            "leave early with `async with` or aclose()",
+            ResourceWarning,
+            source=self,
+            stacklevel=1,
+        )
+        # The garbage collector may call this from any thread.
+        inbox.run.loop.call_soon_threadsafe(inbox.run.cancel)
+
+
+class _Inbox(abc.ObserverBase[T], Generic[T]):
+    """The consuming end of a run: what has arrived and was not taken yet."""
+
+    def __init__(self, plan: Plan[T]) -> None:
+        self.items: deque[T] = deque()
+        self.ended = False
+        self.error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.run: Subscription = plan.open()
+        self.run.start(plan.build, self)
+
+    def on_next(self, value: T) -> None:
+        self.items.append(value)
+        self.wake()
+
+    def on_error(self, error: BaseException) -> None:
+        self.error = error
+        self.on_completed()
+
+    def on_completed(self) -> None:
+        self.ended = True
+        self.wake()
+
+    async def wait(self) -> None:
+        """Wait until something has arrived or the run has ended."""
+        if self._waiter is not None:
+            raise RuntimeError("another __anext__ of this iterator is still waiting")
+        self._waiter = self.run.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Let a waiting ``__anext__`` look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,137 @@
+"""flat_map with a merge concurrency limit: the one concurrency engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from reactivex import Observable, abc
+
+from ..tasks import FatalError, contained
+from .subscription import Subscription
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Isolation: TypeAlias = Literal["context", "task"]
+
+
+def flat_map(
+    run: Subscription,
+    mapper: Callable[[T], Coroutine[Any, Any, R]],
+    max_concurrent: int,
+    isolate: Isolation = "context",
+) -> Callable[[Observable[T]], Observable[R]]:
+    """Map each item through a coroutine, at most ``max_concurrent`` at a time, as they complete.
+
+    Instead of a task per item there are up to ``max_concurrent`` lanes, each a task that takes the
+    next item when it is free. A lane drives each item's coroutine in its own copy of the run's
+    context, so a context variable that one item sets is not seen by the next.
+
+    What a mapper raises ends the whole run. When the source ends, by completion or by an error,
+    the items that it had emitted are finished first.
+
+    Args:
+        run: The run that the operator belongs to.
+        mapper: Called when a lane is free for the item, never earlier.
+        max_concurrent: Most items at a time.
+        isolate: ``"task"`` gives each item an asyncio task of its own as well.
+    """
+
+    def operator(source: Observable[T]) -> Observable[R]:
+        def subscribe(
+            observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            work = _in_task(mapper) if isolate == "task" else mapper
+            lanes = _Lanes(run, work, max_concurrent, observer)
+            return source.subscribe(lanes, scheduler=scheduler)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Lanes(abc.ObserverBase[T], Generic[T, R]):
+    __slots__ = ("_active", "_end", "_mapper", "_max_concurrent", "_observer", "_queue", "_run")
+
+    def __init__(
+        self,
+        run: Subscription,
+        mapper: Callable[[T], Coroutine[Any, Any, R]],
+        max_concurrent: int,
+        observer: abc.ObserverBase[R],
+    ) -> None:
+        self._run = run
+        self._mapper = mapper
+        self._max_concurrent = max_concurrent
+        self._observer = observer
+        self._queue: deque[T] = deque()
+        self._active = 0
+        self._end: Callable[[], None] | None = None
+
+    def on_next(self, value: T) -> None:
+        self._queue.append(value)
+        if self._active < self._max_concurrent and not self._run.stopped:
+            self._active += 1
+            self._run.spawn(self._lane())
+
+    def on_error(self, error: Exception) -> None:
+        self._end_with(lambda: self._observer.on_error(error))
+
+    def on_completed(self) -> None:
+        self._end_with(self._observer.on_completed)
+
+    def _end_with(self, signal: Callable[[], None]) -> None:
+        self._end = signal
+        if not self._active:
+            signal()
+
+    @coroutine
+    def _lane(self) -> Generator[Any, Any, None]:
+        """Take items while there are any, and step their coroutines inside their own contexts.
+
+        This is the loop that a task per item would run in C; everything here is paid per item.
+        """
+        run, queue, mapper = self._run, self._queue, self._mapper
+        spent, new_context, on_next = run.turn.spent, run.context.copy, self._observer.on_next
+        while queue and not run.stopped:
+            if spent():
+                yield
+                continue
+            work = mapper(queue.popleft())
+            in_context = new_context().run
+            step, argument = work.send, None
+            while True:
+                try:
+                    awaited = in_context(step, argument)
+                except StopIteration as done:
+                    result = done.value
+                    break
+                try:
+                    step, argument = work.send, (yield awaited)
+                except GeneratorExit:
+                    work.close()
+                    raise
+                except BaseException as error:
+                    step, argument = work.throw, error
+            if run.stopped:
+                return
+            on_next(result)
+        self._active -= 1
+        if self._end is not None and not self._active and not run.stopped:
+            self._end()
+
+
+def _in_task(
+    mapper: Callable[[T], Coroutine[Any, Any, R]],
+) -> Callable[[T], Coroutine[Any, Any, R]]:
+    async def mapped(item: T) -> R:
+        try:
+            return await asyncio.create_task(contained(mapper(item)))
+        except FatalError as fatal:
+            raise fatal.error from None
+
+    return mapped

@@ -1,0 +1,75 @@
+"""Emits what a source has, within the demand of its run and the budget of the loop's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty
+from typing import Generic, TypeAlias, TypeVar
+
+from reactivex import abc
+
+from .subscription import Subscription
+
+T = TypeVar("T")
+
+Indexed: TypeAlias = tuple[int, T]
+"""An item with its position in the source, by which order is restored where it can be seen."""
+
+
+class Pump(Generic[T]):
+    """Pulls items and emits them with their indexes while the run has demand.
+
+    Args:
+        run: The run to emit in.
+        pull: Returns the next item. Raises StopIteration at the end, queue.Empty if there is none
+            yet (whoever brings the next one calls :meth:`pump` again), or the source's own error.
+        observer: Gets the items and the end.
+    """
+
+    def __init__(
+        self, run: Subscription, pull: Callable[[], T], observer: abc.ObserverBase[Indexed[T]]
+    ) -> None:
+        self._run = run
+        self._pull = pull
+        self._observer = observer
+        self._context = run.context.copy()
+        self._index = 0
+
+    def pump(self) -> None:
+        """Emit while there is demand; stay registered for more unless the source has ended."""
+        # Not registered while it emits: an item that is settled at once brings demand that the
+        # loop in _emit sees, and a pump inside the pump would only nest.
+        self._run.on_demand(_nothing)
+        try:
+            waiting = self._context.run(self._emit)
+        except BaseException as error:
+            self._run.fail(error)
+        else:
+            if waiting:
+                self._run.on_demand(self.pump)
+
+    def _emit(self) -> bool:
+        run, pull, on_next = self._run, self._pull, self._observer.on_next
+        while run.outstanding < run.window and not run.stopped:
+            if run.turn.spent():
+                run.loop.call_soon(self.pump)
+                return False
+            try:
+                value = pull()
+            except Empty:
+                return True
+            except StopIteration:
+                self._observer.on_completed()
+                return False
+            except Exception as error:
+                self._observer.on_error(error)
+                return False
+            run.outstanding += 1
+            index = self._index
+            self._index = index + 1
+            on_next((index, value))
+        return True
+
+
+def _nothing() -> None:
+    """Stay idle."""

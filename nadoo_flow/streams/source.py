@@ -1,0 +1,116 @@
+"""Inputs of any kind as an Observable that emits only within the demand of its run."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from ..checks import is_list_like, shown
+from .async_source import AsyncPump
+from .hot_source import HotSource
+from .pump import Indexed, Pump
+from .subscription import Subscription
+
+T = TypeVar("T")
+
+Source: TypeAlias = Iterable[T] | AsyncIterable[T] | Observable[T]
+
+
+def emit(run: Subscription, source: Source[T]) -> Observable[Indexed[T]]:
+    """Emit each input with its index, never more than the run's window ahead.
+
+    The first item is emitted in a later turn of the loop than the subscription. An error of the
+    source arrives as ``on_error``. A generator is closed when the run ends.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[Indexed[T]], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        if isinstance(source, Observable):
+            return HotSource(run, observer).connect(source)
+        if isinstance(source, AsyncIterable):
+            run.spawn(AsyncPump(run, source, observer).pump())
+        else:
+            run.loop.call_soon(Pump(run, _puller(run, source), observer).pump)
+        return Disposable()
+
+    return Observable(subscribe)
+
+
+def as_source(value: object, parameter: str) -> Source[Any]:
+    """Return a collection of items as something that can be emitted.
+
+    A second run over an iterator that was spent by the first will be an error, not an empty run.
+
+    Raises:
+        TypeError: If it is a single value (a mapping, a text), or cannot be iterated.
+    """
+    if isinstance(value, Observable):
+        return value
+    if isinstance(value, AsyncIterable):
+        return _OneAsyncRun(value) if isinstance(value, AsyncIterator) else value
+    if is_list_like(value):
+        return _OneRun(value) if isinstance(value, Iterator) else value
+    hint = f"; for a single one pass [{parameter}]" if isinstance(value, (Mapping, str)) else ""
+    raise TypeError(
+        f"{parameter} must be an iterable, async iterable or Observable of items, "
+        f"got {shown(value)}{hint}"
+    )
+
+
+def _puller(run: Subscription, source: Iterable[T]) -> Callable[[], T]:
+    """Open the iterable at the first pull, so that its errors come to the pump."""
+    iterator: Iterator[T] | None = None
+
+    def pull() -> T:
+        nonlocal iterator
+        if iterator is None:
+            iterator = iter(source)
+            if isinstance(iterator, Generator):
+                run.on_end(_closing(iterator))
+        return next(iterator)
+
+    return pull
+
+
+def _closing(generator: Generator[object, object, object]) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        generator.close()
+
+    return close
+
+
+class _Once(Generic[T]):
+    def __init__(self, iterator: T) -> None:
+        self._iterator: T | None = iterator
+
+    def _take(self) -> T:
+        iterator, self._iterator = self._iterator, None
+        if iterator is None:
+            raise RuntimeError(
+                "the inputs are an iterator, which can be run only once; "
+                "pass a list, or make a new iterator for each run"
+            )
+        return iterator
+
+
+class _OneRun(_Once[Iterator[T]], Iterable[T]):
+    def __iter__(self) -> Iterator[T]:
+        return self._take()
+
+
+class _OneAsyncRun(_Once[AsyncIterator[T]], AsyncIterable[T]):
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._take()

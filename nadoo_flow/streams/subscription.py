@@ -1,0 +1,233 @@
+"""One run: its demand, its tasks and its end. Reactive Streams calls this the Subscription."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from reactivex import Observable, abc
+
+from .turn import LoopTurn
+
+MAX_WINDOW = 65_536
+"""Items that a run may hold at once, whatever concurrency it was asked for."""
+
+T = TypeVar("T")
+
+Build: TypeAlias = "Callable[[Subscription], Observable[T]]"
+
+
+@dataclass(frozen=True)
+class Plan(Generic[T]):
+    """How to run: each run opened from a plan is a run of its own.
+
+    Attributes:
+        build: Makes the chain of operators for one run.
+        max_concurrent: Items that must be outstanding to keep every lane of the chain busy.
+        window: Most items outstanding. The default is four for each lane, so that none runs dry
+            while others are slow, up to MAX_WINDOW.
+    """
+
+    build: Build[T]
+    max_concurrent: int
+    window: int | None = None
+
+    def open(self) -> Subscription:
+        """Open a run inside the running event loop."""
+        window = min(4 * self.max_concurrent, MAX_WINDOW) if self.window is None else self.window
+        return Subscription(window, self.max_concurrent)
+
+
+class Subscription:
+    """The scope of one run: every operator, lane and source of the run belongs to it.
+
+    Demand: an item is outstanding from the moment the source emits it until somebody settles it
+    with :meth:`release` (it was handed to the consumer, dropped, or folded). The source emits only
+    while ``outstanding < window``, and is asked again when ``outstanding`` has fallen to ``low``.
+
+    End: the terminal signal (completion or error) reaches the observer once, after the last task
+    of the run has ended and its sources are closed. After :meth:`cancel` there is no signal.
+
+    Everything here belongs to the thread of the event loop.
+
+    Args:
+        window: Most items outstanding.
+        max_concurrent: Items that must be outstanding to keep every lane busy.
+    """
+
+    def __init__(self, window: int, max_concurrent: int) -> None:
+        self.loop = _running_loop()
+        self.turn = LoopTurn.of(self.loop)
+        self.context = copy_context()
+        self.window = window
+        self.low = min(window - 1, max(window - window // 4, max_concurrent))
+        self.outstanding = 0
+        self.stopped = False
+        self.finished = False
+        self._on_demand: Callable[[], None] = _nothing
+        self._cleanups: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._signal: Callable[[], None] = _nothing
+        self._joiners: list[asyncio.Future[None]] = []
+        self._observer: abc.ObserverBase[Any] | None = None
+        self._chain: abc.DisposableBase | None = None
+        self._closer: asyncio.Task[None] | None = None
+
+    def start(self, build: Build[Any], observer: abc.ObserverBase[Any]) -> None:
+        """Build the chain of operators of this run and subscribe the observer to it."""
+        self._observer = observer
+        chain = build(self).subscribe(observer.on_next, self._on_error, self._on_completed)
+        if self.stopped:
+            chain.dispose()
+        else:
+            self._chain = chain
+
+    def on_demand(self, pump: Callable[[], None]) -> None:
+        """Register the source: ``pump`` is called when it may emit again."""
+        self._on_demand = pump
+
+    def release(self, n: int = 1) -> None:
+        """Settle items and let the source emit as many again; nothing happens after the end.
+
+        Raises:
+            ValueError: If more is settled than was outstanding.
+        """
+        if self.stopped:
+            return
+        if n > self.outstanding:
+            raise ValueError(f"released {n} items, but only {self.outstanding} are outstanding")
+        self.outstanding -= n
+        if self.outstanding <= self.low:
+            self._on_demand()
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run something as a task of this run: cancelled with it, and awaited before its end."""
+        # Not through the loop's task factory: an eager one would run lanes inside on_next.
+        task = asyncio.Task(self._guarded(work), loop=self.loop)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def on_end(self, cleanup: Callable[[], Awaitable[None]]) -> None:
+        """Have something awaited after the last task and before the terminal signal."""
+        self._cleanups.append(cleanup)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the run: cancel everything, then signal the error. The first failure counts."""
+        self._stop(partial(self._signal_error, error))
+
+    def cancel(self) -> None:
+        """Stop the run in silence. Prompt and idempotent; :meth:`join` awaits the clean-up."""
+        self._stop(_nothing)
+        self._signal = _nothing
+
+    async def join(self) -> None:
+        """Wait until every task has ended and every source is closed.
+
+        A cancellation of the waiter is delivered only after that, so that no ``finally`` block of
+        the run is left behind.
+        """
+        if asyncio.current_task() in self._tasks:
+            raise RuntimeError("a run cannot be awaited or closed from inside one of its own nodes")
+        cancelled: asyncio.CancelledError | None = None
+        while not self.finished:
+            joiner = self.loop.create_future()
+            self._joiners.append(joiner)
+            try:
+                await joiner
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def _on_error(self, error: Exception) -> None:
+        self._stop(partial(self._signal_error, error))
+
+    def _on_completed(self) -> None:
+        self._stop(self._signal_completed)
+
+    def _stop(self, signal: Callable[[], None]) -> None:
+        if self.stopped:
+            return
+        self.stopped = True
+        self._signal = signal
+        self._on_demand = _nothing
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._chain is not None:
+            self._chain.dispose()
+        if not self._tasks:
+            self._clean_up()
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # Also KeyboardInterrupt and SystemExit: left to the task, they would tear the event
+            # loop down before the run could be joined.
+            self.fail(error)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() and not self.stopped:
+            self.fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
+        if self.stopped and not self._tasks:
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._cleanups:
+            self._closer = asyncio.Task(self._close_sources(), loop=self.loop)
+        else:
+            self._finish()
+
+    async def _close_sources(self) -> None:
+        try:
+            for cleanup in self._cleanups:
+                await cleanup()
+        except Exception as error:
+            self.report("a source raised while it was being closed", error)
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.finished = True
+        signal, self._signal = self._signal, _nothing
+        signal()
+        for joiner in self._joiners:
+            if not joiner.done():
+                joiner.set_result(None)
+        # Nothing of a finished run is kept alive by whoever still holds its handle.
+        self._observer = self._chain = self._closer = None
+        self._cleanups.clear()
+        self._joiners.clear()
+
+    def _signal_completed(self) -> None:
+        if self._observer is not None:
+            self._observer.on_completed()
+
+    def _signal_error(self, error: BaseException) -> None:
+        if self._observer is not None:
+            # Rx types errors as Exception; KeyboardInterrupt and SystemExit take the same way.
+            self._observer.on_error(cast(Exception, error))
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Tell the event loop of an error that has no consumer to go to."""
+        self.loop.call_exception_handler({"message": message, "exception": error})
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "a run needs a running event loop: start it inside a coroutine"
+        ) from None
+
+
+def _nothing() -> None:
+    """Do nothing."""

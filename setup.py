@@ -1,0 +1,5 @@
+"""Metadata and settings live in setup.cfg; this file lets older tools find them."""
+
+from setuptools import setup
+
+setup()
