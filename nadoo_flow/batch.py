@@ -17,8 +17,11 @@ from .errors import NO_MESSAGE, NodeError
 from .execution import execute_safely
 from .node import NodeLike, as_node
 from .streams import (
+    BUFFER,
+    Buffering,
     CloseableAsyncIterator,
     Indexed,
+    OverflowStrategy,
     Plan,
     Source,
     Subscription,
@@ -81,8 +84,8 @@ class BatchProcessor:
         A subclass's own ``batch_as_completed`` is what this collects from.
 
         Args:
-            inputs: An iterable or async iterable. A mapping goes to the node as it is, any other
-                value as ``{"item": value}``.
+            inputs: An iterable, an async iterable or an Observable. A mapping goes to the node as
+                it is, any other value as ``{"item": value}``.
             workflow_context: State that the whole run shares; a fresh one by default.
 
         Raises:
@@ -92,7 +95,8 @@ class BatchProcessor:
         """
         results: list[BatchResult] = []
         if type(self).batch_as_completed is BatchProcessor.batch_as_completed:
-            await drain(self._plan(inputs, workflow_context), results.append)
+            unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
+            await drain(self._plan(inputs, workflow_context, unlimited), results.append)
         else:
             given = () if workflow_context is None else (workflow_context,)
             async with aclosing(self.batch_as_completed(inputs, *given)) as completed:
@@ -101,28 +105,55 @@ class BatchProcessor:
         return results
 
     def batch_as_completed(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None = None
+        self,
+        inputs: Source[Any],
+        workflow_context: WorkflowContext | None = None,
+        *,
+        buffer: int = BUFFER,
+        overflow: OverflowStrategy = OverflowStrategy.ERROR,
     ) -> CloseableAsyncIterator[BatchResult]:
         """Process the inputs and yield each result when it is there.
 
         Nothing starts before the first result is asked for. A slow consumer slows the inputs down,
-        so endless inputs are fine. Arguments and errors are those of :meth:`batch`; the results
-        that were finished before an error come first.
+        so endless inputs are fine.
+
+        Args:
+            inputs: An iterable, an async iterable, or an Observable. The latter may emit from any
+                thread, and cannot be slowed down.
+            workflow_context: State that the whole run shares; a fresh one by default.
+            buffer: Most items of an Observable that may wait.
+            overflow: What happens to an item more than that. What was dropped is counted in the
+                iterator's ``dropped``.
 
         Returns:
             An async iterator; leave it early with ``async with`` or ``aclose()``.
+
+        Raises:
+            TypeError: If inputs is a single value.
+            NodeError: From the iterator, with ``continue_on_error=False``: the first failure, when
+                the rest has ended.
+            BufferOverflowError: From the iterator, after the results of all that had arrived.
+            Exception: From the iterator: an error of the inputs, after the results of all that
+                came before it.
         """
-        return CloseableAsyncIterator(self._plan(inputs, workflow_context))
+        buffering = Buffering(buffer, overflow)
+        return CloseableAsyncIterator(self._plan(inputs, workflow_context, buffering))
 
     def observe(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None = None
+        self,
+        inputs: Source[Any],
+        workflow_context: WorkflowContext | None = None,
+        *,
+        buffer: int = BUFFER,
+        overflow: OverflowStrategy = OverflowStrategy.ERROR,
     ) -> Observable[BatchResult]:
         """Return a cold Observable of the results as they complete.
 
         Every subscription is a run of its own, needs a running event loop, and is cancelled by
-        ``dispose()``. Arguments and errors are those of :meth:`batch`.
+        ``dispose()``. Arguments and errors are those of :meth:`batch_as_completed`.
         """
-        return observe_plan(self._plan(inputs, workflow_context))
+        buffering = Buffering(buffer, overflow)
+        return observe_plan(self._plan(inputs, workflow_context, buffering))
 
     async def process_single(
         self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
@@ -147,7 +178,10 @@ class BatchProcessor:
         )
 
     def _plan(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None
+        self,
+        inputs: Source[Any],
+        workflow_context: WorkflowContext | None,
+        buffering: Buffering,
     ) -> Plan[BatchResult]:
         source = as_source(inputs, "inputs")
 
@@ -159,7 +193,7 @@ class BatchProcessor:
                 return process(indexed[1], indexed[0], shared)
 
             lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
-            return emit(run, source).pipe(lanes)
+            return emit(run, source, buffering).pipe(lanes)
 
         return Plan(build, self.max_concurrency)
 

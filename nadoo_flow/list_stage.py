@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -17,10 +16,14 @@ from .checks import boolean, is_list_like, non_empty_str, positive_int, shown
 from .context import NodeContext, NodeResult, WorkflowContext
 from .errors import NodeError, describe
 from .execution import failure
+from .fusion import OnFailed, Operator, StageRun, fuse
 from .node import BaseNode
 from .streams import (
+    BUFFER,
+    Buffering,
+    CloseableAsyncIterator,
     Indexed,
-    InOrder,
+    OverflowStrategy,
     Plan,
     Source,
     Subscription,
@@ -30,32 +33,14 @@ from .streams import (
     observe,
 )
 
-Items: TypeAlias = Observable[Indexed[Any]]
-Operator: TypeAlias = Callable[[Items], Items]
-OnFailed: TypeAlias = Callable[[int, str], None]
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """What the operator of a stage needs to know of the run that it is built for.
-
-    Attributes:
-        run: The subscription.
-        workflow_context: State that the run shares.
-        on_failed: To be told of each failed item that the run goes on without.
-        on_dropped: Settles an item, named by its index, that goes no further.
-    """
-
-    run: Subscription
-    workflow_context: WorkflowContext
-    on_failed: OnFailed
-    on_dropped: Callable[[int], None]
 
 
 class ListStage(BaseNode):
     """A node that works on the items of a list.
+
+    ``a | b`` of two stages whose keys meet (``a.output_key == b.input_key``) is a :class:`Chain`:
+    the items flow through both one by one, and no list is made between them.
 
     Args:
         node_id: The name in errors; defaults to the class name.
@@ -65,9 +50,11 @@ class ListStage(BaseNode):
 
     Attributes:
         needs_order: Whether the operator must see its items in input order.
+        makes_list: Whether the outcome is a list again.
     """
 
     needs_order = False
+    makes_list = True
 
     def __init__(
         self, node_id: str | None, input_key: str, output_key: str, max_concurrency: int
@@ -77,27 +64,34 @@ class ListStage(BaseNode):
         self.output_key = non_empty_str(output_key, "output_key")
         self.max_concurrency = positive_int(max_concurrency, "max_concurrency")
 
+    @property
+    def stages(self) -> tuple[ListStage, ...]:
+        """The stages that this one consists of: itself, unless it is a chain."""
+        return (self,)
+
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Run the list under ``input_key``.
 
-        ``metadata`` holds ``inputs`` and ``outputs`` (counts of items) and ``errors``: a list of
-        ``{"index", "error"}``, one for each item that failed and was left out.
+        ``metadata`` holds ``inputs`` and ``outputs`` (counts of items) and ``errors``: one
+        ``{"index", "error"}`` for each item that failed and was left out, in a chain with the id
+        of its ``"stage"`` and the index that the item had when it entered the chain.
         """
         outputs: list[Indexed[Any]] = []
         errors: list[dict[str, Any]] = []
         pulled = count()
 
-        def on_failed(index: int, error: str) -> None:
-            errors.append({"index": index, "error": error})
+        def on_failed(stage_id: str, index: int, error: str) -> None:
+            stage = {"stage": stage_id} if len(self.stages) > 1 else {}
+            errors.append({"index": index, "error": error, **stage})
 
         try:
             items = self._opened(node_context.input_data)
             source = (item for item, _ in zip(items, pulled, strict=False))
             await drain(self._plan(source, workflow_context, on_failed), outputs.append)
         except NodeError as error:
-            return NodeResult(False, None, str(error), {}, error.__cause__ or error)
+            return NodeResult(False, None, self._located(error), {}, error.__cause__ or error)
         except Exception as error:
             return failure(error)
         outputs.sort(key=itemgetter(0))
@@ -106,27 +100,86 @@ class ListStage(BaseNode):
         output = {self.output_key: self._closed([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
 
-    def as_operator(self, *, ordered: bool = False) -> Callable[[Observable[Any]], Observable[Any]]:
-        """Return the stage as an Rx operator on values.
+    def stream(
+        self,
+        source: Source[Any],
+        *,
+        ordered: bool = False,
+        max_in_flight: int | None = None,
+        workflow_context: WorkflowContext | None = None,
+        buffer: int = BUFFER,
+        overflow: OverflowStrategy = OverflowStrategy.ERROR,
+    ) -> CloseableAsyncIterator[Any]:
+        """Yield the outputs of a source of items when they are there, endlessly if it is endless.
+
+        A slow consumer slows the source down. Nothing starts before the first output is asked
+        for. Leave the iterator early with ``async with`` or ``aclose()``.
+
+        Args:
+            source: An iterable, an async iterable, or an Observable. The latter may emit from any
+                thread, and cannot be slowed down.
+            ordered: Yield in the order of the source instead of as completed.
+            max_in_flight: Most items between the source and the consumer; four for each of
+                ``max_concurrency`` by default.
+            workflow_context: State that the whole run shares; a fresh one by default.
+            buffer: Most items of an Observable that may wait.
+            overflow: What happens to an item more than that. What was dropped is counted in the
+                iterator's ``dropped``.
+
+        Raises:
+            NodeError: From the iterator: the first item that failed, when the rest has ended. An
+                item that a stage goes on without is logged as a warning.
+            BufferOverflowError: From the iterator, after all that had arrived before.
+            Exception: From the iterator: an error of the source, after all that came before it.
+        """
+        buffering = Buffering(buffer, overflow)
+        plan = self._values(source, ordered, max_in_flight, workflow_context, buffering)
+        return CloseableAsyncIterator(plan)
+
+    def observe(
+        self,
+        source: Source[Any],
+        *,
+        ordered: bool = False,
+        max_in_flight: int | None = None,
+        workflow_context: WorkflowContext | None = None,
+        buffer: int = BUFFER,
+        overflow: OverflowStrategy = OverflowStrategy.ERROR,
+    ) -> Observable[Any]:
+        """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
 
         Each subscription is a run of its own, needs a running event loop, and is cancelled by
-        ``dispose()``. An item that fails arrives as ``on_error``, a :class:`NodeError`; where the
-        stage goes on without failed items, each is logged as a warning.
+        ``dispose()``.
+        """
+        buffering = Buffering(buffer, overflow)
+        return observe(self._values(source, ordered, max_in_flight, workflow_context, buffering))
+
+    def as_operator(self, *, ordered: bool = False) -> Callable[[Observable[Any]], Observable[Any]]:
+        """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
+
+        As with Rx's own ``merge(max_concurrent)`` what cannot be taken yet waits, without a limit;
+        use :meth:`observe` on the source for one.
 
         Args:
             ordered: Emit in the order of the source instead of as completed.
         """
         boolean(ordered, "ordered")
+        return lambda source: self.observe(
+            source, ordered=ordered, overflow=OverflowStrategy.BUFFER
+        )
 
-        def operator(source: Observable[Any]) -> Observable[Any]:
-            plan = self._plan(source, WorkflowContext(), self._log_failed, ordered=ordered)
-            return observe(plan).pipe(ops.map(itemgetter(1)))
+    def operator(self, stage_run: StageRun) -> Operator:
+        """Build the Rx operator of this stage for one run; a kind of stage writes this."""
+        raise NotImplementedError(f"{type(self).__name__} must define operator()")
 
-        return operator
-
-    def _operator(self, scope: StageRun) -> Operator:
-        """Build the operator of this stage for one run."""
-        raise NotImplementedError
+    def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
+        if (
+            isinstance(following, ListStage)
+            and self.makes_list
+            and self.output_key == following.input_key
+        ):
+            return (Chain(*self.stages, *following.stages),)
+        return super()._then(following)
 
     async def _called(self, index: int, fn: Callable[..., Any], *arguments: Any) -> Any:
         """Call a user's function, sync or async, and name the item if it fails."""
@@ -135,6 +188,11 @@ class ListStage(BaseNode):
             return await answer if inspect.isawaitable(answer) else answer
         except Exception as error:
             raise NodeError(self.node_id, describe(error), index) from error
+
+    def _located(self, error: NodeError) -> str:
+        stage = f"stage {error.node_id!r}: " if len(self.stages) > 1 else ""
+        item = f"item {error.index}: " if error.index is not None else ""
+        return f"{stage}{item}{error.error}"
 
     def _closed(self, values: list[Any]) -> Any:
         """Make the outcome of the values that were emitted."""
@@ -159,24 +217,64 @@ class ListStage(BaseNode):
         on_failed: OnFailed,
         *,
         ordered: bool = False,
+        max_in_flight: int | None = None,
+        buffering: Buffering | None = None,
     ) -> Plan[Indexed[Any]]:
         source = as_source(source, "source")
 
-        def build(run: Subscription) -> Items:
-            in_order = InOrder[Any]()
+        def build(run: Subscription) -> Observable[Indexed[Any]]:
+            chain = fuse(self.stages, run, workflow_context, on_failed, ordered=ordered)
+            return emit(run, source, buffering).pipe(chain)
 
-            def on_dropped(index: int) -> None:
-                if self.needs_order or ordered:
-                    in_order.skip(index)
-                run.release()
+        return Plan(build, self.max_concurrency, max_in_flight)
 
-            operator = self._operator(StageRun(run, workflow_context, on_failed, on_dropped))
-            items = emit(run, source)
-            if self.needs_order:
-                return items.pipe(in_order.operator, operator)
-            return items.pipe(operator, in_order.operator) if ordered else items.pipe(operator)
+    def _values(
+        self,
+        source: Source[Any],
+        ordered: bool,
+        max_in_flight: int | None,
+        workflow_context: WorkflowContext | None,
+        buffering: Buffering,
+    ) -> Plan[Any]:
+        boolean(ordered, "ordered")
+        if max_in_flight is not None:
+            positive_int(max_in_flight, "max_in_flight")
+        plan = self._plan(
+            source,
+            WorkflowContext() if workflow_context is None else workflow_context,
+            _log_failed,
+            ordered=ordered,
+            max_in_flight=max_in_flight,
+            buffering=buffering,
+        )
+        return plan.through(ops.map(itemgetter(1)))
 
-        return Plan(build, self.max_concurrency)
 
-    def _log_failed(self, index: int, error: str) -> None:
-        _log.warning("node %r goes on without item %d: %s", self.node_id, index, error)
+class Chain(ListStage):
+    """List stages whose keys meet, as one: ``a | b | c`` makes it.
+
+    Items flow through all stages one by one, within one window, so the second stage works on the
+    first outputs while the first stage still works on the rest.
+    """
+
+    def __init__(self, *stages: ListStage) -> None:
+        super().__init__(
+            " | ".join(stage.node_id for stage in stages),
+            stages[0].input_key,
+            stages[-1].output_key,
+            sum(stage.max_concurrency for stage in stages),
+        )
+        self._stages = stages
+        self.makes_list = stages[-1].makes_list
+
+    @property
+    def stages(self) -> tuple[ListStage, ...]:
+        """The stages, in their order."""
+        return self._stages
+
+    def _closed(self, values: list[Any]) -> Any:
+        return self._stages[-1]._closed(values)
+
+
+def _log_failed(stage_id: str, index: int, error: str) -> None:
+    _log.warning("node %r goes on without item %d: %s", stage_id, index, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
 from .checks import function, non_empty_str, shown
@@ -94,10 +94,14 @@ class BaseNode:
         return node
 
     def __or__(self, other: NodeLike) -> BaseNode:
-        return Pipeline(self, other) if _is_node_like(other) else NotImplemented
+        return _in_sequence(self, other) if _is_node_like(other) else NotImplemented
 
     def __ror__(self, other: NodeLike) -> BaseNode:
-        return Pipeline(other, self) if _is_node_like(other) else NotImplemented
+        return _in_sequence(other, self) if _is_node_like(other) else NotImplemented
+
+    def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
+        """Say what this node and the one that follows it in a pipeline amount to."""
+        return (self, following)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node_id!r})"
@@ -141,7 +145,7 @@ class Pipeline(BaseNode):
     def __init__(self, *nodes: NodeLike, node_id: str | None = None) -> None:
         if not nodes:
             raise ValueError("a Pipeline needs at least one node")
-        self.nodes = tuple(inner for node in nodes for inner in _spread(as_node(node, "node")))
+        self.nodes = _flattened(nodes)
         super().__init__(node_id or " | ".join(node.node_id for node in self.nodes))
 
     async def execute(
@@ -176,5 +180,16 @@ def _is_node_like(value: object) -> bool:
     return isinstance(value, BaseNode) or (callable(value) and not isinstance(value, type))
 
 
-def _spread(node: BaseNode) -> tuple[BaseNode, ...]:
-    return node.nodes if isinstance(node, Pipeline) else (node,)
+def _in_sequence(*nodes: NodeLike) -> BaseNode:
+    flattened = _flattened(nodes)
+    return flattened[0] if len(flattened) == 1 else Pipeline(*flattened)
+
+
+def _flattened(nodes: Iterable[NodeLike]) -> tuple[BaseNode, ...]:
+    """Spread pipelines into their nodes, and let neighbours become one where they can."""
+    flattened: tuple[BaseNode, ...] = ()
+    for node in nodes:
+        node = as_node(node, "node")
+        for inner in node.nodes if isinstance(node, Pipeline) else (node,):
+            flattened = flattened[:-1] + flattened[-1]._then(inner) if flattened else (inner,)
+    return flattened

@@ -13,7 +13,8 @@ from .checks import boolean, function
 from .context import NodeContext, as_input, unwrap_item
 from .errors import NO_MESSAGE, NodeError
 from .execution import execute_safely
-from .list_stage import ListStage, Operator, StageRun
+from .fusion import Operator, StageRun
+from .list_stage import ListStage
 from .node import NodeLike, as_node
 from .streams import Indexed, flat_map
 
@@ -47,22 +48,22 @@ class MapNode(ListStage):
         self.child_node = as_node(child_node, "child_node")
         self.continue_on_error = boolean(continue_on_error, "continue_on_error")
 
-    def _operator(self, scope: StageRun) -> Operator:
+    def operator(self, stage_run: StageRun) -> Operator:
         async def work(indexed: Indexed[Any]) -> Indexed[Any]:
             index, value = indexed
             result = await execute_safely(
-                self.child_node, NodeContext(as_input(value)), scope.workflow_context
+                self.child_node, NodeContext(as_input(value)), stage_run.workflow_context
             )
             if result.success:
                 return index, unwrap_item(result.output)
             error = result.error or NO_MESSAGE
             if not self.continue_on_error:
                 raise NodeError(self.node_id, error, index) from result.exception
-            scope.on_failed(index, error)
+            stage_run.on_failed(self.node_id, index, error)
             return index, _DROPPED
 
-        lanes = flat_map(scope.run, work, self.max_concurrency, self.child_node.isolate)
-        return compose(lanes, _without_dropped(scope))
+        lanes = flat_map(stage_run.run, work, self.max_concurrency, self.child_node.isolate)
+        return compose(lanes, _without_dropped(stage_run))
 
 
 class FilterNode(ListStage):
@@ -87,14 +88,14 @@ class FilterNode(ListStage):
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.filter_fn = function(filter_fn, "filter_fn")
 
-    def _operator(self, scope: StageRun) -> Operator:
+    def operator(self, stage_run: StageRun) -> Operator:
         async def judge(indexed: Indexed[Any]) -> Indexed[Any]:
             index, value = indexed
             keep = await self._called(index, self.filter_fn, value)
             return index, value if keep else _DROPPED
 
-        lanes = flat_map(scope.run, judge, self.max_concurrency)
-        return compose(lanes, _without_dropped(scope))
+        lanes = flat_map(stage_run.run, judge, self.max_concurrency)
+        return compose(lanes, _without_dropped(stage_run))
 
 
 class ReduceNode(ListStage):
@@ -111,6 +112,7 @@ class ReduceNode(ListStage):
     """
 
     needs_order = True
+    makes_list = False
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class ReduceNode(ListStage):
         self.reduce_fn = function(reduce_fn, "reduce_fn")
         self.initial_value = initial_value
 
-    def _operator(self, scope: StageRun) -> Operator:
+    def operator(self, stage_run: StageRun) -> Operator:
         value_so_far = copy.deepcopy(self.initial_value)
 
         async def fold(indexed: Indexed[Any]) -> Any:
@@ -134,12 +136,12 @@ class ReduceNode(ListStage):
             return value_so_far
 
         def outcome(value: Any) -> Indexed[Any]:
-            scope.run.outstanding += 1
+            stage_run.run.outstanding += 1
             return 0, value
 
         return compose(
-            flat_map(scope.run, fold, 1),
-            ops.do_action(lambda _: scope.run.release()),
+            flat_map(stage_run.run, fold, 1),
+            ops.do_action(lambda _: stage_run.run.release()),
             ops.last_or_default(value_so_far),
             ops.map(outcome),
         )
@@ -149,12 +151,12 @@ class ReduceNode(ListStage):
         return value
 
 
-def _without_dropped(scope: StageRun) -> Operator:
+def _without_dropped(stage_run: StageRun) -> Operator:
     def kept(indexed: Indexed[Any]) -> bool:
         index, value = indexed
         if value is not _DROPPED:
             return True
-        scope.on_dropped(index)
+        stage_run.on_dropped(index)
         return False
 
     return ops.filter(kept)

@@ -3,17 +3,23 @@
 from .async_iterator import CloseableAsyncIterator
 from .drain import drain
 from .flat_map import Isolation, flat_map
+from .hot_source import BUFFER, Buffering, BufferOverflowError, OverflowStrategy
 from .in_order import InOrder
 from .observe import observe
+from .on_loop import on_loop
 from .pump import Indexed
 from .source import Source, as_source, emit
 from .subscription import Plan, Subscription
 
 __all__ = [
+    "BUFFER",
+    "BufferOverflowError",
+    "Buffering",
     "CloseableAsyncIterator",
     "InOrder",
     "Indexed",
     "Isolation",
+    "OverflowStrategy",
     "Plan",
     "Source",
     "Subscription",
@@ -22,4 +28,5 @@ __all__ = [
     "emit",
     "flat_map",
     "observe",
+    "on_loop",
 ]

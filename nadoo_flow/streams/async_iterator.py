@@ -65,6 +65,11 @@ class CloseableAsyncIterator(AsyncIterator[T]):
             raise inbox.error
         raise StopAsyncIteration
 
+    @property
+    def dropped(self) -> int:
+        """Items of an Observable that its overflow strategy has dropped so far."""
+        return 0 if self._inbox is None else self._inbox.run.dropped
+
     async def aclose(self) -> None:
         """Cancel what still runs and wait until it has ended; idempotent."""
         self._closed = True

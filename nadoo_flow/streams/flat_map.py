@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..tasks import FatalError, contained
 from .subscription import Subscription
@@ -47,7 +48,8 @@ def flat_map(
         ) -> abc.DisposableBase:
             work = _in_task(mapper) if isolate == "task" else mapper
             lanes = _Lanes(run, work, max_concurrent, observer)
-            return source.subscribe(lanes, scheduler=scheduler)
+            upstream = source.subscribe(lanes, scheduler=scheduler)
+            return CompositeDisposable(upstream, Disposable(lanes.dispose))
 
         return Observable(subscribe)
 
@@ -55,8 +57,6 @@ def flat_map(
 
 
 class _Lanes(abc.ObserverBase[T], Generic[T, R]):
-    __slots__ = ("_active", "_end", "_mapper", "_max_concurrent", "_observer", "_queue", "_run")
-
     def __init__(
         self,
         run: Subscription,
@@ -69,14 +69,13 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._max_concurrent = max_concurrent
         self._observer = observer
         self._queue: deque[T] = deque()
-        self._active = 0
+        self._lanes: set[asyncio.Task[None]] = set()
         self._end: Callable[[], None] | None = None
 
     def on_next(self, value: T) -> None:
         self._queue.append(value)
-        if self._active < self._max_concurrent and not self._run.stopped:
-            self._active += 1
-            self._run.spawn(self._lane())
+        if len(self._lanes) < self._max_concurrent and not self._run.stopped:
+            self._lanes.add(self._run.spawn(self._lane()))
 
     def on_error(self, error: Exception) -> None:
         self._end_with(lambda: self._observer.on_error(error))
@@ -86,8 +85,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
     def _end_with(self, signal: Callable[[], None]) -> None:
         self._end = signal
-        if not self._active:
+        if not self._lanes:
             signal()
+
+    def dispose(self) -> None:
+        """Stop all lanes, because nobody wants what they make."""
+        self._queue.clear()
+        for lane in self._lanes:
+            self._run.withdraw(lane)
 
     @coroutine
     def _lane(self) -> Generator[Any, Any, None]:
@@ -95,6 +100,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
         This is the loop that a task per item would run in C; everything here is paid per item.
         """
+        lane = cast("asyncio.Task[None]", asyncio.current_task())
         run, queue, mapper = self._run, self._queue, self._mapper
         spent, new_context, on_next = run.turn.spent, run.context.copy, self._observer.on_next
         while queue and not run.stopped:
@@ -120,8 +126,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
             if run.stopped:
                 return
             on_next(result)
-        self._active -= 1
-        if self._end is not None and not self._active and not run.stopped:
+        self._lanes.discard(lane)
+        if self._end is not None and not self._lanes and not run.stopped:
             self._end()
 
 

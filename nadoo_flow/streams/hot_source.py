@@ -4,15 +4,52 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import dataclass
+from enum import Enum
 from queue import Empty
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
+from reactivex.disposable import SingleAssignmentDisposable
 
+from ..checks import positive_int, shown
 from .pump import Indexed, Pump
 from .subscription import Subscription
 
 T = TypeVar("T")
+
+BUFFER = 65_536
+"""Items of an Observable that may wait until the run can take them."""
+
+
+class OverflowStrategy(Enum):
+    """What happens to an item of an Observable for which the buffer has no room."""
+
+    ERROR = "error"
+    """The run ends with a BufferOverflowError, after the items that had arrived before."""
+    DROP_OLDEST = "drop_oldest"
+    """The item that has waited longest is dropped and counted."""
+    DROP_NEWEST = "drop_newest"
+    """The item itself is dropped and counted."""
+    BUFFER = "buffer"
+    """The buffer grows without a limit."""
+
+
+class BufferOverflowError(RuntimeError):
+    """An Observable emitted faster than the run could take it for too long."""
+
+
+@dataclass(frozen=True)
+class Buffering:
+    """How many items of an Observable may wait, and what happens to more."""
+
+    limit: int = BUFFER
+    overflow: OverflowStrategy = OverflowStrategy.ERROR
+
+    def __post_init__(self) -> None:
+        positive_int(self.limit, "buffer")
+        if not isinstance(self.overflow, OverflowStrategy):
+            raise TypeError(f"overflow must be an OverflowStrategy, got {shown(self.overflow)}")
 
 
 class HotSource(abc.ObserverBase[T], Generic[T]):
@@ -22,31 +59,62 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
     closed, ``on_next`` raises into the emitting thread.
     """
 
-    def __init__(self, run: Subscription, observer: abc.ObserverBase[Indexed[T]]) -> None:
+    def __init__(
+        self, run: Subscription, buffering: Buffering, observer: abc.ObserverBase[Indexed[T]]
+    ) -> None:
         self._run = run
+        self._buffering = buffering
         self._buffer: deque[T] = deque()
         self._end: Exception | None = None
         self._lock = threading.Lock()
         self._awake = False
+        self._upstream = SingleAssignmentDisposable()
         self._pump = Pump(run, self._pull, observer)
 
-    def connect(self, source: Observable[T]) -> abc.DisposableBase:
-        """Subscribe to the source."""
-        return source.subscribe(self)
+    def connect(
+        self, source: Observable[T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Subscribe to the source; what it emits at once waits for the next turn of the loop."""
+        self._upstream.disposable = source.subscribe(self, scheduler=scheduler)
+        return self._upstream
 
     def on_next(self, value: T) -> None:
-        if self._run.stopped:
-            return
         with self._lock:
-            self._buffer.append(value)
+            if self._end is not None or self._run.stopped:
+                return
+            overflowed = not self._stored(value)
+        if overflowed:
+            self._upstream.dispose()
         self._wake()
 
     def on_error(self, error: Exception) -> None:
-        self._end = error
-        self._wake()
+        self._ended(error)
 
     def on_completed(self) -> None:
-        self._end = StopIteration()
+        self._ended(StopIteration())
+
+    def _stored(self, value: T) -> bool:
+        limit, overflow = self._buffering.limit, self._buffering.overflow
+        if len(self._buffer) < limit or overflow is OverflowStrategy.BUFFER:
+            self._buffer.append(value)
+            return True
+        if overflow is OverflowStrategy.ERROR:
+            self._end = BufferOverflowError(
+                f"an Observable emitted while {limit} of its items were still waiting; "
+                "raise buffer=, choose another overflow=, or slow the Observable down"
+            )
+            return False
+        if overflow is OverflowStrategy.DROP_OLDEST:
+            self._buffer.popleft()
+            self._buffer.append(value)
+        self._run.dropped += 1
+        return True
+
+    def _ended(self, end: Exception) -> None:
+        with self._lock:
+            if self._end is not None:
+                return
+            self._end = end
         self._wake()
 
     def _wake(self) -> None:
@@ -62,8 +130,10 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self._pump.pump()
 
     def _pull(self) -> T:
-        if self._buffer:
-            return self._buffer.popleft()
-        if self._end is not None:
-            raise self._end
-        raise Empty
+        with self._lock:
+            if self._buffer:
+                return self._buffer.popleft()
+            if self._end is None:
+                raise Empty
+            end = self._end
+        raise end

@@ -23,7 +23,7 @@ def observe(plan: Plan[T]) -> Observable[T]:
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         run = plan.open()
-        run.start(plan.build, _Settling(run, observer))
+        run.start(plan.build, _Settling(run, observer), scheduler)
         return Disposable(run.cancel)
 
     return Observable(subscribe)

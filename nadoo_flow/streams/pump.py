@@ -34,6 +34,11 @@ class Pump(Generic[T]):
         self._observer = observer
         self._context = run.context.copy()
         self._index = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Emit nothing more."""
+        self._stopped = True
 
     def pump(self) -> None:
         """Emit while there is demand; stay registered for more unless the source has ended."""
@@ -50,7 +55,7 @@ class Pump(Generic[T]):
 
     def _emit(self) -> bool:
         run, pull, on_next = self._run, self._pull, self._observer.on_next
-        while run.outstanding < run.window and not run.stopped:
+        while run.outstanding < run.window and not self._stopped:
             if run.turn.spent():
                 run.loop.call_soon(self.pump)
                 return False

@@ -19,7 +19,7 @@ from reactivex.disposable import Disposable
 
 from ..checks import is_list_like, shown
 from .async_source import AsyncPump
-from .hot_source import HotSource
+from .hot_source import Buffering, HotSource
 from .pump import Indexed, Pump
 from .subscription import Subscription
 
@@ -28,23 +28,32 @@ T = TypeVar("T")
 Source: TypeAlias = Iterable[T] | AsyncIterable[T] | Observable[T]
 
 
-def emit(run: Subscription, source: Source[T]) -> Observable[Indexed[T]]:
+def emit(
+    run: Subscription, source: Source[T], buffering: Buffering | None = None
+) -> Observable[Indexed[T]]:
     """Emit each input with its index, never more than the run's window ahead.
 
     The first item is emitted in a later turn of the loop than the subscription. An error of the
     source arrives as ``on_error``. A generator is closed when the run ends.
+
+    Args:
+        run: The run that the source belongs to.
+        source: The inputs.
+        buffering: What happens to the items of an Observable that come without demand.
     """
 
     def subscribe(
         observer: abc.ObserverBase[Indexed[T]], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         if isinstance(source, Observable):
-            return HotSource(run, observer).connect(source)
+            hot = HotSource(run, buffering or Buffering(), observer)
+            return hot.connect(source, scheduler)
         if isinstance(source, AsyncIterable):
-            run.spawn(AsyncPump(run, source, observer).pump())
-        else:
-            run.loop.call_soon(Pump(run, _puller(run, source), observer).pump)
-        return Disposable()
+            task = run.spawn(AsyncPump(run, source, observer).pump())
+            return Disposable(lambda: run.withdraw(task))
+        pump = Pump(run, _puller(run, source), observer)
+        run.loop.call_soon(pump.pump)
+        return Disposable(pump.stop)
 
     return Observable(subscribe)
 

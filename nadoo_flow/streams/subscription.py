@@ -8,8 +8,10 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
+from weakref import WeakSet
 
 from reactivex import Observable, abc
+from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
 from .turn import LoopTurn
 
@@ -17,6 +19,7 @@ MAX_WINDOW = 65_536
 """Items that a run may hold at once, whatever concurrency it was asked for."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Build: TypeAlias = "Callable[[Subscription], Observable[T]]"
 
@@ -35,6 +38,10 @@ class Plan(Generic[T]):
     build: Build[T]
     max_concurrent: int
     window: int | None = None
+
+    def through(self, operator: Callable[[Observable[T]], Observable[R]]) -> Plan[R]:
+        """Return the same plan with one more operator at the end of its chain."""
+        return Plan(lambda run: self.build(run).pipe(operator), self.max_concurrent, self.window)
 
     def open(self) -> Subscription:
         """Open a run inside the running event loop."""
@@ -68,19 +75,34 @@ class Subscription:
         self.outstanding = 0
         self.stopped = False
         self.finished = False
+        self.dropped = 0
         self._on_demand: Callable[[], None] = _nothing
         self._cleanups: list[Callable[[], Awaitable[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._withdrawn: WeakSet[asyncio.Task[None]] = WeakSet()
         self._signal: Callable[[], None] = _nothing
         self._joiners: list[asyncio.Future[None]] = []
         self._observer: abc.ObserverBase[Any] | None = None
         self._chain: abc.DisposableBase | None = None
         self._closer: asyncio.Task[None] | None = None
 
-    def start(self, build: Build[Any], observer: abc.ObserverBase[Any]) -> None:
-        """Build the chain of operators of this run and subscribe the observer to it."""
+    def start(
+        self,
+        build: Build[Any],
+        observer: abc.ObserverBase[Any],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> None:
+        """Build the chain of operators of this run and subscribe the observer to it.
+
+        Operators that keep time do so on the event loop, unless another scheduler is given.
+        """
         self._observer = observer
-        chain = build(self).subscribe(observer.on_next, self._on_error, self._on_completed)
+        chain = build(self).subscribe(
+            observer.on_next,
+            self._on_error,
+            self._on_completed,
+            scheduler=scheduler or AsyncIOThreadSafeScheduler(self.loop),
+        )
         if self.stopped:
             chain.dispose()
         else:
@@ -104,12 +126,18 @@ class Subscription:
         if self.outstanding <= self.low:
             self._on_demand()
 
-    def spawn(self, work: Awaitable[None]) -> None:
+    def spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
         """Run something as a task of this run: cancelled with it, and awaited before its end."""
         # Not through the loop's task factory: an eager one would run lanes inside on_next.
         task = asyncio.Task(self._guarded(work), loop=self.loop)
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
+        return task
+
+    def withdraw(self, task: asyncio.Task[None]) -> None:
+        """Cancel one task without ending the run, because nobody wants what it makes."""
+        self._withdrawn.add(task)
+        task.cancel()
 
     def on_end(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal."""
@@ -155,10 +183,11 @@ class Subscription:
         self.stopped = True
         self._signal = signal
         self._on_demand = _nothing
-        for task in tuple(self._tasks):
-            task.cancel()
         if self._chain is not None:
             self._chain.dispose()
+        for task in self._tasks:
+            if task not in self._withdrawn:
+                task.cancel()
         if not self._tasks:
             self._clean_up()
 
@@ -174,7 +203,7 @@ class Subscription:
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if task.cancelled() and not self.stopped:
+        if task.cancelled() and not self.stopped and task not in self._withdrawn:
             self.fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
         if self.stopped and not self._tasks:
             self._clean_up()

@@ -1,0 +1,87 @@
+"""Neighbouring list stages as one chain of Rx operators, through which items flow one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from reactivex import Observable
+
+from .context import WorkflowContext
+from .streams import Indexed, InOrder, Subscription
+
+Items: TypeAlias = Observable[Indexed[Any]]
+Operator: TypeAlias = Callable[[Items], Items]
+OnFailed: TypeAlias = Callable[[str, int, str], None]
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What the operator of a stage needs to know of the run that it is built for.
+
+    Attributes:
+        run: The subscription.
+        workflow_context: State that the run shares.
+        on_failed: To be told of each failed item that the run goes on without: the id of the
+            stage, the index of the item, and the error.
+        on_dropped: Settles an item, named by its index, that goes no further.
+    """
+
+    run: Subscription
+    workflow_context: WorkflowContext
+    on_failed: OnFailed
+    on_dropped: Callable[[int], None]
+
+
+class Stage(Protocol):
+    """One operator of a chain.
+
+    Attributes:
+        needs_order: Whether it must see its items in order. Such a stage numbers what it emits
+            anew, in order.
+    """
+
+    needs_order: bool
+
+    def operator(self, stage_run: StageRun) -> Operator:
+        """Build the operator for one run."""
+
+
+def fuse(
+    stages: Sequence[Stage],
+    run: Subscription,
+    workflow_context: WorkflowContext,
+    on_failed: OnFailed,
+    *,
+    ordered: bool,
+) -> Operator:
+    """Pipe the operators of stages, and restore order only where it can be seen.
+
+    Between two such places items overtake each other, so a slow one never holds up the others. A
+    stage that drops an item tells the next such place, which would wait for it otherwise.
+    """
+
+    def chain(items: Items) -> Items:
+        operators: list[Operator] = []
+        in_order = InOrder[Any]() if ordered else None
+        if in_order is not None:
+            operators.append(in_order.operator)
+        for stage in reversed(stages):
+            dropping = _dropping(run, in_order)
+            operators.append(stage.operator(StageRun(run, workflow_context, on_failed, dropping)))
+            if stage.needs_order:
+                in_order = InOrder[Any]()
+                operators.append(in_order.operator)
+        return items.pipe(*reversed(operators))
+
+    return chain
+
+
+def _dropping(run: Subscription, in_order: InOrder[Any] | None) -> Callable[[int], None]:
+    def drop(index: int) -> None:
+        if in_order is not None:
+            in_order.skip(index)
+        run.release()
+
+    return drop
