@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
 from operator import itemgetter
 from typing import Any
 
@@ -32,6 +32,7 @@ from .streams import (
     emit,
     observe,
 )
+from .tasks import is_being_cancelled
 
 _log = logging.getLogger(__name__)
 
@@ -80,23 +81,22 @@ class ListStage(BaseNode):
         """
         outputs: list[Indexed[Any]] = []
         errors: list[dict[str, Any]] = []
-        pulled = count()
 
         def on_failed(stage_id: str, index: int, error: str) -> None:
             stage = {"stage": stage_id} if len(self.stages) > 1 else {}
             errors.append({"index": index, "error": error, **stage})
 
         try:
-            items = self._opened(node_context.input_data)
-            source = (item for item, _ in zip(items, pulled, strict=False))
-            await drain(self._plan(source, workflow_context, on_failed), outputs.append)
+            source = self._opened(node_context.input_data)
+            plan = self._plan(source, workflow_context, on_failed)
+            run = await drain(plan, outputs.append)
         except NodeError as error:
             return NodeResult(False, None, self._located(error), {}, error.__cause__ or error)
         except Exception as error:
             return failure(error)
         outputs.sort(key=itemgetter(0))
         errors.sort(key=itemgetter("index"))
-        metadata = {"inputs": next(pulled), "outputs": len(outputs), "errors": errors}
+        metadata = {"inputs": run.pulled, "outputs": len(outputs), "errors": errors}
         output = {self.output_key: self._closed([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
 
@@ -187,6 +187,10 @@ class ListStage(BaseNode):
             answer = fn(*arguments)
             return await answer if inspect.isawaitable(answer) else answer
         except Exception as error:
+            raise NodeError(self.node_id, describe(error), index) from error
+        except asyncio.CancelledError as error:
+            if is_being_cancelled():
+                raise
             raise NodeError(self.node_id, describe(error), index) from error
 
     def _located(self, error: NodeError) -> str:

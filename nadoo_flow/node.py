@@ -119,7 +119,8 @@ class FunctionNode(BaseNode):
 
     def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
         self.fn = function(fn, "fn")
-        super().__init__(node_id or getattr(fn, "__name__", None) or type(fn).__name__)
+        name = getattr(fn, "__name__", type(fn).__name__)
+        super().__init__(name if node_id is None else node_id)
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
@@ -146,7 +147,10 @@ class Pipeline(BaseNode):
         if not nodes:
             raise ValueError("a Pipeline needs at least one node")
         self.nodes = _flattened(nodes)
-        super().__init__(node_id or " | ".join(node.node_id for node in self.nodes))
+        joined = " | ".join(node.node_id for node in self.nodes)
+        super().__init__(joined if node_id is None else node_id)
+        if any(node.isolate == "task" for node in self.nodes):
+            self.isolate = "task"
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from operator import itemgetter
 from typing import Any
 
@@ -50,11 +51,11 @@ class OperatorNode(ListStage):
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Pipe the operators, with the envelopes taken off before and put on behind them."""
-        run = stage_run.run
+        run, numbers = stage_run.run, count()
 
-        def numbered(value: Any, index: int) -> Indexed[Any]:
+        def numbered(value: Any) -> Indexed[Any]:
             run.outstanding += 1
-            return index, value
+            return next(numbers), value
 
         def piped(items: Items) -> Items:
             source_errors: list[Exception] = []
@@ -66,7 +67,7 @@ class OperatorNode(ListStage):
             for operator in self.operators:
                 values = operator(values)
             return values.pipe(
-                on_loop(run), self._blaming(run, source_errors), ops.map_indexed(numbered)
+                on_loop(run), self._blaming(run, source_errors), ops.map(numbered)
             )
 
         return piped

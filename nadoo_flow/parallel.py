@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, TypeAlias
 
 from .checks import is_list_like, shown
 from .context import NodeContext, NodeResult, WorkflowContext
 from .execution import execute_safely
 from .node import BaseNode, NodeLike, as_node
-from .tasks import FatalError, contained
+from .tasks import FatalError, cancel_and_join, contained
 
 _Tasks: TypeAlias = dict[asyncio.Task[NodeResult], BaseNode]
 
@@ -70,21 +71,18 @@ class ParallelNode(BaseNode):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Run the nodes, each in a task and with a NodeContext of its own."""
-        tasks: _Tasks = {
-            asyncio.create_task(
-                contained(
-                    execute_safely(node, NodeContext(node_context.input_data), workflow_context)
-                )
-            ): node
-            for node in self.nodes
-        }
+        tasks: _Tasks = {}
+        for node in self.nodes:
+            execute = partial(
+                execute_safely, node, NodeContext(node_context.input_data), workflow_context
+            )
+            tasks[asyncio.create_task(contained(execute))] = node
         settled: dict[str, NodeResult] = {}
         try:
             decisive = await self._settle(tasks, settled)
-        except FatalError as fatal:
-            raise fatal.error from None
         finally:
-            await _cancelled_and_ended(tasks)
+            await cancel_and_join(tasks)
+            _raise_fatal(tasks)
         if self.strategy in (ParallelStrategy.RACE, ParallelStrategy.ANY):
             return self._winner(decisive, settled)
         return self._outputs(decisive, settled)
@@ -143,15 +141,9 @@ def _failed(settled: dict[str, NodeResult], metadata: dict[str, Any]) -> NodeRes
     return NodeResult(False, None, error, metadata, exception)
 
 
-async def _cancelled_and_ended(tasks: _Tasks) -> None:
-    """Cancel what still runs and wait for it, also through further cancellations."""
+def _raise_fatal(tasks: _Tasks) -> None:
+    """Raise the KeyboardInterrupt or SystemExit of a node, also of one that had lost."""
     for task in tasks:
-        task.cancel()
-    cancelled: asyncio.CancelledError | None = None
-    while running := [task for task in tasks if not task.done()]:
-        try:
-            await asyncio.wait(running)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, FatalError):
+            raise error.error

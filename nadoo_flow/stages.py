@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -89,9 +90,13 @@ class FilterNode(ListStage):
         self.filter_fn = function(filter_fn, "filter_fn")
 
     def operator(self, stage_run: StageRun) -> Operator:
+        async def accepts(value: Any) -> bool:
+            answer = self.filter_fn(value)
+            return bool(await answer if inspect.isawaitable(answer) else answer)
+
         async def judge(indexed: Indexed[Any]) -> Indexed[Any]:
             index, value = indexed
-            keep = await self._called(index, self.filter_fn, value)
+            keep = await self._called(index, accepts, value)
             return index, value if keep else _DROPPED
 
         lanes = flat_map(stage_run.run, judge, self.max_concurrency)

@@ -93,6 +93,8 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         inbox = getattr(self, "_inbox", None)
         if inbox is None or inbox.run.stopped or inbox.run.loop.is_closed():
             return
+        # The garbage collector may call this from any thread.
+        inbox.run.loop.call_soon_threadsafe(inbox.run.cancel)
         warnings.warn(
             "an async iterator was dropped before its end, its run is being cancelled; "
             "leave early with `async with` or aclose()",
@@ -100,8 +102,6 @@ class CloseableAsyncIterator(AsyncIterator[T]):
             source=self,
             stacklevel=1,
         )
-        # The garbage collector may call this from any thread.
-        inbox.run.loop.call_soon_threadsafe(inbox.run.cancel)
 
 
 class _Inbox(abc.ObserverBase[T], Generic[T]):

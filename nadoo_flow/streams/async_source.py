@@ -30,7 +30,7 @@ class AsyncPump(Generic[T]):
 
     async def pump(self) -> None:
         """Emit until the source ends."""
-        run, on_next, index = self._run, self._observer.on_next, 0
+        run, on_next = self._run, self._observer.on_next
         iterator: AsyncIterator[T] | None = None
         while True:
             await self._demand()
@@ -51,9 +51,10 @@ class AsyncPump(Generic[T]):
                 break
             if run.stopped:
                 return
+            index = run.pulled
+            run.pulled = index + 1
             run.outstanding += 1
             on_next((index, value))
-            index += 1
         if not run.stopped:
             signal()
 

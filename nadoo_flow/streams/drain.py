@@ -13,8 +13,11 @@ from .subscription import Plan, Subscription
 T = TypeVar("T")
 
 
-async def drain(plan: Plan[T], on_next: Callable[[T], object]) -> None:
+async def drain(plan: Plan[T], on_next: Callable[[T], object]) -> Subscription:
     """Run to the end, handing over each item as it comes; no task of the run is left on return.
+
+    Returns:
+        The run that has ended, for its counts.
 
     Raises:
         BaseException: The error that ended the run. A cancellation cancels the run and is raised
@@ -31,6 +34,7 @@ async def drain(plan: Plan[T], on_next: Callable[[T], object]) -> None:
         raise
     if sink.error is not None:
         raise sink.error
+    return run
 
 
 class _Sink(abc.ObserverBase[T], Generic[T]):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from types import coroutine
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..tasks import FatalError, contained
+from ..tasks import cancel_once, in_own_task
 from .subscription import Subscription
 
 T = TypeVar("T")
@@ -42,11 +43,15 @@ def flat_map(
         isolate: ``"task"`` gives each item an asyncio task of its own as well.
     """
 
+    def in_task(item: T) -> Coroutine[Any, Any, R]:
+        return in_own_task(partial(mapper, item))
+
+    work = in_task if isolate == "task" else mapper
+
     def operator(source: Observable[T]) -> Observable[R]:
         def subscribe(
             observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            work = _in_task(mapper) if isolate == "task" else mapper
             lanes = _Lanes(run, work, max_concurrent, observer)
             upstream = source.subscribe(lanes, scheduler=scheduler)
             return CompositeDisposable(upstream, Disposable(lanes.dispose))
@@ -75,7 +80,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     def on_next(self, value: T) -> None:
         self._queue.append(value)
         if len(self._lanes) < self._max_concurrent and not self._run.stopped:
-            self._lanes.add(self._run.spawn(self._lane()))
+            self._lanes.add(self._run.spawn(self._lane))
 
     def on_error(self, error: Exception) -> None:
         self._end_with(lambda: self._observer.on_error(error))
@@ -116,6 +121,9 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                 except StopIteration as done:
                     result = done.value
                     break
+                if run.stopped:
+                    # The run may have ended inside a timeout of the node's, which undid the cancel.
+                    cancel_once(lane)
                 try:
                     step, argument = work.send, (yield awaited)
                 except GeneratorExit:
@@ -129,15 +137,3 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._lanes.discard(lane)
         if self._end is not None and not self._lanes and not run.stopped:
             self._end()
-
-
-def _in_task(
-    mapper: Callable[[T], Coroutine[Any, Any, R]],
-) -> Callable[[T], Coroutine[Any, Any, R]]:
-    async def mapped(item: T) -> R:
-        try:
-            return await asyncio.create_task(contained(mapper(item)))
-        except FatalError as fatal:
-            raise fatal.error from None
-
-    return mapped

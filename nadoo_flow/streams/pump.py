@@ -33,7 +33,6 @@ class Pump(Generic[T]):
         self._pull = pull
         self._observer = observer
         self._context = run.context.copy()
-        self._index = 0
         self._stopped = False
 
     def stop(self) -> None:
@@ -69,9 +68,9 @@ class Pump(Generic[T]):
             except Exception as error:
                 self._observer.on_error(error)
                 return False
+            index = run.pulled
+            run.pulled = index + 1
             run.outstanding += 1
-            index = self._index
-            self._index = index + 1
             on_next((index, value))
         return True
 

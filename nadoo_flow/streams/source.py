@@ -49,7 +49,7 @@ def emit(
             hot = HotSource(run, buffering or Buffering(), observer)
             return hot.connect(source, scheduler)
         if isinstance(source, AsyncIterable):
-            task = run.spawn(AsyncPump(run, source, observer).pump())
+            task = run.spawn(AsyncPump(run, source, observer).pump)
             return Disposable(lambda: run.withdraw(task))
         pump = Pump(run, _puller(run, source), observer)
         run.loop.call_soon(pump.pump)

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from reactivex import Observable, abc
 from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
+from ..tasks import cancel_once
 from .turn import LoopTurn
 
 MAX_WINDOW = 65_536
@@ -72,6 +73,7 @@ class Subscription:
         self.context = copy_context()
         self.window = window
         self.low = min(window - 1, max(window - window // 4, max_concurrent))
+        self.pulled = 0
         self.outstanding = 0
         self.stopped = False
         self.finished = False
@@ -126,8 +128,8 @@ class Subscription:
         if self.outstanding <= self.low:
             self._on_demand()
 
-    def spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        """Run something as a task of this run: cancelled with it, and awaited before its end."""
+    def spawn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Run what a function makes as a task that is cancelled, and awaited, with this run."""
         # Not through the loop's task factory: an eager one would run lanes inside on_next.
         task = asyncio.Task(self._guarded(work), loop=self.loop)
         self._tasks.add(task)
@@ -137,7 +139,7 @@ class Subscription:
     def withdraw(self, task: asyncio.Task[None]) -> None:
         """Cancel one task without ending the run, because nobody wants what it makes."""
         self._withdrawn.add(task)
-        task.cancel()
+        cancel_once(task)
 
     def on_end(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal."""
@@ -186,14 +188,13 @@ class Subscription:
         if self._chain is not None:
             self._chain.dispose()
         for task in self._tasks:
-            if task not in self._withdrawn:
-                task.cancel()
+            cancel_once(task)
         if not self._tasks:
             self._clean_up()
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except asyncio.CancelledError:
             raise
         except BaseException as error:

@@ -1,0 +1,228 @@
+"""A chain of list stages is one operator chain, and outputs what its stages output one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reactivex import operators as ops
+
+from nadoo_flow import (
+    BaseNode,
+    FilterNode,
+    FunctionNode,
+    MapNode,
+    NodeContext,
+    NodeError,
+    NodeResult,
+    OperatorNode,
+    Pipeline,
+    ReduceNode,
+    WorkflowContext,
+)
+from nadoo_flow.list_stage import Chain, ListStage
+
+from .virtual_time import VirtualTimeLoop
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One random stage: its kind, and on which values it fails, drops or takes how long."""
+
+    kind: str
+    salt: int
+    max_concurrency: int
+    continue_on_error: bool
+    failing: bool
+
+    def build(self, input_key: str, output_key: str) -> ListStage:
+        keys = {"input_key": input_key, "output_key": output_key}
+        if self.kind == "map":
+            return MapNode(
+                "map",
+                self.mapped,
+                max_concurrency=self.max_concurrency,
+                continue_on_error=self.continue_on_error,
+                **keys,
+            )
+        if self.kind == "filter":
+            return FilterNode("filter", self.kept, max_concurrency=self.max_concurrency, **keys)
+        if self.kind == "scan":
+            return OperatorNode(ops.scan(lambda total, value: total + value, 0), **keys)
+        if self.kind == "buffer":
+            sums = ops.map(sum)
+            return OperatorNode(ops.buffer_with_count(1 + self.salt % 3), sums, **keys)
+        return ReduceNode("reduce", lambda total, value: (*total, value), (), **keys)
+
+    async def mapped(self, value: int) -> int:
+        await asyncio.sleep((value * 7 + self.salt) % 5)
+        if self.failing and (value + self.salt) % 4 == 0:
+            raise ValueError(f"bad {value}")
+        return value * 3 + self.salt
+
+    async def kept(self, value: int) -> bool:
+        await asyncio.sleep((value * 3 + self.salt) % 3)
+        return (value + self.salt) % 3 != 0
+
+
+stage_specs = st.builds(
+    StageSpec,
+    kind=st.sampled_from(["map", "map", "filter", "scan", "buffer"]),
+    salt=st.integers(0, 9),
+    max_concurrency=st.integers(1, 5),
+    continue_on_error=st.booleans(),
+    failing=st.integers(0, 3).map(lambda dice: dice == 0),
+)
+
+
+def in_virtual_time(coroutine: Any) -> Any:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(coroutine)
+
+
+async def one_by_one(stages: list[ListStage], items: list[int]) -> NodeResult:
+    data: Any = {"k0": items}
+    for stage in stages:
+        result = await stage.execute(NodeContext(data), WorkflowContext())
+        if not result.success:
+            return result
+        data = result.output
+    return result
+
+
+async def fused(stages: list[ListStage], items: list[int]) -> NodeResult:
+    chain: BaseNode = stages[0]
+    for stage in stages[1:]:
+        chain = chain | stage
+    assert isinstance(chain, ListStage)
+    assert chain.stages == tuple(stages)
+    result = await chain.execute(NodeContext({"k0": items}), WorkflowContext())
+    assert len(asyncio.all_tasks()) == 1
+    return result
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(
+    specs=st.lists(stage_specs, min_size=1, max_size=4),
+    reduced=st.booleans(),
+    items=st.lists(st.integers(0, 30), max_size=12),
+)
+def test_fused_equals_one_by_one(specs: list[StageSpec], reduced: bool, items: list[int]) -> None:
+    if reduced:
+        specs = [*specs, StageSpec("reduce", 0, 1, False, False)]
+    stages = [spec.build(f"k{i}", f"k{i + 1}") for i, spec in enumerate(specs)]
+    apart = in_virtual_time(one_by_one(stages, items))
+    together = in_virtual_time(fused(stages, items))
+    assert (together.success, together.output) == (apart.success, apart.output)
+
+
+def test_stages_whose_keys_meet_are_one_chain_however_they_are_grouped() -> None:
+    a, b, c = (MapNode(name, abs, name, chr(ord(name) + 1)) for name in "abc")
+    for chain in ((a | b) | c, a | (b | c), Pipeline(a, b, c).nodes[0]):
+        assert isinstance(chain, Chain)
+        assert chain.stages == (a, b, c)
+        assert (chain.input_key, chain.output_key, chain.node_id) == ("a", "d", "a | b | c")
+
+
+def test_stages_whose_keys_do_not_meet_stay_apart() -> None:
+    a, b = MapNode("a", abs, "x", "y"), MapNode("b", abs, "other", "z")
+    pipeline = a | b
+    assert isinstance(pipeline, Pipeline)
+    assert pipeline.nodes == (a, b)
+
+
+def test_neighbours_fuse_also_behind_and_before_other_nodes() -> None:
+    head, tail = FunctionNode(dict, "head"), FunctionNode(dict, "tail")
+    a, b = MapNode("a", abs, "x", "y"), MapNode("b", abs, "y", "z")
+    pipeline = head | a | b | tail
+    assert isinstance(pipeline, Pipeline)
+    assert [node.node_id for node in pipeline.nodes] == ["head", "a | b", "tail"]
+
+
+async def test_what_follows_a_reduce_opens_its_value_as_a_list() -> None:
+    reduce = ReduceNode("r", lambda acc, x: [*acc, x, x], [], "x", "y")
+    pipeline = reduce | MapNode("m", abs, "y", "z")
+    assert isinstance(pipeline, Pipeline)
+    assert await pipeline.run({"x": [-1, -2]}) == {"z": [1, 1, 2, 2]}
+
+
+async def test_the_second_stage_starts_while_the_first_still_works() -> None:
+    loop, starts = asyncio.get_running_loop(), []
+
+    async def first(value: int) -> int:
+        await asyncio.sleep(value)
+        return value
+
+    async def second(value: int) -> int:
+        starts.append((value, loop.time()))
+        await asyncio.sleep(10)
+        return value
+
+    chain = MapNode("a", first, "x", "y") | MapNode("b", second, "y", "z")
+    assert await chain.run({"x": [3, 1, 2]}) == {"z": [3, 1, 2]}
+    assert starts == [(1, 1), (2, 2), (3, 3)]
+    assert loop.time() == 13
+
+
+async def test_a_failing_item_names_its_stage_and_its_index() -> None:
+    def second(value: int) -> int:
+        raise ValueError(f"bad {value}")
+
+    chain = MapNode("a", abs, "x", "y") | MapNode("b", second, "y", "z")
+    with pytest.raises(NodeError) as caught:
+        await chain.run({"x": [-7]})
+    assert str(caught.value) == "node 'a | b' failed: stage 'b': item 0: ValueError: bad 7"
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_failures_that_are_left_out_are_told_with_their_stage() -> None:
+    def odd(value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("even")
+        return value
+
+    def small(value: int) -> int:
+        if value > 3:
+            raise ValueError("large")
+        return value
+
+    chain = MapNode("odd", odd, "x", "y", continue_on_error=True) | MapNode(
+        "small", small, "y", "z", continue_on_error=True
+    )
+    result = await chain.execute(NodeContext({"x": [1, 2, 3, 5]}), WorkflowContext())
+    assert result.output == {"z": [1, 3]}
+    assert result.metadata == {
+        "inputs": 4,
+        "outputs": 2,
+        "errors": [
+            {"index": 1, "error": "ValueError: even", "stage": "odd"},
+            {"index": 3, "error": "ValueError: large", "stage": "small"},
+        ],
+    }
+
+
+async def test_the_first_failure_stops_the_whole_chain() -> None:
+    ended: list[int] = []
+
+    async def slow(value: int) -> int:
+        try:
+            await asyncio.sleep(0 if value == 0 else 100)
+        finally:
+            await asyncio.sleep(0)
+            ended.append(value)
+        return value
+
+    def broken(value: int) -> int:
+        raise ValueError("no")
+
+    chain = MapNode("a", slow, "x", "y", 3) | MapNode("b", broken, "y", "z")
+    with pytest.raises(NodeError):
+        await chain.run({"x": range(1_000)})
+    assert len(asyncio.all_tasks()) == 1
+    # Item 0 failed in the second stage; the two beside it and the one in its place were cancelled.
+    assert sorted(ended) in ([0, 1, 2], [0, 1, 2, 3])
+    assert asyncio.get_running_loop().time() == 0
