@@ -66,9 +66,7 @@ class OperatorNode(ListStage):
             )
             for operator in self.operators:
                 values = operator(values)
-            return values.pipe(
-                on_loop(run), self._blaming(run, source_errors), ops.map(numbered)
-            )
+            return values.pipe(on_loop(run), self._blaming(run, source_errors), ops.map(numbered))
 
         return piped
 

@@ -32,9 +32,12 @@ async def contained(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise FatalError(error) from error
 
 
-async def in_own_task(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def in_own_task(
+    make: Callable[[], Coroutine[Any, Any, T]], on_start: Callable[[asyncio.Task[T]], None]
+) -> T:
     """Await a coroutine in a task of its own, which has ended on return."""
     task = asyncio.create_task(contained(make))
+    on_start(task)
     try:
         await asyncio.wait([task])
     finally:

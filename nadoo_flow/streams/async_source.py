@@ -32,7 +32,8 @@ class AsyncPump(Generic[T]):
         """Emit until the source ends."""
         run, on_next = self._run, self._observer.on_next
         iterator: AsyncIterator[T] | None = None
-        while True:
+        # A consumer may have had enough in on_next; the cancel only comes with the next await.
+        while not is_being_cancelled():
             await self._demand()
             try:
                 iterator = iterator or self._opened()
@@ -55,6 +56,8 @@ class AsyncPump(Generic[T]):
             run.pulled = index + 1
             run.outstanding += 1
             on_next((index, value))
+        else:
+            return
         if not run.stopped:
             signal()
 

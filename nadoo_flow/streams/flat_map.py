@@ -44,7 +44,7 @@ def flat_map(
     """
 
     def in_task(item: T) -> Coroutine[Any, Any, R]:
-        return in_own_task(partial(mapper, item))
+        return in_own_task(partial(mapper, item), run.enter)
 
     work = in_task if isolate == "task" else mapper
 

@@ -6,14 +6,13 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-from queue import Empty
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..checks import positive_int, shown
-from .pump import Indexed, Pump
+from .pump import Indexed, NothingYet, Pump, SourceFailed
 from .subscription import Subscription
 
 T = TypeVar("T")
@@ -88,7 +87,7 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self._wake()
 
     def on_error(self, error: Exception) -> None:
-        self._ended(error)
+        self._ended(SourceFailed(error))
 
     def on_completed(self) -> None:
         self._ended(StopIteration())
@@ -99,9 +98,11 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
             self._buffer.append(value)
             return True
         if overflow is OverflowStrategy.ERROR:
-            self._end = BufferOverflowError(
-                f"an Observable emitted while {limit} of its items were still waiting; "
-                "raise buffer=, choose another overflow=, or slow the Observable down"
+            self._end = SourceFailed(
+                BufferOverflowError(
+                    f"an Observable emitted while {limit} of its items were still waiting; "
+                    "raise buffer=, choose another overflow=, or slow the Observable down"
+                )
             )
             return False
         if overflow is OverflowStrategy.DROP_OLDEST:
@@ -133,7 +134,5 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         with self._lock:
             if self._buffer:
                 return self._buffer.popleft()
-            if self._end is None:
-                raise Empty
             end = self._end
-        raise end
+        raise NothingYet if end is None else end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from queue import Empty
 from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import abc
@@ -16,13 +15,26 @@ Indexed: TypeAlias = tuple[int, T]
 """An item with its position in the source, by which order is restored where it can be seen."""
 
 
+class NothingYet(Exception):
+    """The source is alive and has no item at the moment."""
+
+
+class SourceFailed(Exception):
+    """The source ended with an error, which may be of any kind, also a StopIteration."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Pump(Generic[T]):
     """Pulls items and emits them with their indexes while the run has demand.
 
     Args:
         run: The run to emit in.
-        pull: Returns the next item. Raises StopIteration at the end, queue.Empty if there is none
-            yet (whoever brings the next one calls :meth:`pump` again), or the source's own error.
+        pull: Returns the next item. Raises StopIteration at the end, NothingYet if there is none
+            (whoever brings the next one calls :meth:`pump` again), SourceFailed or the source's
+            own error.
         observer: Gets the items and the end.
     """
 
@@ -60,10 +72,13 @@ class Pump(Generic[T]):
                 return False
             try:
                 value = pull()
-            except Empty:
+            except NothingYet:
                 return True
             except StopIteration:
                 self._observer.on_completed()
+                return False
+            except SourceFailed as failed:
+                self._observer.on_error(failed.error)
                 return False
             except Exception as error:
                 self._observer.on_error(error)

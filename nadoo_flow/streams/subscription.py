@@ -82,6 +82,7 @@ class Subscription:
         self._cleanups: list[Callable[[], Awaitable[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._withdrawn: WeakSet[asyncio.Task[None]] = WeakSet()
+        self._item_tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._signal: Callable[[], None] = _nothing
         self._joiners: list[asyncio.Future[None]] = []
         self._observer: abc.ObserverBase[Any] | None = None
@@ -141,6 +142,10 @@ class Subscription:
         self._withdrawn.add(task)
         cancel_once(task)
 
+    def enter(self, task: asyncio.Task[Any]) -> None:
+        """Learn of a task in which a lane has an item worked on; the lane ends it."""
+        self._item_tasks.add(task)
+
     def on_end(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal."""
         self._cleanups.append(cleanup)
@@ -160,7 +165,7 @@ class Subscription:
         A cancellation of the waiter is delivered only after that, so that no ``finally`` block of
         the run is left behind.
         """
-        if asyncio.current_task() in self._tasks:
+        if asyncio.current_task() in (*self._tasks, *self._item_tasks):
             raise RuntimeError("a run cannot be awaited or closed from inside one of its own nodes")
         cancelled: asyncio.CancelledError | None = None
         while not self.finished:
@@ -227,7 +232,10 @@ class Subscription:
     def _finish(self) -> None:
         self.finished = True
         signal, self._signal = self._signal, _nothing
-        signal()
+        try:
+            signal()
+        except Exception as error:
+            self.report("an observer raised in on_completed or on_error", error)
         for joiner in self._joiners:
             if not joiner.done():
                 joiner.set_result(None)
