@@ -1,0 +1,67 @@
+"""``python -m nadoo_flow``: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from . import demo
+from .cli import CommandError, printable
+
+PROGRAM = "python -m nadoo_flow"
+COMMANDS = (demo,)
+"""Modules that each add one command: a function ``add_command(commands)``."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser; each command names the function that runs it as ``run``."""
+    root = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run async nodes over many inputs: bounded, fast and observable.",
+    )
+    root.set_defaults(run=None)
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_command(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 0, 2 for a usage error, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may hold what the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        dispatch(arguments)
+    except CommandError as error:
+        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; let the flush at exit be silent too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def dispatch(arguments: Sequence[str] | None) -> None:
+    """Run the command that the arguments name, or print the help if they name none."""
+    root = parser()
+    try:
+        options = root.parse_args(arguments)
+        if options.run is None:
+            root.print_help()
+        else:
+            options.run(options)
+    finally:
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
