@@ -23,6 +23,35 @@ def positive_int(value: object, parameter: str) -> int:
     return value
 
 
+def positive_number(value: object, parameter: str) -> float:
+    """Return a positive, finite number unchanged.
+
+    Raises:
+        TypeError: If it is no number (a bool or a str is none).
+        ValueError: If it is not above 0, infinite, or nan.
+    """
+    number = _number(value, parameter)
+    if number <= 0:
+        raise ValueError(f"{parameter} must be above 0, got {value}")
+    return number
+
+
+def non_negative_number(value: object, parameter: str) -> float:
+    """Return a finite number of at least 0 unchanged; errors as in :func:`positive_number`."""
+    number = _number(value, parameter)
+    if number < 0:
+        raise ValueError(f"{parameter} must not be negative, got {value}")
+    return number
+
+
+def _number(value: object, parameter: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{parameter} must be a number, got {shown(value)}")
+    if not math.isfinite(value):
+        raise ValueError(f"{parameter} must be a finite number, got {value}")
+    return value
+
+
 def boolean(value: object, parameter: str) -> bool:
     """Return a bool unchanged.
 

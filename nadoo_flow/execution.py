@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Awaitable
 from types import CoroutineType
 from typing import Any, Protocol
 
@@ -30,25 +31,31 @@ async def execute_safely(
     KeyboardInterrupt and SystemExit; a CancelledError that nobody asked for is a failure.
     """
     try:
-        answer: Any = node.execute(node_context, workflow_context)
-        if type(answer) is not CoroutineType and not inspect.isawaitable(answer):
-            raise _not_async(answer)
-        result = await answer
-        if not isinstance(result, NodeResult):
-            raise _not_a_result(result)
-    except Exception as error:
+        return checked(await awaitable(node.execute(node_context, workflow_context)))
+    except (Exception, asyncio.CancelledError) as error:
         return failure(error)
-    except asyncio.CancelledError as error:
-        if is_being_cancelled():
-            raise
-        return failure(error)
-    if not result.success and not result.error:
-        result.error = NO_MESSAGE
-    return result
+
+
+def awaitable(answer: Any) -> Awaitable[Any]:
+    """Return what ``execute`` returned, if it can be awaited."""
+    if type(answer) is CoroutineType or inspect.isawaitable(answer):
+        return answer
+    raise _not_async(answer)
+
+
+def checked(result: Any) -> NodeResult:
+    """Return the answer of ``execute``, if it is a NodeResult, never a failure without words."""
+    if not isinstance(result, NodeResult):
+        raise _not_a_result(result)
+    if result.success or result.error:
+        return result
+    return NodeResult(False, result.output, NO_MESSAGE, result.metadata, result.exception)
 
 
 def failure(error: BaseException) -> NodeResult:
-    """Make a failed NodeResult of an exception."""
+    """Make a failed NodeResult of an exception, or raise the cancellation of the current task."""
+    if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+        raise error
     return NodeResult(False, None, describe(error), {}, error)
 
 

@@ -4,40 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
 from reactivex import Observable
-from reactivex import operators as ops
 
-from .checks import boolean, is_list_like, non_empty_str, positive_int, shown
+from .checks import is_list_like, non_empty_str, positive_int, shown
 from .context import NodeContext, NodeResult, WorkflowContext
 from .errors import NodeError, describe
 from .execution import failure
 from .fusion import OnFailed, Operator, StageRun, fuse
+from .live_stage import LiveStage
 from .node import BaseNode
 from .streams import (
-    BUFFER,
     Buffering,
-    CloseableAsyncIterator,
     Indexed,
-    OverflowStrategy,
     Plan,
     Source,
     Subscription,
     as_source,
     drain,
     emit,
-    observe,
 )
 from .tasks import is_being_cancelled
 
-_log = logging.getLogger(__name__)
 
-
-class ListStage(BaseNode):
+class ListStage(LiveStage):
     """A node that works on the items of a list.
 
     ``a | b`` of two stages whose keys meet (``a.output_key == b.input_key``) is a :class:`Chain`:
@@ -99,74 +92,6 @@ class ListStage(BaseNode):
         metadata = {"inputs": run.pulled, "outputs": len(outputs), "errors": errors}
         output = {self.output_key: self._closed([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
-
-    def stream(
-        self,
-        source: Source[Any],
-        *,
-        ordered: bool = False,
-        max_in_flight: int | None = None,
-        workflow_context: WorkflowContext | None = None,
-        buffer: int = BUFFER,
-        overflow: OverflowStrategy = OverflowStrategy.ERROR,
-    ) -> CloseableAsyncIterator[Any]:
-        """Yield the outputs of a source of items when they are there, endlessly if it is endless.
-
-        A slow consumer slows the source down. Nothing starts before the first output is asked
-        for. Leave the iterator early with ``async with`` or ``aclose()``.
-
-        Args:
-            source: An iterable, an async iterable, or an Observable. The latter may emit from any
-                thread, and cannot be slowed down.
-            ordered: Yield in the order of the source instead of as completed.
-            max_in_flight: Most items between the source and the consumer; four for each of
-                ``max_concurrency`` by default.
-            workflow_context: State that the whole run shares; a fresh one by default.
-            buffer: Most items of an Observable that may wait.
-            overflow: What happens to an item more than that. What was dropped is counted in the
-                iterator's ``dropped``.
-
-        Raises:
-            NodeError: From the iterator: the first item that failed, when the rest has ended. An
-                item that a stage goes on without is logged as a warning.
-            BufferOverflowError: From the iterator, after all that had arrived before.
-            Exception: From the iterator: an error of the source, after all that came before it.
-        """
-        buffering = Buffering(buffer, overflow)
-        plan = self._values(source, ordered, max_in_flight, workflow_context, buffering)
-        return CloseableAsyncIterator(plan)
-
-    def observe(
-        self,
-        source: Source[Any],
-        *,
-        ordered: bool = False,
-        max_in_flight: int | None = None,
-        workflow_context: WorkflowContext | None = None,
-        buffer: int = BUFFER,
-        overflow: OverflowStrategy = OverflowStrategy.ERROR,
-    ) -> Observable[Any]:
-        """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
-
-        Each subscription is a run of its own, needs a running event loop, and is cancelled by
-        ``dispose()``.
-        """
-        buffering = Buffering(buffer, overflow)
-        return observe(self._values(source, ordered, max_in_flight, workflow_context, buffering))
-
-    def as_operator(self, *, ordered: bool = False) -> Callable[[Observable[Any]], Observable[Any]]:
-        """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
-
-        As with Rx's own ``merge(max_concurrent)`` what cannot be taken yet waits, without a limit;
-        use :meth:`observe` on the source for one.
-
-        Args:
-            ordered: Emit in the order of the source instead of as completed.
-        """
-        boolean(ordered, "ordered")
-        return lambda source: self.observe(
-            source, ordered=ordered, overflow=OverflowStrategy.BUFFER
-        )
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the Rx operator of this stage for one run; a kind of stage writes this."""
@@ -232,27 +157,6 @@ class ListStage(BaseNode):
 
         return Plan(build, self.max_concurrency, max_in_flight)
 
-    def _values(
-        self,
-        source: Source[Any],
-        ordered: bool,
-        max_in_flight: int | None,
-        workflow_context: WorkflowContext | None,
-        buffering: Buffering,
-    ) -> Plan[Any]:
-        boolean(ordered, "ordered")
-        if max_in_flight is not None:
-            positive_int(max_in_flight, "max_in_flight")
-        plan = self._plan(
-            source,
-            WorkflowContext() if workflow_context is None else workflow_context,
-            _log_failed,
-            ordered=ordered,
-            max_in_flight=max_in_flight,
-            buffering=buffering,
-        )
-        return plan.through(ops.map(itemgetter(1)))
-
 
 class Chain(ListStage):
     """List stages whose keys meet, as one: ``a | b | c`` makes it.
@@ -278,7 +182,3 @@ class Chain(ListStage):
 
     def _closed(self, values: list[Any]) -> Any:
         return self._stages[-1]._closed(values)
-
-
-def _log_failed(stage_id: str, index: int, error: str) -> None:
-    _log.warning("node %r goes on without item %d: %s", stage_id, index, error)

@@ -17,7 +17,9 @@ Policy: TypeAlias = "Callable[[BaseNode], BaseNode]"
 
 
 class BaseNode:
-    """A unit of work. Subclass it and write ``execute``.
+    """A unit of work.
+
+    Subclass it and write ``execute``.
 
     Args:
         node_id: The name in errors and outputs; defaults to the class name.

@@ -117,7 +117,8 @@ class _Inbox(abc.ObserverBase[T], Generic[T]):
 
     def on_next(self, value: T) -> None:
         self.items.append(value)
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
 
     def on_error(self, error: BaseException) -> None:
         self.error = error

@@ -107,10 +107,13 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         """
         lane = cast("asyncio.Task[None]", asyncio.current_task())
         run, queue, mapper = self._run, self._queue, self._mapper
-        spent, new_context, on_next = run.turn.spent, run.context.copy, self._observer.on_next
+        new_context, on_next = run.context.copy, self._observer.on_next
+        time, turn_deadline = run.turn.time, run.turn.deadline
+        deadline = turn_deadline()
         while queue and not run.stopped:
-            if spent():
+            if time() >= deadline:
                 yield
+                deadline = turn_deadline()
                 continue
             work = mapper(queue.popleft())
             in_context = new_context().run
@@ -131,6 +134,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                     raise
                 except BaseException as error:
                     step, argument = work.throw, error
+                deadline = turn_deadline()
             if run.stopped:
                 return
             on_next(result)

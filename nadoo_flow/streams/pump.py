@@ -34,7 +34,7 @@ class Pump(Generic[T]):
         run: The run to emit in.
         pull: Returns the next item. Raises StopIteration at the end, NothingYet if there is none
             (whoever brings the next one calls :meth:`pump` again), SourceFailed or the source's
-            own error.
+            own error. It may be replaced from one item to the next.
         observer: Gets the items and the end.
     """
 
@@ -42,7 +42,7 @@ class Pump(Generic[T]):
         self, run: Subscription, pull: Callable[[], T], observer: abc.ObserverBase[Indexed[T]]
     ) -> None:
         self._run = run
-        self._pull = pull
+        self.pull = pull
         self._observer = observer
         self._context = run.context.copy()
         self._stopped = False
@@ -65,13 +65,14 @@ class Pump(Generic[T]):
                 self._run.on_demand(self.pump)
 
     def _emit(self) -> bool:
-        run, pull, on_next = self._run, self._pull, self._observer.on_next
+        run, on_next = self._run, self._observer.on_next
+        time, deadline = run.turn.time, run.turn.deadline()
         while run.outstanding < run.window and not self._stopped:
-            if run.turn.spent():
+            if time() >= deadline:
                 run.loop.call_soon(self.pump)
                 return False
             try:
-                value = pull()
+                value = self.pull()
             except NothingYet:
                 return True
             except StopIteration:

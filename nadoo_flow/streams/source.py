@@ -51,7 +51,7 @@ def emit(
         if isinstance(source, AsyncIterable):
             task = run.spawn(AsyncPump(run, source, observer).pump)
             return Disposable(lambda: run.withdraw(task))
-        pump = Pump(run, _puller(run, source), observer)
+        pump = _pump_of(run, source, observer)
         run.loop.call_soon(pump.pump)
         return Disposable(pump.stop)
 
@@ -79,19 +79,20 @@ def as_source(value: object, parameter: str) -> Source[Any]:
     )
 
 
-def _puller(run: Subscription, source: Iterable[T]) -> Callable[[], T]:
-    """Open the iterable at the first pull, so that its errors come to the pump."""
-    iterator: Iterator[T] | None = None
+def _pump_of(
+    run: Subscription, source: Iterable[T], observer: abc.ObserverBase[Indexed[T]]
+) -> Pump[T]:
+    """Open the iterable only at the first pull, so that its errors come to the pump."""
 
-    def pull() -> T:
-        nonlocal iterator
-        if iterator is None:
-            iterator = iter(source)
-            if isinstance(iterator, Generator):
-                run.on_end(_closing(iterator))
+    def open_and_pull() -> T:
+        iterator = iter(source)
+        if isinstance(iterator, Generator):
+            run.on_end(_closing(iterator))
+        pump.pull = iterator.__next__
         return next(iterator)
 
-    return pull
+    pump = Pump(run, open_and_pull, observer)
+    return pump
 
 
 def _closing(generator: Generator[object, object, object]) -> Callable[[], Awaitable[None]]:

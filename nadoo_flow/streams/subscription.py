@@ -113,7 +113,8 @@ class Subscription:
 
     def on_demand(self, pump: Callable[[], None]) -> None:
         """Register the source: ``pump`` is called when it may emit again."""
-        self._on_demand = pump
+        if not self.stopped:
+            self._on_demand = pump
 
     def release(self, n: int = 1) -> None:
         """Settle items and let the source emit as many again; nothing happens after the end.
@@ -151,11 +152,17 @@ class Subscription:
         self._cleanups.append(cleanup)
 
     def fail(self, error: BaseException) -> None:
-        """Stop the run: cancel everything, then signal the error. The first failure counts."""
+        """Stop the run: cancel everything, then signal the error.
+
+        Only the first failure counts.
+        """
         self._stop(partial(self._signal_error, error))
 
     def cancel(self) -> None:
-        """Stop the run in silence. Prompt and idempotent; :meth:`join` awaits the clean-up."""
+        """Stop the run in silence.
+
+        Prompt and idempotent; :meth:`join` awaits the clean-up.
+        """
         self._stop(_nothing)
         self._signal = _nothing
 
@@ -200,7 +207,7 @@ class Subscription:
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
             # Also KeyboardInterrupt and SystemExit: left to the task, they would tear the event
@@ -223,9 +230,10 @@ class Subscription:
     async def _close_sources(self) -> None:
         try:
             for cleanup in self._cleanups:
-                await cleanup()
-        except Exception as error:
-            self.report("a source raised while it was being closed", error)
+                try:
+                    await cleanup()
+                except Exception as error:
+                    self.report("a source raised while it was being closed", error)
         finally:
             self._finish()
 

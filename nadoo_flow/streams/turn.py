@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from weakref import WeakValueDictionary
 
 BUDGET = 0.005
@@ -14,13 +15,17 @@ class LoopTurn:
 
     Nodes that never suspend would otherwise freeze the application that they are embedded in. The
     clock is the loop's own, so a loop with virtual time has a virtual budget.
+
+    Attributes:
+        time: The clock of the loop.
     """
 
-    __slots__ = ("__weakref__", "_deadline", "_loop", "_time")
+    __slots__ = ("__weakref__", "_deadline", "_loop", "time")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._time = loop.time
+        # The standard loop's time() is this function behind a Python call.
+        self.time = monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
         self._deadline: float | None = None
 
     @staticmethod
@@ -31,15 +36,17 @@ class LoopTurn:
             turn = _turns[id(loop)] = LoopTurn(loop)
         return turn
 
-    def spent(self) -> bool:
-        """Tell whether to let others in; to be asked before an item is taken."""
-        now = self._time()
+    def deadline(self) -> float:
+        """Return when to let others in; it holds until the caller suspends."""
         if self._deadline is None:
-            self._deadline = now + BUDGET
+            self._deadline = self.time() + BUDGET
             # What is scheduled now runs at the head of the next turn, before any lane resumes.
             self._loop.call_soon(self._close)
-            return False
-        return now >= self._deadline
+        return self._deadline
+
+    def spent(self) -> bool:
+        """Tell whether to let others in; to be asked before an item is taken."""
+        return self.time() >= self.deadline()
 
     def _close(self) -> None:
         self._deadline = None

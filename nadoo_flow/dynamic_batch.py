@@ -1,0 +1,88 @@
+"""Batches that find their size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from .batch import BatchProcessor
+from .batch_result import BatchResult
+from .checks import is_list_like, positive_number, shown
+from .context import WorkflowContext
+from .node import NodeLike, as_node
+
+
+class DynamicBatchProcessor:
+    """Process items in batches, each all at once, whose size follows the time that they take.
+
+    The size begins at 10. It doubles, up to 100, after a batch that took under 0.8 of the target,
+    and halves, down to 1, after one that took over 1.2 of it.
+
+    Args:
+        node: A node or a function.
+        target_time: Seconds that a batch should take.
+
+    Attributes:
+        batch_size: The size of the next batch.
+    """
+
+    FIRST_SIZE = 10
+    MAX_SIZE = 100
+
+    def __init__(self, node: NodeLike, target_time: float = 1.0) -> None:
+        self.node = as_node(node, "node")
+        self.target_time = positive_number(target_time, "target_time")
+        self.batch_size = self.FIRST_SIZE
+
+    async def process(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        workflow_context: WorkflowContext | None = None,
+    ) -> list[BatchResult]:
+        """Process all items and return their results in order; a failed one is among them.
+
+        Args:
+            items: An iterable or async iterable, pulled batch by batch.
+            workflow_context: State that all batches share; a fresh one by default.
+        """
+        time = asyncio.get_running_loop().time
+        shared = WorkflowContext() if workflow_context is None else workflow_context
+        results: list[BatchResult] = []
+        async with aclosing(_each(items)) as remaining:
+            while batch := await _taken(remaining, self.batch_size):
+                started = time()
+                processor = BatchProcessor(self.node, max_concurrency=len(batch))
+                for result in await processor.batch(batch, shared):
+                    result.index = len(results)
+                    results.append(result)
+                self._adjust(time() - started)
+        return results
+
+    def _adjust(self, elapsed: float) -> None:
+        if elapsed < 0.8 * self.target_time:
+            self.batch_size = min(2 * self.batch_size, self.MAX_SIZE)
+        elif elapsed > 1.2 * self.target_time:
+            self.batch_size = max(self.batch_size // 2, 1)
+
+
+async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    elif is_list_like(items):
+        for item in items:
+            yield item
+    else:
+        raise TypeError(f"items must be an iterable or async iterable, got {shown(items)}")
+
+
+async def _taken(items: AsyncIterator[Any], count: int) -> list[Any]:
+    taken: list[Any] = []
+    while len(taken) < count:
+        try:
+            taken.append(await anext(items))
+        except StopAsyncIteration:
+            break
+    return taken

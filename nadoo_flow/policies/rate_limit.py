@@ -1,0 +1,82 @@
+"""rate_limit: no more than so many starts in any window of time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..checks import positive_number
+from ..context import NodeContext, NodeResult, WorkflowContext
+from ..node import BaseNode
+from .wrapper import PolicyNode
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
+# A hair more than the exact gap: adding gaps up must never round down below the window.
+_ROUNDING = 1 + 1e-9
+
+
+def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
+    """Start at most ``rate`` executions in any window of ``per`` seconds, wherever it is laid.
+
+    The starts are spaced evenly, ``per / rate`` seconds apart, on aiolimiter. A bucket that allows
+    bursts would let nearly twice the rate through in its first window.
+
+    Args:
+        rate: Starts per window.
+        per: Length of the window in seconds.
+
+    Returns:
+        A policy. All nodes and all runs that are given the same policy object share the limit, as
+        long as they are on the same event loop.
+    """
+    return RateLimit(positive_number(rate, "rate"), positive_number(per, "per"))
+
+
+class RateLimit:
+    """A policy that every node it is applied to shares."""
+
+    def __init__(self, rate: float, per: float) -> None:
+        self.rate = rate
+        self.per = per
+        self._limiters: dict[asyncio.AbstractEventLoop, AsyncLimiter] = {}
+
+    def __call__(self, node: BaseNode) -> BaseNode:
+        """Wrap a node."""
+        return RateLimitNode(node, self)
+
+    def turn(self) -> Coroutine[Any, Any, None]:
+        """Wait for the next start."""
+        loop = asyncio.get_running_loop()
+        limiter = self._limiters.get(loop)
+        if limiter is None:
+            self._limiters = {
+                old: kept for old, kept in self._limiters.items() if not old.is_closed()
+            }
+            limiter = self._limiters[loop] = self._new_limiter()
+        return limiter.acquire()
+
+    def _new_limiter(self) -> AsyncLimiter:
+        from aiolimiter import AsyncLimiter
+
+        return AsyncLimiter(1, self.per / self.rate * _ROUNDING)
+
+    def __repr__(self) -> str:
+        return f"rate_limit({self.rate:g}, per={self.per:g})"
+
+
+class RateLimitNode(PolicyNode):
+    """A node that waits for its turn."""
+
+    def __init__(self, node: BaseNode, limit: RateLimit) -> None:
+        super().__init__(node)
+        self.limit = limit
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Wait for a turn, then execute the node."""
+        await self.limit.turn()
+        return await self.attempt(node_context, workflow_context)

@@ -1,0 +1,116 @@
+"""retry: an item that fails is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from ..backoff import Wait, as_wait
+from ..checks import positive_int, shown
+from ..context import NodeContext, NodeResult, WorkflowContext
+from ..errors import NO_MESSAGE, NodeError
+from ..node import BaseNode, Policy
+from .signals import retry_after
+from .wrapper import PolicyNode
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+RetryOn: TypeAlias = (
+    "type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]"
+)
+
+
+def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Exception) -> Policy:
+    """Try an item again when it fails, by an exception or a ``success=False``, on tenacity.
+
+    Items are retried independently: one that waits holds up no other but occupies its slot. The
+    result is that of the last try, with ``metadata["attempts"]``.
+
+    Args:
+        attempts: Most tries, the first included.
+        wait: Seconds between two tries, or any tenacity wait strategy. The default is an
+            exponential backoff with jitter: about 1, 2, 4, … seconds, at most 60. A failure that
+            carries a retry-after time (an attribute ``retry_after``, a Retry-After header of its
+            ``response``, or ``metadata["retry_after"]``) is waited for at least that long.
+        retry_on: Which failures are worth another try: exception classes, or a predicate on the
+            exception. A failure without an exception counts as a :class:`NodeError`.
+    """
+    positive_int(attempts, "attempts")
+    worth = _predicate(retry_on)
+    strategy = as_wait(wait)
+    return lambda node: RetryNode(node, attempts, strategy, worth)
+
+
+class RetryNode(PolicyNode):
+    """A node that is tried again when it fails."""
+
+    def __init__(
+        self,
+        node: BaseNode,
+        attempts: int,
+        wait: Callable[[RetryCallState], float],
+        worth: Callable[[BaseException], bool],
+    ) -> None:
+        super().__init__(node)
+        self.attempts = attempts
+        self._wait = wait
+        self._worth = worth
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Try until it succeeds, is not worth another try, or the tries are used up."""
+        result = await self.attempt(node_context, workflow_context)
+        attempts = 1
+        # tenacity only wakes when a try has failed: the way of a success stays short.
+        if self._is_worth_a_retry(result):
+            result, attempts = await self._retried(result, node_context, workflow_context)
+        return result.with_metadata(attempts=attempts)
+
+    async def _retried(
+        self, first: NodeResult, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> tuple[NodeResult, int]:
+        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
+
+        tried = 0
+
+        async def next_try() -> NodeResult:
+            nonlocal tried
+            tried += 1
+            return first if tried == 1 else await self.attempt(node_context, workflow_context)
+
+        retrying = AsyncRetrying(
+            sleep=asyncio.sleep,
+            stop=stop_after_attempt(self.attempts),
+            wait=self._seconds_to_wait,
+            retry=retry_if_result(self._is_worth_a_retry),
+            retry_error_callback=_last_result,
+        )
+        return await retrying(next_try), tried
+
+    def _is_worth_a_retry(self, result: NodeResult) -> bool:
+        return not result.success and self._worth(self._exception_of(result))
+
+    def _exception_of(self, result: NodeResult) -> BaseException:
+        return result.exception or NodeError(self.node_id, result.error or NO_MESSAGE)
+
+    def _seconds_to_wait(self, state: RetryCallState) -> float:
+        return max(self._wait(state), retry_after(_last_result(state)))
+
+
+def _last_result(state: RetryCallState) -> NodeResult:
+    assert state.outcome is not None
+    return cast(NodeResult, state.outcome.result())
+
+
+def _predicate(retry_on: Any) -> Callable[[BaseException], bool]:
+    classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    if classes and all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
+        return lambda error: isinstance(error, classes)
+    if callable(retry_on) and not isinstance(retry_on, type):
+        return cast("Callable[[BaseException], bool]", retry_on)
+    raise TypeError(
+        f"retry_on must be exception classes or a predicate on an exception, got {shown(retry_on)}"
+    )

@@ -1,0 +1,46 @@
+"""timeout: an item that takes too long fails."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..checks import positive_number
+from ..context import NodeContext, NodeResult, WorkflowContext
+from ..node import BaseNode, Policy
+from .wrapper import PolicyNode
+
+
+def timeout(seconds: float) -> Policy:
+    """Fail an item with a TimeoutError if it takes longer.
+
+    The item is cancelled, and its ``finally`` blocks have run before the failure is told and its
+    slot is used again. A node that swallows the cancellation fails too, when it ends.
+
+    Args:
+        seconds: Seconds for one execution of all that is inside the policy.
+    """
+    positive_number(seconds, "seconds")
+    return lambda node: TimeoutNode(node, seconds)
+
+
+class TimeoutNode(PolicyNode):
+    """A node with a time limit."""
+
+    def __init__(self, node: BaseNode, seconds: float) -> None:
+        super().__init__(node)
+        self.seconds = seconds
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Execute the node within the limit."""
+        limit = asyncio.timeout(self.seconds)
+        try:
+            async with limit:
+                result = await self.attempt(node_context, workflow_context)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        if limit.expired():
+            raise TimeoutError(f"not finished within {self.seconds:g} s")
+        return result

@@ -1,0 +1,32 @@
+"""What all policies share: a node around a node."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from ..context import NodeContext, NodeResult, WorkflowContext
+from ..execution import execute_safely
+from ..node import BaseNode
+
+
+class PolicyNode(BaseNode):
+    """A node around another, under whose id it appears, so that errors name the real one.
+
+    Args:
+        node: The node inside.
+    """
+
+    def __init__(self, node: BaseNode) -> None:
+        super().__init__(node.node_id, node_type=node.node_type, name=node.name, config=node.config)
+        self.node = node
+        self.isolate = node.isolate
+
+    def attempt(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> Coroutine[Any, Any, NodeResult]:
+        """Execute the node inside once, on a NodeContext of its own; failures are results."""
+        return execute_safely(self.node, NodeContext(node_context.input_data), workflow_context)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.node!r})"
