@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Mapping
 from typing import Any
@@ -50,6 +51,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def call_at(self, when: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        # A real clock moves between two turns. Code that arms a timer again because a rounding
+        # error was left would spin for ever if this one did not move at all.
+        return super().call_at(max(when, math.nextafter(self.time(), math.inf)), *args, **kwargs)
 
     def advance(self, seconds: float) -> None:
         """Let time pass inside a callback, as a computation would."""

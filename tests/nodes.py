@@ -1,0 +1,88 @@
+"""Stand-in nodes, and small questions, that the tests of the node layer share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from reactivex import Observable
+
+from nadoo_flow import BaseNode, NodeContext, NodeResult, WorkflowContext
+
+CLEAN_UP = 1.0
+"""Seconds that the ``finally`` block of a Probe awaits."""
+
+
+class Probe:
+    """A function that works for as many seconds as its item says, and keeps a record.
+
+    Its ``finally`` block awaits too, so a run that does not wait for it is found out.
+    """
+
+    def __init__(self) -> None:
+        self.started: list[float] = []
+        self.finished: list[float] = []
+        self.cleaned: list[float] = []
+        self.running = 0
+        self.peak = 0
+
+    async def __call__(self, seconds: float) -> float:
+        self.started.append(seconds)
+        self.running += 1
+        self.peak = max(self.peak, self.running)
+        try:
+            await asyncio.sleep(seconds)
+            self.finished.append(seconds)
+        finally:
+            await asyncio.sleep(CLEAN_UP)
+            self.running -= 1
+            self.cleaned.append(seconds)
+        return seconds
+
+    def assert_cleaned(self) -> None:
+        """Every item that was started has run its ``finally`` block to the end."""
+        assert self.started
+        assert sorted(self.cleaned) == sorted(self.started)
+
+
+class ScriptedNode(BaseNode):
+    """A node whose ``execute`` is any function of the item, sync or async, right or wrong."""
+
+    def __init__(self, script: Callable[[Any], Any], node_id: str = "scripted") -> None:
+        super().__init__(node_id)
+        self.script = script
+
+    def execute(self, node_context: NodeContext, workflow_context: WorkflowContext) -> Any:
+        return self.script(node_context.input_data["item"])
+
+
+def now() -> float:
+    """Return the virtual time."""
+    return asyncio.get_running_loop().time()
+
+
+def assert_only_the_caller_runs() -> None:
+    """No task is left but the one that asks."""
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def answer(node: BaseNode, input_data: Any) -> NodeResult:
+    """Execute a node on one input, in a run of its own."""
+    return await node.execute(NodeContext(input_data=input_data), WorkflowContext())
+
+
+async def observed(observable: Observable[Any], into: list[Any]) -> BaseException | None:
+    """Subscribe, collect what comes until the end, and return the error of the end, if any."""
+    ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+    observable.subscribe(into.append, ended.set_result, lambda: ended.set_result(None))
+    return await ended
+
+
+async def raised_by(work: Awaitable[Any]) -> BaseException | None:
+    """Await something and return what it raised, whatever that was."""
+    try:
+        await work
+    except BaseException as error:
+        return error
+    return None
