@@ -33,6 +33,8 @@ def as_wait(wait: Wait | None) -> Callable[[RetryCallState], float]:
 
     if wait is None:
         return wait_exponential_jitter(initial=1, max=MAX_WAIT)
+    if isinstance(wait, type):
+        raise TypeError(f"wait must be seconds or a wait strategy, got the class {wait.__name__}")
     if callable(wait):
         return wait
     return wait_fixed(non_negative_number(wait, "wait"))

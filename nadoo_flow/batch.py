@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from reactivex import Observable
+from reactivex import operators as ops
 
 from .backoff import Wait, waits
 from .batch_result import BatchResult
 from .checks import boolean, positive_int
-from .chunks import in_chunks
+from .chunks import in_chunks, in_index_order
+from .clock import clock_of
 from .context import NodeContext, WorkflowContext, as_input
 from .errors import NO_MESSAGE, NodeError
 from .execution import awaitable, checked, failure
@@ -23,6 +25,7 @@ from .streams import (
     Buffering,
     CloseableAsyncIterator,
     Indexed,
+    InOrder,
     OverflowStrategy,
     Plan,
     Source,
@@ -71,12 +74,12 @@ class BatchProcessor:
             Exception: An error of the inputs themselves, when what they gave before has ended.
         """
         results: list[BatchResult] = []
-        if type(self).batch_as_completed is BatchProcessor.batch_as_completed:
-            unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
-            await drain(self._plan(inputs, workflow_context, unlimited), results.append)
-        else:
+        if self._is_overridden():
             async with aclosing(self._completed(inputs, workflow_context)) as completed:
                 results = [result async for result in completed]
+        else:
+            unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
+            await drain(self._plan(inputs, workflow_context, unlimited), results.append)
         results.sort(key=attrgetter("index"))
         return results
 
@@ -123,8 +126,8 @@ class BatchProcessor:
     ) -> AsyncGenerator[list[BatchResult], None]:
         """Process the inputs and yield lists of ``chunk_size`` results, in input order.
 
-        The inputs of the next chunk start before the last of this one have ended, so a slow input
-        holds up only the delivery. Only as many inputs are pulled as are needed to keep busy.
+        The inputs of the next chunk start before the last of this one have ended, and no more
+        inputs are pulled than :meth:`batch_as_completed` would.
 
         Args:
             inputs: As for :meth:`batch_as_completed`.
@@ -136,7 +139,11 @@ class BatchProcessor:
             :meth:`batch_as_completed`.
         """
         positive_int(chunk_size, "chunk_size")
-        return in_chunks(self._completed(inputs, workflow_context), chunk_size)
+        if self._is_overridden():
+            completed = self._completed(inputs, workflow_context)
+            return in_chunks(in_index_order(completed), chunk_size)
+        plan = self._plan(inputs, workflow_context, Buffering())
+        return in_chunks(CloseableAsyncIterator(plan.through(_in_order)), chunk_size)
 
     async def retry_failed(
         self,
@@ -155,17 +162,19 @@ class BatchProcessor:
             workflow_context: State that the tries share; a fresh one for each by default.
         """
         positive_int(attempts, "attempts")
-        by_index = {result.index: result for result in results}
+        latest = list(results)
         for seconds in waits(wait, attempts):
-            failed = [result for result in by_index.values() if not result.success]
+            failed = [place for place, result in enumerate(latest) if not result.success]
             if not failed:
                 break
             await asyncio.sleep(seconds)
-            again = await self.batch([result.input_data for result in failed], workflow_context)
-            for before, after in zip(failed, again, strict=True):
-                after.index = before.index
-                by_index[after.index] = after
-        return [by_index[index] for index in sorted(by_index)]
+            inputs = [latest[place].input_data for place in failed]
+            for place, result in zip(
+                failed, await self.batch(inputs, workflow_context), strict=True
+            ):
+                result.index = latest[place].index
+                latest[place] = result
+        return sorted(latest, key=attrgetter("index"))
 
     def observe(
         self,
@@ -187,7 +196,7 @@ class BatchProcessor:
         self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
     ) -> BatchResult:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
-        time = asyncio.get_running_loop().time
+        time = clock_of(asyncio.get_running_loop())
         started = time()
         shared = WorkflowContext() if workflow_context is None else workflow_context
         try:
@@ -227,6 +236,9 @@ class BatchProcessor:
 
         return Plan(build, self.max_concurrency)
 
+    def _is_overridden(self) -> bool:
+        return type(self).batch_as_completed is not BatchProcessor.batch_as_completed
+
     def _completed(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None
     ) -> CloseableAsyncIterator[BatchResult]:
@@ -241,3 +253,10 @@ class BatchProcessor:
         if result.success:
             return result
         raise NodeError(self.node.node_id, result.error or NO_MESSAGE, index) from result.exception
+
+
+def _in_order(results: Observable[BatchResult]) -> Observable[BatchResult]:
+    def numbered(result: BatchResult) -> Indexed[BatchResult]:
+        return result.index, result
+
+    return results.pipe(ops.map(numbered), InOrder[BatchResult]().operator, ops.map(itemgetter(1)))

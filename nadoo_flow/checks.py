@@ -47,8 +47,12 @@ def non_negative_number(value: object, parameter: str) -> float:
 def _number(value: object, parameter: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{parameter} must be a number, got {shown(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"{parameter} must be a finite number, got {value}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an int too large for a float
+        finite = False
+    if not finite:
+        raise ValueError(f"{parameter} must be a finite number, got {shown(value)}")
     return value
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from typing import Any
 
 from .batch import BatchProcessor
@@ -69,11 +69,17 @@ class DynamicBatchProcessor:
 
 async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
     if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
+        async with AsyncExitStack() as closing:
+            if isinstance(items, AsyncGenerator):
+                await closing.enter_async_context(aclosing(items))
+            async for item in items:
+                yield item
     elif is_list_like(items):
-        for item in items:
-            yield item
+        with ExitStack() as closing_at_once:
+            if isinstance(items, Generator):
+                closing_at_once.callback(items.close)
+            for item in items:
+                yield item
     else:
         raise TypeError(f"items must be an iterable or async iterable, got {shown(items)}")
 

@@ -12,7 +12,7 @@ from .checks import is_list_like, shown
 from .context import NodeContext, NodeResult, WorkflowContext
 from .execution import execute_safely
 from .node import BaseNode, NodeLike, as_node
-from .tasks import FatalError, cancel_and_join, contained
+from .tasks import cancel_and_join, contained, raise_fatal
 
 _Tasks: TypeAlias = dict[asyncio.Task[NodeResult], BaseNode]
 
@@ -81,8 +81,10 @@ class ParallelNode(BaseNode):
         try:
             decisive = await self._settle(tasks, settled)
         finally:
-            await cancel_and_join(tasks)
-            _raise_fatal(tasks)
+            try:
+                await cancel_and_join(tasks)
+            finally:
+                raise_fatal(tasks)
         if self.strategy in (ParallelStrategy.RACE, ParallelStrategy.ANY):
             return self._winner(decisive, settled)
         return self._outputs(decisive, settled)
@@ -139,11 +141,3 @@ def _failed(settled: dict[str, NodeResult], metadata: dict[str, Any]) -> NodeRes
     error = "; ".join(f"node {name!r}: {error}" for name, error in _errors(settled).items())
     exception = next((result.exception for result in settled.values() if result.exception), None)
     return NodeResult(False, None, error, metadata, exception)
-
-
-def _raise_fatal(tasks: _Tasks) -> None:
-    """Raise the KeyboardInterrupt or SystemExit of a node, also of one that had lost."""
-    for task in tasks:
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, FatalError):
-            raise error.error

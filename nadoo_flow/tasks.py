@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterable
+from types import coroutine
+from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
 T = TypeVar("T")
+
+_unwanted: WeakSet[asyncio.Task[Any]] = WeakSet()
 
 
 class FatalError(Exception):
@@ -27,7 +31,7 @@ async def contained(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     It is made here, because a task that is cancelled before its first step never starts.
     """
     try:
-        return await make()
+        return await _ending(make())
     except (KeyboardInterrupt, SystemExit) as error:
         raise FatalError(error) from error
 
@@ -41,11 +45,11 @@ async def in_own_task(
     try:
         await asyncio.wait([task])
     finally:
-        await cancel_and_join([task])
-    try:
-        return task.result()
-    except FatalError as fatal:
-        raise fatal.error from None
+        try:
+            await cancel_and_join([task])
+        finally:
+            raise_fatal([task])
+    return task.result()
 
 
 async def cancel_and_join(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -66,10 +70,46 @@ async def cancel_and_join(tasks: Collection[asyncio.Task[Any]]) -> None:
         raise cancelled
 
 
+def raise_fatal(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Raise the KeyboardInterrupt or SystemExit of ended tasks, also of ones that were given up."""
+    # Each exception is looked at, so that asyncio does not log those that nobody wants any more.
+    errors = [task.exception() for task in tasks if not task.cancelled()]
+    for error in errors:
+        if isinstance(error, FatalError):
+            raise error.error
+
+
 def cancel_once(task: asyncio.Task[Any]) -> None:
     """Cancel a task unless somebody did already: a second cancel would break off its clean-up."""
+    _unwanted.add(task)
     if not task.cancelling():
         task.cancel()
+
+
+@coroutine
+def _ending(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Step a coroutine, and see to it that a cancel reaches it.
+
+    The cancel may have come while a timeout inside was cancelling it, and the timeout takes its
+    own cancel back when it is done.
+    """
+    task = cast("asyncio.Task[T]", asyncio.current_task())
+    step: Callable[[Any], Any] = work.send
+    argument: Any = None
+    while True:
+        try:
+            awaited = step(argument)
+        except StopIteration as done:
+            return cast(T, done.value)
+        if task in _unwanted:
+            cancel_once(task)
+        try:
+            step, argument = work.send, (yield awaited)
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:
+            step, argument = work.throw, error
 
 
 def is_being_cancelled() -> bool:

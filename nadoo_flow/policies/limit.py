@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextvars import ContextVar
 
 from ..checks import shown
@@ -16,9 +17,9 @@ from .wrapper import PolicyNode
 def limit(shared: ConcurrencyLimit) -> Policy:
     """Execute a node only while it holds a permit of a limit that others may share.
 
-    A permit is held around the work itself and not around a nesting of it: while a node inside the
-    limited one asks the same limit, the outer one lends its permit back. So no nesting can
-    deadlock, and the limit is exact over all.
+    A permit is held around the work itself and not around a nesting of it: a node inside the
+    limited one that asks the same limit works with the permit of the outer one, which waits. So no
+    nesting can deadlock, and the limit is exact over all.
 
     Args:
         shared: A ConcurrencyLimit or an AdaptiveLimit.
@@ -44,21 +45,15 @@ class LimitNode(PolicyNode):
     ) -> NodeResult:
         """Take a permit, execute the node, and give the permit back."""
         around = _innermost.get()
-        outer = None if around is None else around.of(self.shared)
-        if outer is not None:
-            outer.lend()
+        lender = self.shared if around is None else around.lender_of(self.shared)
+        await lender.acquire()
+        hold = _Hold(self.shared, lender, around)
+        token = _innermost.set(hold)
         try:
-            await self.shared.acquire()
-            hold = _Hold(self.shared, around)
-            token = _innermost.set(hold)
-            try:
-                return await self.attempt(node_context, workflow_context)
-            finally:
-                _innermost.reset(token)
-                hold.end()
+            return await self.attempt(node_context, workflow_context)
         finally:
-            if outer is not None:
-                await outer.take_back()
+            _innermost.reset(token)
+            hold.end()
 
 
 class AdaptiveLimitNode(LimitNode):
@@ -80,50 +75,74 @@ class AdaptiveLimitNode(LimitNode):
 
 
 class _Hold:
-    """A permit that its holder lends to the nodes inside it while they ask for the same limit."""
+    """A permit, with which the nodes inside its holder work when they ask for the same limit.
 
-    __slots__ = ("_borrowers", "_ended", "_held", "outer", "shared")
+    One of them works with the holder's own permit, the others ask the limit for more. While any is
+    at work or waits, one permit stays inside: the last to give one back passes it on to the next
+    that waits, or to the holder. So no holder ever has to wait for its own permit.
+    """
 
-    def __init__(self, shared: ConcurrencyLimit, outer: _Hold | None) -> None:
-        self.shared = shared
-        self.outer = outer
-        self._borrowers = 0
-        self._held = True
+    __slots__ = ("_ended", "_lender", "_outer", "_shared", "_waiters", "_working")
+
+    def __init__(
+        self, shared: ConcurrencyLimit, lender: ConcurrencyLimit | _Hold, outer: _Hold | None
+    ) -> None:
+        self._shared = shared
+        self._lender = lender
+        self._outer = outer
+        self._working = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._ended = False
 
-    def of(self, shared: ConcurrencyLimit) -> _Hold | None:
-        """Find the innermost hold of a limit, from this one outwards."""
+    def lender_of(self, shared: ConcurrencyLimit) -> ConcurrencyLimit | _Hold:
+        """Find who lends permits of a limit here: the innermost hold of it, or the limit."""
         hold: _Hold | None = self
-        while hold is not None and hold.shared is not shared:
-            hold = hold.outer
-        return hold
+        while hold is not None and (hold._shared is not shared or hold._ended):
+            hold = hold._outer
+        return shared if hold is None else hold
 
-    def lend(self) -> None:
-        """Give the permit back while a node inside takes part in the limit by itself."""
-        self._borrowers += 1
-        self._give_back()
+    async def acquire(self) -> None:
+        """Get a permit for a node inside: the holder's own if it is free, or one more."""
+        if (self._working or self._next_waiter()) and not self._shared.take():
+            waiter = self._shared.queue()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.cancelled():
+                    self._shared.leave(waiter)
+                else:
+                    self._waiters.remove(waiter)
+                    self._pass_on()
+                raise
+            self._waiters.remove(waiter)
+        self._working += 1
 
-    async def take_back(self) -> None:
-        """Take a permit again when no node inside asks for one any more."""
-        self._borrowers -= 1
-        if self._borrowers or self._ended:
-            return
-        await self.shared.acquire()
-        # While this waited, another node inside may have begun, or have taken the permit back.
-        if self._borrowers or self._held or self._ended:
-            self.shared.release()
-        else:
-            self._held = True
+    def release(self) -> None:
+        """Give back the permit of a node inside."""
+        self._working -= 1
+        self._pass_on()
 
     def end(self) -> None:
-        """Give the permit back for good."""
+        """Give back the holder's own permit."""
         self._ended = True
-        self._give_back()
+        if not self._working and not self._next_waiter():
+            self._lender.release()
 
-    def _give_back(self) -> None:
-        if self._held:
-            self._held = False
-            self.shared.release()
+    def _pass_on(self) -> None:
+        waiter = self._next_waiter()
+        if self._working or (waiter is not None and waiter.done()):
+            self._shared.release()
+        elif waiter is not None:
+            self._shared.leave(waiter)
+            waiter.set_result(None)
+        elif self._ended:
+            self._lender.release()
+
+    def _next_waiter(self) -> asyncio.Future[None] | None:
+        while self._waiters and self._waiters[0].cancelled():
+            self._waiters.popleft()
+        return self._waiters[0] if self._waiters else None
 
 
 _innermost: ContextVar[_Hold | None] = ContextVar("nadoo_flow_limit", default=None)

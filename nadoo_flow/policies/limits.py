@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from statistics import median
 
 from ..checks import positive_int, positive_number
@@ -39,21 +40,36 @@ class ConcurrencyLimit:
         Raises:
             RuntimeError: If it is in use on another event loop.
         """
-        self._bind()
-        if self.in_use < self._size and not self._waiters:
-            self.in_use += 1
+        if self.take():
             return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        waiter = self.queue()
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self._waiters.remove(waiter)
+                self.leave(waiter)
             else:
                 # The permit had been handed over already; it goes to the next.
                 self.release()
             raise
+
+    def take(self) -> bool:
+        """Take a permit if there is one and nobody waits."""
+        self._bind()
+        free = self.in_use < self._size and not self._waiters
+        self.in_use += free
+        return free
+
+    def queue(self) -> asyncio.Future[None]:
+        """Wait in the line; the future is done when a permit is handed over."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def leave(self, waiter: asyncio.Future[None]) -> None:
+        """Leave the line."""
+        with suppress(ValueError):  # it may have been passed over already
+            self._waiters.remove(waiter)
 
     def release(self) -> None:
         """Give a permit back."""

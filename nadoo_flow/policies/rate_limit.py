@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
     """Start at most ``rate`` executions in any window of ``per`` seconds, wherever it is laid.
 
     The starts are spaced evenly, ``per / rate`` seconds apart, on aiolimiter. A bucket that allows
-    bursts would let nearly twice the rate through in its first window.
+    bursts would let nearly twice the rate through in its first window. A rate that is no whole
+    number counts as the whole number below it: no window holds two and a half starts. Below one it
+    is one start in each ``per / rate`` seconds.
 
     Args:
         rate: Starts per window.
@@ -61,7 +64,8 @@ class RateLimit:
     def _new_limiter(self) -> AsyncLimiter:
         from aiolimiter import AsyncLimiter
 
-        return AsyncLimiter(1, self.per / self.rate * _ROUNDING)
+        whole = math.floor(self.rate) if self.rate >= 1 else self.rate
+        return AsyncLimiter(1, self.per / whole * _ROUNDING)
 
     def __repr__(self) -> str:
         return f"rate_limit({self.rate:g}, per={self.per:g})"

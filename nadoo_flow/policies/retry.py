@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -97,7 +98,12 @@ class RetryNode(PolicyNode):
         return result.exception or NodeError(self.node_id, result.error or NO_MESSAGE)
 
     def _seconds_to_wait(self, state: RetryCallState) -> float:
-        return max(self._wait(state), retry_after(_last_result(state)))
+        result = _last_result(state)
+        # Strategies that look at the failure expect an exception and not our result.
+        failed = copy.copy(state)
+        error = self._exception_of(result)
+        failed.set_exception((type(error), error, error.__traceback__))
+        return max(self._wait(failed), retry_after(result))
 
 
 def _last_result(state: RetryCallState) -> NodeResult:

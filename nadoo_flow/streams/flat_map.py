@@ -130,7 +130,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                 try:
                     step, argument = work.send, (yield awaited)
                 except GeneratorExit:
-                    work.close()
+                    in_context(work.close)
                     raise
                 except BaseException as error:
                     step, argument = work.throw, error

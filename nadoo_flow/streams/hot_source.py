@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
@@ -68,7 +68,7 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self._lock = threading.Lock()
         self._awake = False
         self._upstream = SingleAssignmentDisposable()
-        self._pump = Pump(run, self._pull, observer)
+        self._pump = Pump(run, lambda: self, observer)
 
     def connect(
         self, source: Observable[T], scheduler: abc.SchedulerBase | None
@@ -130,7 +130,10 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
             self._awake = False
         self._pump.pump()
 
-    def _pull(self) -> T:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
         with self._lock:
             if self._buffer:
                 return self._buffer.popleft()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import abc
@@ -32,17 +32,21 @@ class Pump(Generic[T]):
 
     Args:
         run: The run to emit in.
-        pull: Returns the next item. Raises StopIteration at the end, NothingYet if there is none
-            (whoever brings the next one calls :meth:`pump` again), SourceFailed or the source's
-            own error. It may be replaced from one item to the next.
+        open_source: Called at the first pull. Its iterator raises NothingYet if it has no item at
+            the moment (whoever brings the next one calls :meth:`pump` again), and SourceFailed or
+            any other exception as the error of the source.
         observer: Gets the items and the end.
     """
 
     def __init__(
-        self, run: Subscription, pull: Callable[[], T], observer: abc.ObserverBase[Indexed[T]]
+        self,
+        run: Subscription,
+        open_source: Callable[[], Iterator[T]],
+        observer: abc.ObserverBase[Indexed[T]],
     ) -> None:
         self._run = run
-        self.pull = pull
+        self._open_source = open_source
+        self._inputs: Iterator[Indexed[T]] | None = None
         self._observer = observer
         self._context = run.context.copy()
         self._stopped = False
@@ -65,14 +69,16 @@ class Pump(Generic[T]):
                 self._run.on_demand(self.pump)
 
     def _emit(self) -> bool:
-        run, on_next = self._run, self._observer.on_next
+        run, inputs, on_next = self._run, self._inputs, self._observer.on_next
         time, deadline = run.turn.time, run.turn.deadline()
         while run.outstanding < run.window and not self._stopped:
             if time() >= deadline:
                 run.loop.call_soon(self.pump)
                 return False
             try:
-                value = self.pull()
+                if inputs is None:
+                    inputs = self._inputs = enumerate(self._open_source())
+                indexed = next(inputs)
             except NothingYet:
                 return True
             except StopIteration:
@@ -84,10 +90,9 @@ class Pump(Generic[T]):
             except Exception as error:
                 self._observer.on_error(error)
                 return False
-            index = run.pulled
-            run.pulled = index + 1
+            run.pulled += 1
             run.outstanding += 1
-            on_next((index, value))
+            on_next(indexed)
         return True
 
 

@@ -12,6 +12,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
@@ -51,7 +52,7 @@ def emit(
         if isinstance(source, AsyncIterable):
             task = run.spawn(AsyncPump(run, source, observer).pump)
             return Disposable(lambda: run.withdraw(task))
-        pump = _pump_of(run, source, observer)
+        pump = Pump(run, partial(_opened, run, source), observer)
         run.loop.call_soon(pump.pump)
         return Disposable(pump.stop)
 
@@ -79,20 +80,11 @@ def as_source(value: object, parameter: str) -> Source[Any]:
     )
 
 
-def _pump_of(
-    run: Subscription, source: Iterable[T], observer: abc.ObserverBase[Indexed[T]]
-) -> Pump[T]:
-    """Open the iterable only at the first pull, so that its errors come to the pump."""
-
-    def open_and_pull() -> T:
-        iterator = iter(source)
-        if isinstance(iterator, Generator):
-            run.on_end(_closing(iterator))
-        pump.pull = iterator.__next__
-        return next(iterator)
-
-    pump = Pump(run, open_and_pull, observer)
-    return pump
+def _opened(run: Subscription, source: Iterable[T]) -> Iterator[T]:
+    iterator = iter(source)
+    if isinstance(iterator, Generator):
+        run.on_end(_closing(iterator))
+    return iterator
 
 
 def _closing(generator: Generator[object, object, object]) -> Callable[[], Awaitable[None]]:

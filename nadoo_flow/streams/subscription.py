@@ -83,6 +83,7 @@ class Subscription:
         self._tasks: set[asyncio.Task[None]] = set()
         self._withdrawn: WeakSet[asyncio.Task[None]] = WeakSet()
         self._item_tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._fatal: BaseException | None = None
         self._signal: Callable[[], None] = _nothing
         self._joiners: list[asyncio.Future[None]] = []
         self._observer: abc.ObserverBase[Any] | None = None
@@ -170,7 +171,7 @@ class Subscription:
         """Wait until every task has ended and every source is closed.
 
         A cancellation of the waiter is delivered only after that, so that no ``finally`` block of
-        the run is left behind.
+        the run is left behind. A KeyboardInterrupt or SystemExit of the clean-up wins over it.
         """
         if asyncio.current_task() in (*self._tasks, *self._item_tasks):
             raise RuntimeError("a run cannot be awaited or closed from inside one of its own nodes")
@@ -182,6 +183,8 @@ class Subscription:
                 await joiner
             except asyncio.CancelledError as error:
                 cancelled = error
+        if self._fatal is not None:
+            raise self._fatal
         if cancelled is not None:
             raise cancelled
 
@@ -212,6 +215,8 @@ class Subscription:
         except BaseException as error:
             # Also KeyboardInterrupt and SystemExit: left to the task, they would tear the event
             # loop down before the run could be joined.
+            if self.stopped and not isinstance(error, Exception):
+                self._fatal = error
             self.fail(error)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
@@ -240,6 +245,10 @@ class Subscription:
     def _finish(self) -> None:
         self.finished = True
         signal, self._signal = self._signal, _nothing
+        if self._fatal is not None and signal is not _nothing:
+            signal = partial(self._signal_error, self._fatal)
+        elif self._fatal is not None and not self._joiners:
+            self.report("a node of a cancelled run raised in its clean-up", self._fatal)
         try:
             signal()
         except Exception as error:

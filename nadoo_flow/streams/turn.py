@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from weakref import WeakValueDictionary
+
+from ..clock import clock_of
 
 BUDGET = 0.005
 """Seconds that all runs of a loop together may take in one turn before they let others in."""
@@ -24,8 +25,7 @@ class LoopTurn:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # The standard loop's time() is this function behind a Python call.
-        self.time = monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
+        self.time = clock_of(loop)
         self._deadline: float | None = None
 
     @staticmethod
