@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -57,6 +58,39 @@ class ScriptedNode(BaseNode):
         return self.script(node_context.input_data["item"])
 
 
+class Listener(BaseNode):
+    """Remembers what it was given, and answers with its input."""
+
+    def __init__(self, node_id: str = "listener") -> None:
+        super().__init__(node_id)
+        self.contexts: list[tuple[NodeContext, WorkflowContext]] = []
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        self.contexts.append((node_context, workflow_context))
+        return NodeResult(success=True, output=node_context.input_data)
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [node_context.input_data for node_context, _ in self.contexts]
+
+    @property
+    def shared(self) -> list[WorkflowContext]:
+        return [workflow_context for _, workflow_context in self.contexts]
+
+
+async def slowly(seconds: float) -> float:
+    """Take as many seconds as the item says."""
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+def double(value: Any) -> Any:
+    """Take no time."""
+    return value * 2
+
+
 def now() -> float:
     """Return the virtual time."""
     return asyncio.get_running_loop().time()
@@ -65,6 +99,19 @@ def now() -> float:
 def assert_only_the_caller_runs() -> None:
     """No task is left but the one that asks."""
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def log_of_the_loop() -> Callable[[], list[dict[str, Any]]]:
+    """Collect what the running loop would log, such as errors of tasks that nobody looked at."""
+    logged: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+
+    def log() -> list[dict[str, Any]]:
+        # The errors of a task count as never looked at when it is garbage.
+        gc.collect()
+        return logged
+
+    return log
 
 
 async def answer(node: BaseNode, input_data: Any) -> NodeResult:

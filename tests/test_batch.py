@@ -19,7 +19,6 @@ from nadoo_flow import (
     BatchProcessor,
     BatchResult,
     FunctionNode,
-    NodeContext,
     NodeError,
     NodeResult,
     Pipeline,
@@ -28,22 +27,16 @@ from nadoo_flow import (
 
 from .nodes import (
     CLEAN_UP,
+    Listener,
     Probe,
     ScriptedNode,
     assert_only_the_caller_runs,
+    double,
     now,
     observed,
     raised_by,
+    slowly,
 )
-
-
-def _double(value: Any) -> Any:
-    return value * 2
-
-
-async def _slowly(seconds: float) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
 
 
 async def _by_batch(processor: BatchProcessor, *arguments: Any) -> list[BatchResult]:
@@ -70,7 +63,7 @@ class TestEveryWay:
 
     @pytest.mark.parametrize("inputs", [[], (), iter(()), range(0)])
     async def test_no_inputs_give_no_results(self, collect: Any, inputs: Any) -> None:
-        assert await collect(BatchProcessor(_double), inputs) == []
+        assert await collect(BatchProcessor(double), inputs) == []
 
     async def test_a_result_says_all_about_its_input(self, collect: Any) -> None:
         metadata = {"model": "m"}
@@ -89,17 +82,9 @@ class TestEveryWay:
         "data", [{"prompt": "x"}, {}, MappingProxyType({"a": 1}), UserDict(a=1)], ids=repr
     )
     async def test_a_mapping_is_the_input_as_it_is(self, collect: Any, data: Any) -> None:
-        seen: list[Any] = []
-
-        class Node(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                seen.append(node_context.input_data)
-                return NodeResult(success=True)
-
-        (result,) = await collect(BatchProcessor(Node()), [data])
-        assert seen[0] is data
+        listener = Listener()
+        (result,) = await collect(BatchProcessor(listener), [data])
+        assert listener.inputs[0] is data
         assert result.input_data is data
 
     async def test_any_other_value_is_given_in_an_envelope_and_reported_bare(
@@ -127,7 +112,7 @@ class TestEveryWay:
     async def test_inputs_come_from_any_iterable(
         self, collect: Any, make: Callable[[], Any]
     ) -> None:
-        results = await collect(BatchProcessor(_double), make())
+        results = await collect(BatchProcessor(double), make())
         assert sorted(result.output for result in results) == [2, 4, 6]
         assert sorted(result.index for result in results) == [0, 1, 2]
 
@@ -142,7 +127,7 @@ class TestEveryWay:
 
     async def test_the_next_input_starts_as_soon_as_one_has_ended(self, collect: Any) -> None:
         # Two lanes: 4 s in one, 1 + 1 + 1 + 1 s in the other; in groups of two it would take 6.
-        await collect(BatchProcessor(_slowly, 2), [4, 1, 1, 1, 1])
+        await collect(BatchProcessor(slowly, 2), [4, 1, 1, 1, 1])
         assert now() == 4
 
     async def test_the_default_concurrency_is_ten(self, collect: Any) -> None:
@@ -152,22 +137,15 @@ class TestEveryWay:
 
     async def test_the_workflow_context_is_shared_by_the_run(self, collect: Any) -> None:
         context = WorkflowContext()
-        seen: list[WorkflowContext] = []
-
-        class Node(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                seen.append(workflow_context)
-                return NodeResult(success=True)
-
-        processor = BatchProcessor(Node())
+        listener = Listener()
+        processor = BatchProcessor(listener)
         await collect(processor, [1, 2], context)
         await collect(processor, [3, 4])
         await collect(processor, [5])
-        assert seen[0] is seen[1] is context
-        assert seen[2] is seen[3]
-        assert len({id(shared) for shared in seen}) == 3
+        first, second, third, fourth, fifth = listener.shared
+        assert first is second is context
+        assert third is fourth is not context
+        assert fifth is not third
 
     async def test_a_context_variable_set_by_one_item_is_not_seen_by_another(
         self, collect: Any
@@ -210,7 +188,7 @@ class TestEveryWay:
         ]
 
     async def test_a_pipeline_is_a_node_like_any_other(self, collect: Any) -> None:
-        results = await collect(BatchProcessor(Pipeline(_double, _double)), [1, 2])
+        results = await collect(BatchProcessor(Pipeline(double, double)), [1, 2])
         assert [result.output for result in results] == [4, 8]
 
     async def test_a_subclass_may_change_what_becomes_of_one_input(self, collect: Any) -> None:
@@ -222,17 +200,17 @@ class TestEveryWay:
                 result.metadata["number"] = index + 1
                 return result
 
-        results = await collect(Numbered(_double), ["a", "b"])
+        results = await collect(Numbered(double), ["a", "b"])
         assert [result.metadata for result in results] == [{"number": 1}, {"number": 2}]
 
 
 class TestBatch:
     async def test_results_are_in_input_order(self) -> None:
-        results = await BatchProcessor(_slowly, 3).batch([3, 1, 2])
+        results = await BatchProcessor(slowly, 3).batch([3, 1, 2])
         assert [(result.index, result.output) for result in results] == [(0, 3), (1, 1), (2, 2)]
 
     async def test_takes_what_an_observable_emits(self) -> None:
-        results = await BatchProcessor(_double).batch(Observable(_emit_one_two))
+        results = await BatchProcessor(double).batch(Observable(_emit_one_two))
         assert [result.output for result in results] == [2, 4]
 
     async def test_collects_from_an_overridden_batch_as_completed(self) -> None:
@@ -241,7 +219,7 @@ class TestBatch:
                 for index, value in reversed(list(enumerate(inputs))):
                     yield await self.process_single(value, index)
 
-        results = await Reversed(_double).batch([1, 2, 3])
+        results = await Reversed(double).batch([1, 2, 3])
         assert [(result.index, result.output) for result in results] == [(0, 2), (1, 4), (2, 6)]
 
     async def test_gives_an_override_the_workflow_context_if_there_is_one(self) -> None:
@@ -254,8 +232,8 @@ class TestBatch:
 
         context = WorkflowContext()
         inputs = [1]
-        await Noting(_double).batch(inputs)
-        await Noting(_double).batch(inputs, context)
+        await Noting(double).batch(inputs)
+        await Noting(double).batch(inputs, context)
         assert seen == [((inputs,), {}), ((inputs, context), {})]
 
     async def test_closes_an_override_that_is_cancelled(self) -> None:
@@ -270,7 +248,7 @@ class TestBatch:
                     await asyncio.sleep(CLEAN_UP)
                     closed.append(now())
 
-        task = asyncio.create_task(Slow(_slowly).batch([1, 10]))
+        task = asyncio.create_task(Slow(slowly).batch([1, 10]))
         await asyncio.sleep(2)
         task.cancel()
         assert isinstance(await raised_by(task), asyncio.CancelledError)
@@ -280,7 +258,7 @@ class TestBatch:
 class TestBatchAsCompleted:
     async def test_results_come_when_they_are_there(self) -> None:
         came: list[tuple[int, float]] = []
-        async for result in BatchProcessor(_slowly, 3).batch_as_completed([3, 1, 2]):
+        async for result in BatchProcessor(slowly, 3).batch_as_completed([3, 1, 2]):
             came.append((result.index, now()))
         assert came == [(1, 1), (2, 2), (0, 3)]
 
@@ -300,7 +278,7 @@ class TestBatchAsCompleted:
                 pulled.append(len(pulled))
                 yield pulled[-1]
 
-        async with BatchProcessor(_double, 2).batch_as_completed(endless()) as results:
+        async with BatchProcessor(double, 2).batch_as_completed(endless()) as results:
             for taken in range(1, 21):
                 await anext(results)
                 await asyncio.sleep(1)
@@ -327,7 +305,7 @@ class TestObserve:
     async def test_composes_with_stock_operators(self) -> None:
         outputs: list[Any] = []
         chain = (
-            BatchProcessor(_double)
+            BatchProcessor(double)
             .observe(range(100))
             .pipe(
                 ops.filter(lambda result: result.index % 2 == 0),
@@ -352,32 +330,28 @@ class TestObserve:
 
     async def test_dispose_before_an_async_source_has_started_leaves_nothing(self) -> None:
         source = _numbers_asynchronously(3)
-        BatchProcessor(_double).observe(source).subscribe(print).dispose()
+        BatchProcessor(double).observe(source).subscribe(print).dispose()
         await asyncio.sleep(0)
         assert_only_the_caller_runs()
         await source.aclose()
 
     def test_needs_a_running_event_loop(self) -> None:
-        results = BatchProcessor(_double).observe([1])
+        results = BatchProcessor(double).observe([1])
         with pytest.raises(RuntimeError, match=r"^a run needs a running event loop: "):
             results.subscribe(print)
 
 
 class TestProcessSingle:
     async def test_gives_one_result_with_the_given_index(self) -> None:
-        result = await BatchProcessor(_slowly).process_single(1.5, 7)
+        result = await BatchProcessor(slowly).process_single(1.5, 7)
         assert result == BatchResult(7, 1.5, True, 1.5, None, 1.5)
 
     async def test_hands_the_workflow_context_over(self) -> None:
-        class Node(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                return NodeResult(success=True, output=workflow_context)
-
-        context = WorkflowContext({"a": 1})
-        assert (await BatchProcessor(Node()).process_single({}, 0, context)).output is context
-        assert (await BatchProcessor(Node()).process_single({}, 0)).output == WorkflowContext()
+        context, listener = WorkflowContext({"a": 1}), Listener()
+        await BatchProcessor(listener).process_single({}, 0, context)
+        await BatchProcessor(listener).process_single({}, 0)
+        assert listener.shared[0] is context
+        assert listener.shared[1] == WorkflowContext()
 
     async def test_a_failure_is_a_failed_result_whatever_continue_on_error_says(self) -> None:
         processor = BatchProcessor(lambda value: 1 // value, continue_on_error=False)
@@ -409,7 +383,7 @@ class TestFirstError:
 
     @_every_way
     async def test_does_not_matter_where_all_succeed(self, collect: Any) -> None:
-        processor = BatchProcessor(_double, continue_on_error=False)
+        processor = BatchProcessor(double, continue_on_error=False)
         assert [result.output for result in await collect(processor, [1, 2])] == [2, 4]
 
     async def test_comes_after_the_results_that_were_finished(self) -> None:
@@ -433,10 +407,10 @@ class TestArguments:
     @pytest.mark.parametrize("value", [1, "yes", None])
     def test_continue_on_error_must_be_a_bool(self, value: Any) -> None:
         with pytest.raises(TypeError, match=r"^continue_on_error must be True or False, got "):
-            BatchProcessor(_double, continue_on_error=value)
+            BatchProcessor(double, continue_on_error=value)
 
     async def test_an_iterator_cannot_be_run_twice_in_silence(self) -> None:
-        results = BatchProcessor(_double).observe(iter([1, 2]))
+        results = BatchProcessor(double).observe(iter([1, 2]))
         assert await observed(results, []) is None
         error = await observed(results, [])
         assert isinstance(error, RuntimeError)

@@ -24,6 +24,7 @@ from nadoo_flow import (
     FunctionNode,
     MapNode,
     NodeError,
+    OperatorNode,
     ParallelNode,
     ParallelStrategy,
     Pipeline,
@@ -31,8 +32,17 @@ from nadoo_flow import (
 )
 from nadoo_flow.operators import flat_map
 from nadoo_flow.streams import CloseableAsyncIterator
+from nadoo_flow.tasks import FatalError, contained
 
-from .nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, observed, raised_by
+from .nodes import (
+    CLEAN_UP,
+    Probe,
+    assert_only_the_caller_runs,
+    log_of_the_loop,
+    now,
+    observed,
+    raised_by,
+)
 from .virtual_time import VirtualTimeLoop
 
 Run = Callable[[Any], Coroutine[Any, Any, Any]]
@@ -674,19 +684,111 @@ async def test_a_chain_that_fails_late_cleans_up_its_early_stages() -> None:
     _assert_clean(probe, at=2 + CLEAN_UP)
 
 
-async def test_an_error_during_clean_up_does_not_hide_the_cancel() -> None:
+@pytest.mark.parametrize(
+    "make", [_map, lambda work: FilterNode("filter", work, output_key="items", max_concurrency=2)]
+)
+async def test_a_chain_that_has_enough_withdraws_its_early_stages_and_goes_on(
+    make: Callable[[Any], MapNode | FilterNode],
+) -> None:
+    probe = Probe()
+    take = OperatorNode(ops.take(1), input_key="items", output_key="first")
+    last = MapNode("last", lambda item: asyncio.sleep(5, item), "first", "last")
+    chain = make(probe) | take | last
+    assert await chain.run({"items": YIELDED}) == {"last": [1]}
+    assert probe.finished == [1]
+    _assert_clean(probe, at=2 + 5)
+
+
+@with_tasks
+async def test_an_error_during_clean_up_neither_hides_the_cancel_nor_is_logged(run: Run) -> None:
+    logged = log_of_the_loop()
+
     async def work(_: float) -> None:
         try:
             await asyncio.sleep(10)
         finally:
             raise ValueError("in clean-up")
 
-    for run in WITH_TASKS.values():
-        task = asyncio.create_task(run(work))
+    task = asyncio.create_task(run(work))
+    await asyncio.sleep(1)
+    task.cancel()
+    assert isinstance(await raised_by(task), asyncio.CancelledError)
+    del task
+    assert logged() == []
+    assert_only_the_caller_runs()
+
+
+@pytest.mark.parametrize("fatal", [KeyboardInterrupt("again"), SystemExit(3)], ids=repr)
+@with_tasks
+async def test_what_is_fatal_in_a_clean_up_propagates(run: Run, fatal: BaseException) -> None:
+    logged = log_of_the_loop()
+    task = asyncio.create_task(contained(lambda: run(_dying_in_clean_up(fatal))))
+    await asyncio.sleep(1)
+    task.cancel()
+    error = await raised_by(task)
+    assert isinstance(error, FatalError)
+    assert error.error is fatal
+    del task, error
+    assert logged() == []
+    assert_only_the_caller_runs()
+
+
+@pytest.mark.parametrize("leave", [_by_aclose, _by_the_exit_of_async_with])
+@every_iterator
+async def test_what_is_fatal_in_a_clean_up_propagates_out_of_an_iterator(
+    iterate: Iterate, leave: Callable[[Any], Awaitable[None]]
+) -> None:
+    fatal = KeyboardInterrupt("again")
+    work = _dying_in_clean_up(fatal)
+
+    async def second(seconds: float) -> float:
         await asyncio.sleep(1)
-        task.cancel()
-        assert isinstance(await raised_by(task), asyncio.CancelledError)
-        assert_only_the_caller_runs()
+        return await work(seconds)
+
+    assert await raised_by(leave(iterate(second))) is fatal
+    assert_only_the_caller_runs()
+
+
+@pytest.mark.parametrize("run", FIRST_ERRORS.values(), ids=FIRST_ERRORS)
+async def test_what_is_fatal_in_a_clean_up_wins_over_the_first_error(run: Run) -> None:
+    fatal = KeyboardInterrupt("again")
+    dying = _dying_in_clean_up(fatal)
+
+    async def work(item: float) -> float:
+        if item == 0:
+            await asyncio.sleep(2)
+            raise ValueError("bad")
+        return await dying(item)
+
+    assert await raised_by(run(work)) is fatal
+    assert_only_the_caller_runs()
+
+
+@every_observable
+async def test_what_is_fatal_in_a_clean_up_is_told_to_the_loop_where_nobody_waits(
+    observe: Callable[[Any], Observable[Any]],
+) -> None:
+    fatal, logged = KeyboardInterrupt("again"), log_of_the_loop()
+    subscription = observe(_dying_in_clean_up(fatal)).subscribe(print)
+    await asyncio.sleep(0.5)
+    subscription.dispose()
+    await asyncio.sleep(1)
+    (told,) = logged()
+    assert told["exception"] is fatal
+    assert_only_the_caller_runs()
+
+
+def _dying_in_clean_up(fatal: BaseException) -> Callable[[float], Awaitable[float]]:
+    """Make a function that raises something fatal when it is cancelled, as a second Ctrl-C does."""
+
+    async def work(seconds: float) -> float:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            raise fatal from None
+        return seconds
+
+    return work
 
 
 async def test_closing_from_inside_a_node_of_the_run_is_an_error_and_no_deadlock() -> None:

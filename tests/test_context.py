@@ -42,6 +42,15 @@ def test_the_exception_is_no_part_of_a_results_equality_and_repr() -> None:
     assert "secret" not in repr(result)
 
 
+def test_more_metadata_makes_another_answer_of_the_same() -> None:
+    cause = ValueError("x")
+    result = NodeResult(False, {"a": 1}, "no luck", {"model": "m", "tries": 1}, cause)
+    more = result.with_metadata(tries=2, waited=0.5)
+    assert more == NodeResult(False, {"a": 1}, "no luck", {"model": "m", "tries": 2, "waited": 0.5})
+    assert more.exception is cause
+    assert result.metadata == {"model": "m", "tries": 1}
+
+
 @pytest.mark.parametrize("make", [NodeContext, WorkflowContext, lambda: NodeResult(True)])
 def test_a_misspelt_attribute_is_an_error(make: Any) -> None:
     with pytest.raises(AttributeError):

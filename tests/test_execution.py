@@ -12,7 +12,7 @@ from nadoo_flow import NodeContext, NodeResult, WorkflowContext
 from nadoo_flow.errors import NO_MESSAGE
 from nadoo_flow.execution import execute_safely, failure
 
-from .nodes import ScriptedNode, raised_by
+from .nodes import Listener, ScriptedNode, raised_by
 
 
 async def _execute(script: Any) -> NodeResult:
@@ -30,19 +30,10 @@ async def test_a_success_comes_back_as_the_very_object() -> None:
 
 
 async def test_the_node_gets_both_contexts() -> None:
-    node_context, workflow_context = NodeContext({"a": 1}), WorkflowContext({"b": 2})
-    seen: list[object] = []
-
-    class Node(ScriptedNode):
-        async def execute(
-            self, node_context: NodeContext, workflow_context: WorkflowContext
-        ) -> Any:
-            seen.extend((node_context, workflow_context))
-            return NodeResult(success=True)
-
-    await execute_safely(Node(print), node_context, workflow_context)
-    assert seen[0] is node_context
-    assert seen[1] is workflow_context
+    listener, node_context, workflow_context = Listener(), NodeContext(), WorkflowContext()
+    await execute_safely(listener, node_context, workflow_context)
+    assert listener.contexts[0][0] is node_context
+    assert listener.contexts[0][1] is workflow_context
 
 
 async def test_any_awaitable_is_as_good_as_a_coroutine() -> None:

@@ -21,7 +21,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.node import as_node
 
-from .nodes import Probe, ScriptedNode, answer, now, raised_by
+from .nodes import Listener, Probe, ScriptedNode, answer, double, now, raised_by
 
 
 class _Echo(BaseNode):
@@ -44,10 +44,6 @@ class _Labelled(BaseNode):
     ) -> NodeResult:
         result = await self.inner.execute(node_context, workflow_context)
         return NodeResult(success=True, output=f"{result.output}{self.label}")
-
-
-def _double(value: Any) -> Any:
-    return value * 2
 
 
 def _increment(value: Any) -> Any:
@@ -102,22 +98,14 @@ class TestRun:
         assert await _Echo().run(value) == {"item": value}
 
     async def test_hands_the_workflow_context_over(self) -> None:
-        context = WorkflowContext({"a": 1})
-        seen: list[WorkflowContext] = []
-
-        class Node(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                seen.append(workflow_context)
-                return NodeResult(success=True)
-
-        await Node().run({}, context)
-        await Node().run({})
-        await Node().run({}, workflow_context=None)
-        assert seen[0] is context
-        assert seen[1].variables == {}
-        assert seen[1] is not seen[2]
+        context, listener = WorkflowContext({"a": 1}), Listener()
+        await listener.run({}, context)
+        await listener.run({})
+        await listener.run({}, workflow_context=None)
+        first, second, third = listener.shared
+        assert first is context
+        assert second.variables == {}
+        assert second is not third
 
     async def test_raises_an_error_that_names_the_node_and_holds_the_cause(self) -> None:
         cause = ValueError("bad input")
@@ -198,8 +186,10 @@ class TestFunctionNode:
             assert await answer(FunctionNode(fn, "fn"), {}) == NodeResult(True, output)
 
     async def test_awaits_whatever_awaitable_the_function_returns(self) -> None:
-        node = FunctionNode(lambda value: asyncio.sleep(3, value * 2), "later")
-        assert await node.run(2) == 4
+        def later(value: int) -> asyncio.Future[int]:
+            return asyncio.ensure_future(asyncio.sleep(3, value * 2))
+
+        assert await FunctionNode(later).run(2) == 4
         assert now() == 3
 
     async def test_takes_a_node_result_as_the_whole_answer(self) -> None:
@@ -209,11 +199,11 @@ class TestFunctionNode:
     @pytest.mark.parametrize(
         ("fn", "node_id"),
         [
-            (_double, "_double"),
+            (double, "double"),
             (str.upper, "upper"),
             (len, "len"),
             (lambda value: value, "<lambda>"),
-            (partial(_double), "partial"),
+            (partial(double), "partial"),
             (Probe(), "Probe"),
         ],
     )
@@ -228,14 +218,14 @@ class TestFunctionNode:
 
 class TestPipeline:
     async def test_feeds_each_output_to_the_next_node(self) -> None:
-        pipeline = FunctionNode(_increment, "a") | FunctionNode(_double, "b")
+        pipeline = FunctionNode(_increment, "a") | FunctionNode(double, "b")
         assert isinstance(pipeline, Pipeline)
         assert await pipeline.run(1) == 4
 
     async def test_takes_functions_on_either_side(self) -> None:
         node = FunctionNode(_increment, "node")
-        assert await (node | _double).run(1) == 4
-        assert await (_double | node).run(1) == 3
+        assert await (node | double).run(1) == 4
+        assert await (double | node).run(1) == 3
 
     async def test_hands_mappings_on_as_they_are_and_other_values_in_an_envelope(self) -> None:
         data = {"a": 1}
@@ -243,7 +233,7 @@ class TestPipeline:
         assert await Pipeline(lambda _: [1], _Echo()).run(0) == {"item": [1]}
 
     async def test_is_flat_and_named_after_its_nodes(self) -> None:
-        a, b, c, d = (FunctionNode(_double, name) for name in "abcd")
+        a, b, c, d = (FunctionNode(double, name) for name in "abcd")
         for pipeline in ((a | b) | (c | d), a | (b | (c | d)), Pipeline(a, b, c | d)):
             assert isinstance(pipeline, Pipeline)
             assert pipeline.nodes == (a, b, c, d)
@@ -251,19 +241,19 @@ class TestPipeline:
             assert await pipeline.run(1) == 16
 
     async def test_leaves_its_parts_as_they_were(self) -> None:
-        a, b, c = (FunctionNode(_double, name) for name in "abc")
+        a, b, c = (FunctionNode(double, name) for name in "abc")
         first = a | b
         longer = first | c
         assert await first.run(1) == 4
         assert await longer.run(1) == 8
 
     async def test_of_one_node_is_that_node_in_another_name(self) -> None:
-        assert await Pipeline(_double, node_id="twice").run(2) == 4
-        assert Pipeline(_double, node_id="twice").node_id == "twice"
+        assert await Pipeline(double, node_id="twice").run(2) == 4
+        assert Pipeline(double, node_id="twice").node_id == "twice"
 
     async def test_gives_the_last_nodes_whole_result(self) -> None:
         result = NodeResult(success=True, output=5, metadata={"model": "m"})
-        assert await answer(Pipeline(_double, lambda _: result), {"item": 1}) is result
+        assert await answer(Pipeline(double, lambda _: result), {"item": 1}) is result
 
     async def test_shares_the_workflow_context(self) -> None:
         class Note(BaseNode):
@@ -284,7 +274,7 @@ class TestPipeline:
         async def script(_: Any) -> NodeResult:
             raise cause
 
-        pipeline = FunctionNode(_double, "a") | ScriptedNode(script, "b") | later.append
+        pipeline = FunctionNode(double, "a") | ScriptedNode(script, "b") | later.append
         result = await answer(pipeline, {"item": 1})
         assert result == NodeResult(success=False, error="stage 'b': ValueError: bad input")
         assert result.exception is cause
@@ -299,7 +289,7 @@ class TestPipeline:
         def fail(_: Any) -> NodeResult:
             return NodeResult(success=False, error="no luck", metadata={"tries": 3})
 
-        result = await answer(Pipeline(_double, fail), {"item": 1})
+        result = await answer(Pipeline(double, fail), {"item": 1})
         assert result == NodeResult(False, None, "stage 'fail': no luck", {"tries": 3})
 
     async def test_asks_for_a_task_an_item_if_one_of_its_nodes_does(self) -> None:
@@ -311,7 +301,7 @@ class TestPipeline:
 
         isolated = FunctionNode(current, "isolated")
         isolated.isolate = "task"
-        await BatchProcessor(_double | isolated, 1).batch([1, 2, 3])
+        await BatchProcessor(double | isolated, 1).batch([1, 2, 3])
         assert len(seen) == 3
 
     def test_needs_a_node(self) -> None:
@@ -320,7 +310,7 @@ class TestPipeline:
 
     def test_needs_a_real_id(self) -> None:
         with pytest.raises(ValueError, match=r"^node_id must not be empty$"):
-            Pipeline(_double, node_id="")
+            Pipeline(double, node_id="")
 
     @pytest.mark.parametrize("other", [5, "upper", None, {}, _Echo])
     def test_is_not_made_of_what_is_no_node(self, other: Any) -> None:
@@ -337,9 +327,9 @@ class TestAsNode:
         assert as_node(node, "child") is node
 
     def test_makes_a_function_a_node(self) -> None:
-        node = as_node(_double, "child")
+        node = as_node(double, "child")
         assert isinstance(node, FunctionNode)
-        assert node.fn is _double
+        assert node.fn is double
 
     def test_names_what_is_neither(self) -> None:
         with pytest.raises(TypeError) as caught:

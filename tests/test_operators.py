@@ -13,27 +13,23 @@ from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from nadoo_flow import (
-    BaseNode,
     FilterNode,
     MapNode,
-    NodeContext,
     NodeError,
-    NodeResult,
     ReduceNode,
-    WorkflowContext,
 )
 from nadoo_flow.operators import flat_map
 
-from .nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, observed
-
-
-async def _slowly(seconds: float) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
-
-
-def _double(value: Any) -> Any:
-    return value * 2
+from .nodes import (
+    CLEAN_UP,
+    Listener,
+    Probe,
+    assert_only_the_caller_runs,
+    double,
+    now,
+    observed,
+    slowly,
+)
 
 
 async def _values(chain: rx.Observable[Any]) -> list[Any]:
@@ -45,13 +41,13 @@ async def _values(chain: rx.Observable[Any]) -> list[Any]:
 
 class TestFlatMap:
     async def test_maps_values_as_they_complete(self) -> None:
-        assert await _values(rx.of(3, 1, 2).pipe(flat_map(_slowly))) == [1, 2, 3]
+        assert await _values(rx.of(3, 1, 2).pipe(flat_map(slowly))) == [1, 2, 3]
         assert now() == 3
 
     async def test_maps_values_in_the_order_of_the_source(self) -> None:
         came: list[tuple[float, float]] = []
         chain = rx.of(3, 1, 4, 2).pipe(
-            flat_map(_slowly, ordered=True),
+            flat_map(slowly, ordered=True),
             ops.do_action(lambda value: came.append((value, now()))),
         )
         assert await _values(chain) == [3, 1, 4, 2]
@@ -73,29 +69,22 @@ class TestFlatMap:
         assert probe.peak == 10
 
     async def test_takes_a_node_and_speaks_to_it_as_a_map_node_does(self) -> None:
-        seen: list[Any] = []
-
-        class Node(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                seen.append(node_context.input_data)
-                return NodeResult(success=True, output={"item": len(seen)})
-
-        assert await _values(rx.of({"a": 1}, "bare").pipe(flat_map(Node()))) == [1, 2]
-        assert seen == [{"a": 1}, {"item": "bare"}]
+        listener = Listener()
+        values = await _values(rx.of({"a": 1}, "bare").pipe(flat_map(listener)))
+        assert listener.inputs == [{"a": 1}, {"item": "bare"}]
+        assert values == [{"a": 1}, "bare"]
 
     async def test_stands_between_stock_operators(self) -> None:
         chain = rx.range(0, 10).pipe(
             ops.filter(lambda n: n % 2 == 0),
-            flat_map(_double, ordered=True),
+            flat_map(double, ordered=True),
             ops.map(str),
             ops.buffer_with_count(2),
         )
         assert await _values(chain) == [["0", "4"], ["8", "12"], ["16"]]
 
     async def test_an_empty_source_completes(self) -> None:
-        assert await _values(rx.empty().pipe(flat_map(_double))) == []
+        assert await _values(rx.empty().pipe(flat_map(double))) == []
         assert_only_the_caller_runs()
 
     async def test_the_first_failure_cancels_the_rest_and_arrives_as_a_node_error(self) -> None:
@@ -120,7 +109,7 @@ class TestFlatMap:
         values: list[Any] = []
         lost = OSError("lost")
         source = rx.concat(rx.of(2, 1), rx.throw(lost))
-        assert await observed(source.pipe(flat_map(_slowly)), values) is lost
+        assert await observed(source.pipe(flat_map(slowly)), values) is lost
         assert values == [1, 2]
 
     async def test_rule_206_take_stops_the_source_and_cancels_the_rest(self) -> None:
@@ -153,7 +142,7 @@ class TestFlatMap:
 
     def test_needs_a_running_event_loop(self) -> None:
         errors: list[Exception] = []
-        rx.of(1).pipe(flat_map(_double)).subscribe(on_error=errors.append)
+        rx.of(1).pipe(flat_map(double)).subscribe(on_error=errors.append)
         (error,) = errors
         assert str(error).startswith("a run needs a running event loop")
 
@@ -161,9 +150,9 @@ class TestFlatMap:
         ("arguments", "error", "message"),
         [
             ((5,), TypeError, "node must be a node or a function, got 5 (int)"),
-            ((_double, 0), ValueError, "max_concurrency must be at least 1, got 0"),
-            ((_double, True), TypeError, "max_concurrency must be a positive int, got True (bool)"),
-            ((_double, 1, 1), TypeError, "ordered must be True or False, got 1 (int)"),
+            ((double, 0), ValueError, "max_concurrency must be at least 1, got 0"),
+            ((double, True), TypeError, "max_concurrency must be a positive int, got True (bool)"),
+            ((double, 1, 1), TypeError, "ordered must be True or False, got 1 (int)"),
         ],
     )
     def test_arguments_are_checked_before_anything_is_subscribed(
@@ -234,7 +223,7 @@ class TestAsOperator:
 
     async def test_several_stages_make_one_chain(self) -> None:
         chain = rx.range(0, 10).pipe(
-            MapNode("double", _double).as_operator(),
+            MapNode("double", double).as_operator(),
             FilterNode("large", lambda n: n >= 10).as_operator(),
             ReduceNode("sum", lambda total, n: total + n, 0).as_operator(),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 from typing import Any
 
@@ -24,9 +23,11 @@ from nadoo_flow import (
 
 from .nodes import (
     CLEAN_UP,
+    Listener,
     ScriptedNode,
     answer,
     assert_only_the_caller_runs,
+    log_of_the_loop,
     now,
     raised_by,
 )
@@ -179,18 +180,9 @@ class TestEveryStrategy:
     async def test_gives_all_nodes_the_same_input_in_contexts_of_their_own(
         self, strategy: ParallelStrategy
     ) -> None:
-        seen: list[tuple[NodeContext, WorkflowContext]] = []
-        data, shared = {"a": 1}, WorkflowContext()
-
-        class Node(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                seen.append((node_context, workflow_context))
-                return NodeResult(success=True)
-
-        await ParallelNode([Node("a"), Node("b")], strategy).run(data, shared)
-        first, second = seen
+        data, shared, listeners = {"a": 1}, WorkflowContext(), [Listener("a"), Listener("b")]
+        await ParallelNode(listeners, strategy).run(data, shared)
+        (first,), (second,) = (listener.contexts for listener in listeners)
         assert first[0] is not second[0]
         assert first[0].input_data is second[0].input_data is data
         assert first[1] is second[1] is shared
@@ -254,7 +246,7 @@ class TestEveryStrategy:
     async def test_of_two_that_are_fatal_one_propagates_and_none_is_logged(
         self, strategy: ParallelStrategy
     ) -> None:
-        logged = _log_of_the_loop()
+        logged = log_of_the_loop()
         fatal = [KeyboardInterrupt("first"), KeyboardInterrupt("second")]
 
         def die(error: BaseException, node_id: str) -> BaseNode:
@@ -265,8 +257,7 @@ class TestEveryStrategy:
 
         nodes = [die(fatal[0], "a"), die(fatal[1], "b")]
         assert await raised_by(answer(ParallelNode(nodes, strategy), {"item": 1})) in fatal
-        gc.collect()
-        assert logged == []
+        assert logged() == []
 
     @pytest.mark.parametrize("suicide", [False, True])
     async def test_a_node_that_ends_as_cancelled_by_itself_fails_and_does_not_hang(
@@ -296,7 +287,7 @@ class TestEveryStrategy:
 
 @pytest.mark.parametrize("strategy", [RACE, ANY])
 async def test_what_is_fatal_in_a_losers_clean_up_propagates(strategy: ParallelStrategy) -> None:
-    fatal, logged = KeyboardInterrupt("stop"), _log_of_the_loop()
+    fatal, logged = KeyboardInterrupt("stop"), log_of_the_loop()
 
     async def loser(_: Any) -> None:
         try:
@@ -306,8 +297,7 @@ async def test_what_is_fatal_in_a_losers_clean_up_propagates(strategy: ParallelS
 
     node = ParallelNode([loser, _Timed("quick", 1)], strategy)
     assert await raised_by(answer(node, {})) is fatal
-    gc.collect()
-    assert logged == []
+    assert logged() == []
     assert_only_the_caller_runs()
 
 
@@ -327,7 +317,7 @@ async def test_a_loser_that_ends_well_in_its_clean_up_changes_nothing() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("bad"), RuntimeError("worse")])
 async def test_a_loser_that_fails_in_its_clean_up_changes_nothing(error: Exception) -> None:
-    logged = _log_of_the_loop()
+    logged = log_of_the_loop()
 
     async def loser(_: Any) -> None:
         try:
@@ -337,8 +327,7 @@ async def test_a_loser_that_fails_in_its_clean_up_changes_nothing(error: Excepti
 
     result = await answer(ParallelNode([loser, _Timed("quick", 1)], RACE), {})
     assert result.output == "quick!"
-    gc.collect()
-    assert logged == []
+    assert logged() == []
 
 
 class TestArguments:
@@ -370,10 +359,3 @@ class TestArguments:
     def test_any_iterable_of_nodes_will_do(self) -> None:
         node = ParallelNode(_Timed(name, 1) for name in "ab")  # type: ignore[arg-type]
         assert [inner.node_id for inner in node.nodes] == ["a", "b"]
-
-
-def _log_of_the_loop() -> list[dict[str, Any]]:
-    """Collect what would be logged as an error that nobody retrieved, once it is garbage."""
-    logged: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
-    return logged

@@ -159,7 +159,7 @@ NODE_LAYER = [
     f"nadoo_flow.{name}" for name in ("errors", "checks", "context", "tasks", "execution", "node")
 ]
 # What streams may know: nothing of nodes.
-BELOW_STREAMS = {"nadoo_flow.clock", "nadoo_flow.checks", "nadoo_flow.clock", "nadoo_flow.tasks"}
+BELOW_STREAMS = {"nadoo_flow.checks", "nadoo_flow.clock", "nadoo_flow.tasks"}
 # The core, and the rooms around it, of which it knows nothing.
 CORE = [
     "nadoo_flow.streams",

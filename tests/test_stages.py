@@ -25,18 +25,15 @@ from nadoo_flow import (
 
 from .nodes import (
     CLEAN_UP,
+    Listener,
     Probe,
     ScriptedNode,
     answer,
     assert_only_the_caller_runs,
     now,
+    slowly,
 )
 from .virtual_time import VirtualTimeLoop
-
-
-async def _slowly(seconds: float) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
 
 
 def _asynchronous(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +55,7 @@ sync_or_async = pytest.mark.parametrize(
 
 class TestMapNode:
     async def test_outputs_are_in_input_order(self) -> None:
-        node = MapNode("slow", _slowly, input_key="in", output_key="out", max_concurrency=3)
+        node = MapNode("slow", slowly, input_key="in", output_key="out", max_concurrency=3)
         assert await node.run({"in": [3, 1, 2]}) == {"out": [3, 1, 2]}
         assert now() == 3
 
@@ -81,18 +78,10 @@ class TestMapNode:
     async def test_gives_its_child_a_mapping_as_it_is_and_others_in_an_envelope(
         self, item: Any, given_to_child: Any
     ) -> None:
-        seen: list[NodeContext] = []
-
-        class Child(BaseNode):
-            async def execute(
-                self, node_context: NodeContext, workflow_context: WorkflowContext
-            ) -> NodeResult:
-                seen.append(node_context)
-                return NodeResult(success=True)
-
-        await MapNode("map", Child()).run({"items": [item, item]})
-        assert [context.input_data for context in seen] == [given_to_child, given_to_child]
-        assert seen[0] is not seen[1]
+        listener = Listener()
+        await MapNode("map", listener).run({"items": [item, item]})
+        assert listener.inputs == [given_to_child, given_to_child]
+        assert listener.contexts[0][0] is not listener.contexts[1][0]
 
     @pytest.mark.parametrize(
         ("output", "listed"),
@@ -215,7 +204,7 @@ class TestMapNode:
         with pytest.raises(TypeError, match=r"^child_node must be a node or a function, got None"):
             MapNode("map")
         with pytest.raises(TypeError, match=r"^continue_on_error must be True or False, got 1"):
-            MapNode("map", _slowly, continue_on_error=1)  # type: ignore[arg-type]
+            MapNode("map", slowly, continue_on_error=1)  # type: ignore[arg-type]
 
 
 class TestFilterNode:
@@ -232,7 +221,7 @@ class TestFilterNode:
         )
 
     async def test_order_does_not_depend_on_how_long_an_answer_takes(self) -> None:
-        node = FilterNode("slow", _slowly)
+        node = FilterNode("slow", slowly)
         assert await node.run({"items": [3, 1, 0, 2]}) == {"filtered": [3, 1, 2]}
         assert now() == 3
 

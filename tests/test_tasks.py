@@ -67,6 +67,21 @@ async def test_a_task_that_is_cancelled_before_its_first_step_has_made_nothing()
     assert made == []
 
 
+async def test_what_is_contained_runs_its_finally_blocks_when_it_is_closed() -> None:
+    closed: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            closed.append("closed")
+
+    running = contained(work)
+    running.send(None)
+    running.close()
+    assert closed == ["closed"]
+
+
 async def test_work_in_its_own_task_sees_another_current_task() -> None:
     async def current() -> asyncio.Task[Any] | None:
         return asyncio.current_task()

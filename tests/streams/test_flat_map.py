@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.subject import Subject
 
-from nadoo_flow.streams import CloseableAsyncIterator, Isolation, Plan, drain, observe
+from nadoo_flow.streams import (
+    CloseableAsyncIterator,
+    Isolation,
+    Plan,
+    Subscription,
+    drain,
+    flat_map,
+    observe,
+)
 
 from ..nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from ..virtual_time import VirtualTimeLoop
@@ -27,6 +37,7 @@ from .runs import (
     sleeping,
     stack_depth,
     started,
+    values_of,
 )
 
 both_isolations = pytest.mark.parametrize("isolate", ["context", "task"])
@@ -241,6 +252,29 @@ async def test_rule_206_take_inside_of_a_run_completes_it_when_the_rest_has_ende
     assert inputs.closed == 1
     probe.assert_cleaned()
     assert_only_the_caller_runs()
+
+
+async def test_rule_206_take_between_two_stages_ends_the_one_before_it() -> None:
+    probe = Probe()
+
+    async def before(item: int) -> int:
+        await probe(1.0 if item == 0 else 100.0)
+        return item
+
+    async def behind(item: int) -> int:
+        await asyncio.sleep(10)
+        return item
+
+    def build(run: Subscription) -> Observable[int]:
+        items = values_of(range(9))(run)
+        return items.pipe(flat_map(run, before, 3), ops.take(1), flat_map(run, behind, 3))
+
+    run, seen = started(Plan(build, 3))
+    await run.join()
+    # The others are cancelled at once, and have long ended when the second stage has.
+    assert (seen.values, seen.ends, seen.ended_at) == ([0], ["completed"], 1 + CLEAN_UP + 10)
+    assert len(probe.started) == 3
+    probe.assert_cleaned()
 
 
 # --- Failures ---
@@ -459,6 +493,30 @@ async def test_a_timeout_within_an_item_is_its_own_affair(isolate: Isolation) ->
     await drain(lanes_plan([1, 3, 1, 3], impatient, 1, isolate=isolate), results.append)
     assert results == ["in time", "late", "in time", "late"]
     assert now() == 6
+
+
+@both_isolations
+async def test_rule_r4_a_timeout_in_the_moment_of_the_cancel_does_not_undo_it(
+    isolate: Isolation,
+) -> None:
+    timeouts: list[asyncio.Timeout] = []
+
+    async def impatient(_: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as timeout:
+                timeouts.append(timeout)
+                await asyncio.sleep(100)
+        await asyncio.sleep(100)
+
+    run, seen = started(lanes_plan([1], impatient, isolate=isolate))
+    await asyncio.sleep(1)
+    # The timeout cancels the task first, and takes that back before the node goes on.
+    timeouts[0].reschedule(now())
+    run.loop.call_soon(run.cancel)
+    await asyncio.sleep(0)
+    await run.join()
+    assert (now(), seen.values) == (1, [])
+    assert_only_the_caller_runs()
 
 
 def test_what_a_loop_leaves_behind_when_it_is_closed_still_runs_its_finally_blocks() -> None:

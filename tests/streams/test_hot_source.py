@@ -223,6 +223,14 @@ async def test_an_overflow_is_an_error_by_default_after_what_had_arrived() -> No
     )
 
 
+async def test_an_overflow_is_not_forgotten_when_the_observable_completes() -> None:
+    """As one does that emits all it has within ``subscribe()``."""
+    run, seen = started(buffered_plan(rx.from_iterable(range(10)), 3, OverflowStrategy.ERROR))
+    await run.join()
+    assert seen.values == [0, 1, 2]
+    assert [type(end) for end in seen.ends] == [BufferOverflowError]
+
+
 @pytest.mark.parametrize("overflow", OverflowStrategy)
 async def test_what_is_taken_in_time_does_not_overflow(overflow: OverflowStrategy) -> None:
     subject, results = Subject[int](), list[int]()

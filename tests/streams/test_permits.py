@@ -47,7 +47,7 @@ class Permits(RuleBasedStateMachine):
         self.kept = 0
         self.dropped = 0
         self.taken = 0
-        self.outstanding_at_end: int | None = None
+        self.owed_at_end: int | None = None
         self.closed = False
 
     @initialize(max_concurrent=st.integers(1, 4), window=st.one_of(st.none(), st.integers(1, 9)))
@@ -57,7 +57,8 @@ class Permits(RuleBasedStateMachine):
 
         class Consumer(Seen):
             def on_completed(self) -> None:
-                machine.outstanding_at_end = machine.run.outstanding
+                not_taken = len(self.values) - machine.taken
+                machine.owed_at_end = machine.run.outstanding - not_taken
                 super().on_completed()
 
         self.seen = Consumer()
@@ -119,8 +120,8 @@ class Permits(RuleBasedStateMachine):
     @rule(data=st.data())
     def take(self, data: st.DataObject) -> None:
         items = data.draw(st.integers(1, self.kept - self.taken))
-        self._in_loop(lambda: self.run.release(items))
         self.taken += items
+        self._in_loop(lambda: self.run.release(items))
 
     @precondition(lambda self: not self.run.stopped)
     @rule(extra=st.integers(1, 5))
@@ -159,23 +160,28 @@ class Permits(RuleBasedStateMachine):
             assert self.run.outstanding > self.run.low
 
     def teardown(self) -> None:
-        if hasattr(self, "run") and not self.seen.ends:
-            self._come_to_the_end()
-        self.loop.close()
+        try:
+            if hasattr(self, "run") and not self.seen.ends:
+                self._come_to_the_end()
+        finally:
+            self.loop.close()
 
     def _come_to_the_end(self) -> None:
         if not self.closed:
             self._in_loop(self.subject.on_completed)
         while self.at_work or self.kept > self.taken:
-            for future in self.at_work.values():
-                future.set_result("drop")
-                self.dropped += 1
+            self._in_loop(self._drop_all)
             held = self.kept - self.taken
             self.taken += held
             self._in_loop(partial(self.run.release, held))
         assert self.seen.ends == ["completed"]
         assert (self.run.pulled, self.settled) == (self.sent, self.sent)
-        assert self.outstanding_at_end == 0
+        assert self.owed_at_end == 0
+
+    def _drop_all(self) -> None:
+        for verdict in self.at_work.values():
+            verdict.set_result("drop")
+            self.dropped += 1
 
 
 def test_rule_r3_permits_balance_at_every_step_of_a_run() -> None:

@@ -9,9 +9,18 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from reactivex import Observable
 from reactivex import operators as ops
 
-from nadoo_flow.streams import CloseableAsyncIterator, Plan, as_source, drain, observe
+from nadoo_flow.streams import (
+    CloseableAsyncIterator,
+    Plan,
+    Subscription,
+    as_source,
+    drain,
+    flat_map,
+    observe,
+)
 
 from ..nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, observed, raised_by
 from .runs import (
@@ -355,6 +364,16 @@ async def test_rule_r4_a_fatal_error_of_a_source_is_raised_after_all_is_joined(
     assert_only_the_caller_runs()
 
 
+@both_kinds
+@pytest.mark.parametrize("fatal", [KeyboardInterrupt, SystemExit])
+async def test_a_fatal_error_at_the_first_pull_is_raised_too(
+    kind: str, fatal: type[BaseException]
+) -> None:
+    with pytest.raises(fatal, match="stop"):
+        await collected(lanes_plan(Inputs(0, fatal("stop")).of(kind)))
+    assert_only_the_caller_runs()
+
+
 # --- Ends ---
 
 
@@ -390,16 +409,20 @@ async def test_rule_203_nothing_is_pulled_out_of_a_terminal_handler(kind: str, e
 
 @both_kinds
 async def test_rule_203_the_source_is_not_asked_again_after_its_end(kind: str) -> None:
-    asked: list[str] = []
+    asked: list[int] = []
 
     class Ending:
         def __next__(self) -> int:
-            asked.append("sync")
-            raise StopIteration
+            asked.append(len(asked))
+            if len(asked) > 5:
+                raise StopIteration
+            return len(asked)
 
         async def __anext__(self) -> int:
-            asked.append("async")
-            raise StopAsyncIteration
+            try:
+                return next(self)
+            except StopIteration:
+                raise StopAsyncIteration from None
 
     class Sync(Ending):
         def __iter__(self) -> Any:
@@ -409,10 +432,10 @@ async def test_rule_203_the_source_is_not_asked_again_after_its_end(kind: str) -
         def __aiter__(self) -> Any:
             return self
 
-    run, seen = started(Plan(values_of(Sync() if kind == "sync" else Async()), 1))
-    await run.join()
-    await asyncio.sleep(1)
-    assert (asked, seen.ends) == ([kind], ["completed"])
+    # Items that are settled after the end of the source bring demand that nobody must serve.
+    source = Sync() if kind == "sync" else Async()
+    assert await collected(lanes_plan(source, sleeping, 1)) == [1, 2, 3, 4, 5]
+    assert len(asked) == 6
 
 
 @both_kinds
@@ -424,6 +447,20 @@ async def test_rule_206_a_chain_that_has_enough_pulls_not_one_more(kind: str, n:
     assert (seen.values, seen.ends) == (list(range(n)), ["completed"])
     assert (inputs.pulled, inputs.closed) == (n, 1)
     assert_only_the_caller_runs()
+
+
+@both_kinds
+async def test_rule_206_an_operator_that_has_enough_stops_the_source_while_the_run_goes_on(
+    kind: str,
+) -> None:
+    inputs, results = Inputs(), list[int]()
+
+    def build(run: Subscription) -> Observable[int]:
+        return values_of(inputs.of(kind))(run).pipe(ops.take(2), flat_map(run, sleeping, 1))
+
+    await drain(Plan(build, 1, 10), results.append)
+    assert (results, now()) == ([0, 1], 2 if kind == "sync" else 2 + CLEAN_UP)
+    assert (inputs.pulled, inputs.closed) == (2, 1)
 
 
 @both_kinds

@@ -228,12 +228,15 @@ async def test_rule_108_nothing_comes_after_cancel(kind: str) -> None:
 
 
 async def test_the_first_failure_counts() -> None:
-    run, seen = started(lanes_plan([1], sleeping))
-    first = OSError("first")
+    probe, first = Probe(), OSError("first")
+    run, seen = started(lanes_plan([5.0], probe))
+    await asyncio.sleep(1)
     run.fail(first)
+    await asyncio.sleep(CLEAN_UP / 2)
     run.fail(OSError("second"))
     await run.join()
-    assert seen.ends == [first]
+    assert (seen.ends, seen.ended_at) == ([first], 1 + CLEAN_UP)
+    probe.assert_cleaned()
 
 
 # --- The end ---
@@ -377,6 +380,20 @@ async def test_a_task_that_is_cancelled_from_outside_ends_its_run() -> None:
     probe.assert_cleaned()
 
 
+@pytest.mark.parametrize("isolate", ["context", "task"])
+async def test_rule_r4_a_cancel_of_all_tasks_does_not_break_off_the_clean_up(isolate: Any) -> None:
+    """As at the end of ``asyncio.run``: the run cancels tasks that were cancelled before."""
+    probe = Probe()
+    run, _ = started(lanes_plan([5.0] * 4, probe, 4, isolate=isolate))
+    await asyncio.sleep(1)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await run.join()
+    assert now() == 1 + CLEAN_UP
+    probe.assert_cleaned()
+    assert_only_the_caller_runs()
+
+
 def test_a_run_outside_of_a_loop_is_a_clear_error() -> None:
     with pytest.raises(RuntimeError, match=r"^a run needs a running event loop: start it inside a"):
         Plan(values_of([]), 1).open()
@@ -465,3 +482,15 @@ async def test_rule_313_a_finished_run_keeps_nothing_alive(end: str, through_lan
     # The handle is still held here, and holds nothing else.
     assert run.finished
     assert [reference() for reference in watched] == [None] * len(watched)
+
+
+@both_kinds
+async def test_rule_313_a_finished_run_does_not_keep_its_generator(kind: str) -> None:
+    generator = Inputs(3).of(kind)
+    run, _ = started(lanes_plan(generator))
+    await run.join()
+    watched = weakref.ref(generator)
+    del generator
+    gc.collect()
+    assert run.finished
+    assert watched() is None
