@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
+from functools import partial
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -36,6 +37,8 @@ from .streams import (
     flat_map,
 )
 from .streams import observe as observe_plan
+
+Work: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
 
 
 class BatchProcessor:
@@ -74,7 +77,7 @@ class BatchProcessor:
             Exception: An error of the inputs themselves, when what they gave before has ended.
         """
         results: list[BatchResult] = []
-        if self._is_overridden():
+        if self._overrides("batch_as_completed"):
             async with aclosing(self._completed(inputs, workflow_context)) as completed:
                 results = [result async for result in completed]
         else:
@@ -139,7 +142,7 @@ class BatchProcessor:
             :meth:`batch_as_completed`.
         """
         positive_int(chunk_size, "chunk_size")
-        if self._is_overridden():
+        if self._overrides("batch_as_completed"):
             completed = self._completed(inputs, workflow_context)
             return in_chunks(in_index_order(completed), chunk_size)
         plan = self._plan(inputs, workflow_context, Buffering())
@@ -196,9 +199,13 @@ class BatchProcessor:
         self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
     ) -> BatchResult:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
-        time = clock_of(asyncio.get_running_loop())
-        started = time()
         shared = WorkflowContext() if workflow_context is None else workflow_context
+        return await self._process(input_data, index, shared, clock_of(asyncio.get_running_loop()))
+
+    async def _process(
+        self, input_data: Any, index: int, shared: WorkflowContext, time: Callable[[], float]
+    ) -> BatchResult:
+        started = time()
         try:
             # As in execute_safely(), whose own coroutine would cost 5% of a whole item.
             answer = self.node.execute(NodeContext(as_input(input_data)), shared)
@@ -226,18 +233,27 @@ class BatchProcessor:
 
         def build(run: Subscription) -> Observable[BatchResult]:
             shared = WorkflowContext() if workflow_context is None else workflow_context
-            process = self.process_single if self.continue_on_error else self._must_succeed
-
-            def work(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
-                return process(indexed[1], indexed[0], shared)
-
+            work = self._work(shared, run.turn.time)
             lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
             return emit(run, source, buffering).pipe(lanes)
 
         return Plan(build, self.max_concurrency)
 
-    def _is_overridden(self) -> bool:
-        return type(self).batch_as_completed is not BatchProcessor.batch_as_completed
+    def _work(self, shared: WorkflowContext, time: Callable[[], float]) -> Work:
+        """Say how one item of a run is processed."""
+
+        def process(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
+            # Past process_single(), which would look the clock up for each item: a system call.
+            return self._process(indexed[1], indexed[0], shared, time)
+
+        def process_as_overridden(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
+            return self.process_single(indexed[1], indexed[0], shared)
+
+        chosen = process_as_overridden if self._overrides("process_single") else process
+        return chosen if self.continue_on_error else partial(self._must_succeed, chosen)
+
+    def _overrides(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(BatchProcessor, method)
 
     def _completed(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None
@@ -246,13 +262,12 @@ class BatchProcessor:
         given = () if workflow_context is None else (workflow_context,)
         return self.batch_as_completed(inputs, *given)
 
-    async def _must_succeed(
-        self, input_data: Any, index: int, workflow_context: WorkflowContext
-    ) -> BatchResult:
-        result = await self.process_single(input_data, index, workflow_context)
+    async def _must_succeed(self, work: Work, indexed: Indexed[Any]) -> BatchResult:
+        result = await work(indexed)
         if result.success:
             return result
-        raise NodeError(self.node.node_id, result.error or NO_MESSAGE, index) from result.exception
+        error = result.error or NO_MESSAGE
+        raise NodeError(self.node.node_id, error, indexed[0]) from result.exception
 
 
 def _in_order(results: Observable[BatchResult]) -> Observable[BatchResult]:

@@ -52,7 +52,7 @@ def flat_map(
         def subscribe(
             observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            lanes = _Lanes(run, work, max_concurrent, observer)
+            lanes = _Lanes(run, work, max_concurrent, observer, eager=isolate == "task")
             upstream = source.subscribe(lanes, scheduler=scheduler)
             return CompositeDisposable(upstream, Disposable(lanes.dispose))
 
@@ -68,19 +68,24 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         mapper: Callable[[T], Coroutine[Any, Any, R]],
         max_concurrent: int,
         observer: abc.ObserverBase[R],
+        *,
+        eager: bool,
     ) -> None:
         self._run = run
+        self._eager = eager
         self._mapper = mapper
         self._max_concurrent = max_concurrent
         self._observer = observer
         self._queue: deque[T] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._starting = 0
         self._end: Callable[[], None] | None = None
 
     def on_next(self, value: T) -> None:
         self._queue.append(value)
-        if len(self._lanes) < self._max_concurrent and not self._run.stopped:
-            self._lanes.add(self._run.spawn(self._lane))
+        # A lane that has not suspended yet may well take this item too, unless all items suspend.
+        if self._eager or not self._starting:
+            self._start_lanes(1)
 
     def on_error(self, error: Exception) -> None:
         self._end_with(lambda: self._observer.on_error(error))
@@ -92,6 +97,13 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._end = signal
         if not self._lanes:
             signal()
+
+    def _start_lanes(self, wanted: int) -> None:
+        if self._run.stopped:
+            return
+        for _ in range(min(wanted, self._max_concurrent - len(self._lanes))):
+            self._starting += 1
+            self._lanes.add(self._run.spawn(self._lane))
 
     def dispose(self) -> None:
         """Stop all lanes, because nobody wants what they make."""
@@ -110,6 +122,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         new_context, on_next = run.context.copy, self._observer.on_next
         time, turn_deadline = run.turn.time, run.turn.deadline
         deadline = turn_deadline()
+        suspended = False
         while queue and not run.stopped:
             if time() >= deadline:
                 yield
@@ -124,6 +137,10 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                 except StopIteration as done:
                     result = done.value
                     break
+                if not suspended:
+                    suspended = True
+                    self._starting -= 1
+                    self._start_lanes(len(queue))
                 if run.stopped:
                     # The run may have ended inside a timeout of the node's, which undid the cancel.
                     cancel_once(lane)
@@ -138,6 +155,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
             if run.stopped:
                 return
             on_next(result)
+        if not suspended:
+            self._starting -= 1
         self._lanes.discard(lane)
         if self._end is not None and not self._lanes and not run.stopped:
             self._end()

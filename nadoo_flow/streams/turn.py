@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from ..clock import clock_of
 
-BUDGET = 0.005
+BUDGET = 0.004
 """Seconds that all runs of a loop together may take in one turn before they let others in."""
 
 

@@ -28,10 +28,10 @@ def this_turn() -> LoopTurn:
 async def test_a_turn_is_spent_when_its_budget_has_passed() -> None:
     turn = this_turn()
     answers = [turn.spent()]
-    for _ in range(5):
+    for _ in range(4):
         advance(MILLISECOND)
         answers.append(turn.spent())
-    assert answers == [False] * 5 + [True]
+    assert answers == [False] * 4 + [True]
 
 
 async def test_each_turn_has_a_budget_of_its_own() -> None:
@@ -118,10 +118,10 @@ async def run(source: Any, mapper: Any = busy) -> None:
 @pytest.mark.parametrize(
     ("source", "mapper", "milliseconds"),
     [
-        pytest.param(lambda: range(100), busy, 5, id="items that never suspend"),
+        pytest.param(lambda: range(100), busy, 4, id="items that never suspend"),
         pytest.param(lambda: range(100), heavy, 6, id="the budget ends within an item"),
-        pytest.param(slow_source, busy, 5, id="a source that takes time as well"),
-        pytest.param(slow_async_source, busy, 5, id="an async source that never suspends"),
+        pytest.param(slow_source, busy, 4, id="a source that takes time as well"),
+        pytest.param(slow_async_source, busy, 4, id="an async source that never suspends"),
     ],
 )
 async def test_rule_r7_a_run_leaves_each_turn_within_its_budget(
