@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 from reactivex import Observable, abc
 from reactivex import operators as ops
 
@@ -21,6 +22,11 @@ T = TypeVar("T")
 
 FAR_TOO_MANY = 200_000
 """Items of an endless source that no test may come to; without a limit it would hang instead."""
+
+in_any_case = settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+"""For properties; a machine with other work to do is no failure."""
 
 both_kinds = pytest.mark.parametrize("kind", ["sync", "async"])
 """For a source that is a generator, and one that is an async generator."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 import reactivex as rx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import Observable
 from reactivex import operators as ops
@@ -19,7 +19,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 from nadoo_flow.streams import Isolation, observe
 
 from ..nodes import now
-from .runs import in_virtual_time, lanes_plan
+from .runs import in_any_case, in_virtual_time, lanes_plan
 
 
 @dataclass
@@ -128,7 +128,7 @@ LIMITS = st.integers(1, 8)
 
 
 @pytest.mark.parametrize("reference", [with_futures, with_timers])
-@settings(deadline=None, max_examples=100)
+@in_any_case
 @given(delays=DELAYS, limit=LIMITS, isolate=st.sampled_from(["context", "task"]))
 def test_rule_r2_results_are_those_of_stock_rx_at_the_same_times(
     reference: Engine, delays: list[int], limit: int, isolate: Isolation
@@ -139,7 +139,7 @@ def test_rule_r2_results_are_those_of_stock_rx_at_the_same_times(
 
 
 @pytest.mark.parametrize("reference", [with_futures, with_timers])
-@settings(deadline=None, max_examples=100)
+@in_any_case
 @given(delays=DELAYS, limit=LIMITS, failing=st.frozensets(st.integers(0, 24), min_size=1))
 def test_rule_r2_the_first_failure_ends_it_at_the_time_of_stock_rx(
     reference: Engine, delays: list[int], limit: int, failing: frozenset[int]
@@ -153,7 +153,7 @@ def test_rule_r2_the_first_failure_ends_it_at_the_time_of_stock_rx(
     assert result.before(until) == expected.before(until)
 
 
-@settings(deadline=None, max_examples=100)
+@in_any_case
 @given(
     delays=DELAYS,
     limit=st.one_of(LIMITS, st.just(10**9)),

@@ -13,6 +13,7 @@ import pytest
 import reactivex as rx
 from reactivex import Observable, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
 from nadoo_flow.streams import (
@@ -23,6 +24,7 @@ from nadoo_flow.streams import (
     OverflowStrategy,
     Plan,
     Subscription,
+    as_source,
     drain,
     emit,
     flat_map,
@@ -68,6 +70,11 @@ async def test_rule_101_items_wait_in_the_buffer_until_there_is_demand() -> None
     run.release(3)
     assert (seen.values, run.outstanding) == (list(range(7)), 4)
     run.cancel()
+
+
+def test_an_observable_is_a_source_as_it_is() -> None:
+    subject: Subject[int] = Subject()
+    assert as_source(subject, "inputs") is subject
 
 
 async def test_rule_102_an_observable_that_only_completes_comes_to_its_end() -> None:
@@ -225,10 +232,32 @@ async def test_an_overflow_is_an_error_by_default_after_what_had_arrived() -> No
 
 async def test_an_overflow_is_not_forgotten_when_the_observable_completes() -> None:
     """As one does that emits all it has within ``subscribe()``."""
-    run, seen = started(buffered_plan(rx.from_iterable(range(10)), 3, OverflowStrategy.ERROR))
+
+    def subscribe(
+        observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        for item in range(10):
+            observer.on_next(item)
+        observer.on_completed()
+        return Disposable()
+
+    run, seen = started(buffered_plan(Observable(subscribe), 3, OverflowStrategy.ERROR))
     await run.join()
     assert seen.values == [0, 1, 2]
     assert [type(end) for end in seen.ends] == [BufferOverflowError]
+
+
+async def test_an_iterator_counts_what_was_dropped() -> None:
+    subject: Subject[int] = Subject()
+    iterator = CloseableAsyncIterator(buffered_plan(subject, 3, OverflowStrategy.DROP_OLDEST))
+    assert iterator.dropped == 0
+    first = asyncio.ensure_future(anext(iterator))
+    await asyncio.sleep(0)
+    for item in range(10):
+        subject.on_next(item)
+    assert (await first, iterator.dropped) == (7, 7)
+    await iterator.aclose()
+    assert iterator.dropped == 7
 
 
 @pytest.mark.parametrize("overflow", OverflowStrategy)

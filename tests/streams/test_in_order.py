@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import reactivex as rx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import Observable
 from reactivex import operators as ops
@@ -16,7 +16,7 @@ from reactivex.testing import ReactiveTest, TestScheduler
 
 from nadoo_flow.streams import InOrder, Plan, Subscription, drain, emit, flat_map
 
-from .runs import ordered_plan, stack_depth
+from .runs import in_any_case, ordered_plan, stack_depth
 
 on_next, on_completed, on_error = (
     ReactiveTest.on_next,
@@ -73,7 +73,7 @@ def test_none_and_false_values_are_values() -> None:
     assert values == [(0, None), (1, False)]
 
 
-@settings(deadline=None, max_examples=100)
+@in_any_case
 @given(st.data(), st.integers(0, 30))
 def test_any_arrival_comes_out_in_order(data: st.DataObject, length: int) -> None:
     dropped = data.draw(st.sets(st.integers(0, max(length - 1, 0))))

@@ -29,9 +29,7 @@ from nadoo_flow.streams import Plan, Subscription, drain, emit, flat_map
 
 from ..nodes import assert_only_the_caller_runs
 from ..virtual_time import VirtualTimeLoop
-from .runs import Seen, in_virtual_time
-
-SETTINGS = settings(deadline=None, max_examples=100)
+from .runs import Seen, in_any_case, in_virtual_time
 
 
 class Permits(RuleBasedStateMachine):
@@ -186,7 +184,7 @@ class Permits(RuleBasedStateMachine):
 
 def test_rule_r3_permits_balance_at_every_step_of_a_run() -> None:
     run_state_machine_as_test(
-        Permits, settings=settings(deadline=None, max_examples=60, stateful_step_count=30)
+        Permits, settings=settings(in_any_case, max_examples=60, stateful_step_count=30)
     )
 
 
@@ -261,7 +259,7 @@ def chains(kinds: list[str]) -> Callable[[Callable[..., None]], Callable[..., No
     )
 
 
-@SETTINGS
+@in_any_case
 @chains(["map", "failing map", "filter", "reduce"])
 def test_rule_r3_a_completed_chain_owes_no_permit(
     kinds: list[str], length: int, **how: Any
@@ -273,7 +271,7 @@ def test_rule_r3_a_completed_chain_owes_no_permit(
     assert all(0 <= outstanding <= window for outstanding, window in looks)
 
 
-@SETTINGS
+@in_any_case
 @chains(["map", "strict failing map", "filter"])
 def test_rule_r3_a_chain_that_fails_never_had_more_than_its_window(
     kinds: list[str], length: int, **how: Any

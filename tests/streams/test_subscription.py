@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
 from nadoo_flow.streams import Plan, Subscription, drain, flat_map
@@ -383,15 +384,77 @@ async def test_a_task_that_is_cancelled_from_outside_ends_its_run() -> None:
 @pytest.mark.parametrize("isolate", ["context", "task"])
 async def test_rule_r4_a_cancel_of_all_tasks_does_not_break_off_the_clean_up(isolate: Any) -> None:
     """As at the end of ``asyncio.run``: the run cancels tasks that were cancelled before."""
-    probe = Probe()
-    run, _ = started(lanes_plan([5.0] * 4, probe, 4, isolate=isolate))
+    cleaned: list[int] = []
+
+    async def mapper(item: int) -> None:
+        try:
+            await never(item)
+        finally:
+            # The first that ends makes the run cancel the others, in the middle of theirs.
+            await asyncio.sleep(item)
+            cleaned.append(item)
+
+    run, _ = started(lanes_plan([1, 2, 3, 4], mapper, 4, isolate=isolate))
     await asyncio.sleep(1)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await run.join()
-    assert now() == 1 + CLEAN_UP
-    probe.assert_cleaned()
+    assert (cleaned, now()) == ([1, 2, 3, 4], 1 + 4)
     assert_only_the_caller_runs()
+
+
+async def fatal_in_clean_up(item: Any) -> None:
+    try:
+        await never(item)
+    finally:
+        await asyncio.sleep(CLEAN_UP)
+        raise KeyboardInterrupt("in the clean-up")
+
+
+async def test_rule_r4_a_fatal_error_in_the_clean_up_is_raised_by_whoever_joins() -> None:
+    for isolate in ("context", "task"):
+        run, seen = started(lanes_plan([1, 2], fatal_in_clean_up, isolate=isolate))
+        await asyncio.sleep(1)
+        run.cancel()
+        with pytest.raises(KeyboardInterrupt, match="in the clean-up"):
+            await run.join()
+        assert seen.ends == []
+        assert_only_the_caller_runs()
+
+
+async def test_rule_r4_a_fatal_error_in_the_clean_up_outranks_the_error_before_it() -> None:
+    run, seen = started(lanes_plan([1, 2], fatal_in_clean_up))
+    await asyncio.sleep(1)
+    run.fail(OSError("broken"))
+    await asyncio.sleep(2 * CLEAN_UP)
+    assert [type(end) for end in seen.ends] == [KeyboardInterrupt]
+    assert_only_the_caller_runs()
+
+
+async def test_rule_r4_a_fatal_error_in_the_clean_up_that_nobody_awaits_is_told_to_the_loop() -> (
+    None
+):
+    told = caught_by_loop()
+    run, seen = started(lanes_plan([1, 2], fatal_in_clean_up))
+    await asyncio.sleep(1)
+    run.cancel()
+    await asyncio.sleep(2 * CLEAN_UP)
+    assert [type(error) for error in told] == [KeyboardInterrupt]
+    assert seen.ends == []
+
+
+async def test_a_chain_that_ends_while_it_is_subscribed_to_is_disposed_of() -> None:
+    disposed: list[bool] = []
+
+    def subscribe(
+        observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        observer.on_completed()
+        return Disposable(lambda: disposed.append(True))
+
+    run, seen = started(Plan(lambda _: Observable(subscribe), 1))
+    await run.join()
+    assert (disposed, seen.ends) == ([True], ["completed"])
 
 
 def test_a_run_outside_of_a_loop_is_a_clear_error() -> None:
