@@ -171,9 +171,8 @@ class BatchProcessor:
             if not failed:
                 break
             await asyncio.sleep(seconds)
-            inputs = [latest[place].input_data for place in failed]
             for place, result in zip(
-                failed, await self.batch(inputs, workflow_context), strict=True
+                failed, await self._again(latest, failed, workflow_context), strict=True
             ):
                 result.index = latest[place].index
                 latest[place] = result
@@ -222,6 +221,21 @@ class BatchProcessor:
             result.exception,
             result.metadata,
         )
+
+    async def _again(
+        self,
+        results: list[BatchResult],
+        places: list[int],
+        workflow_context: WorkflowContext | None,
+    ) -> list[BatchResult]:
+        inputs = [results[place].input_data for place in places]
+        try:
+            return await self.batch(inputs, workflow_context)
+        except NodeError as error:
+            if error.index is None:
+                raise
+            index = results[places[error.index]].index
+            raise NodeError(error.node_id, error.error, index) from error.__cause__
 
     def _plan(
         self,

@@ -86,6 +86,11 @@ def cancel_once(task: asyncio.Task[Any]) -> None:
         task.cancel()
 
 
+def is_unwanted(task: asyncio.Task[Any]) -> bool:
+    """Tell whether a task was cancelled for good, by whoever started it."""
+    return task in _unwanted
+
+
 @coroutine
 def _ending(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
     """Step a coroutine, and see to it that a cancel reaches it.

@@ -2,8 +2,13 @@
 
 ``node.pipe(timeout(5), retry(attempts=3))`` gives each try five seconds;
 ``node.pipe(retry(attempts=3), timeout(5))`` gives all tries together five seconds. The recommended
-stack, from the inside out, is ``timeout``, ``limit`` or ``rate_limit``, ``retry``, ``fallback``:
-a try that waits for its turn does not use up its time, and each try takes its own turn.
+stack, from the inside out, is ``timeout``, ``rate_limit``, ``limit``, ``retry``, ``fallback``:
+
+- ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
+- ``rate_limit`` inside ``limit``: what has had its turn starts at once. The other way round it
+  could have to wait for a permit, and start in a burst with others.
+- ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.
+- ``fallback`` around all: another node is asked only when no try is left.
 """
 
 from .fallback import fallback

@@ -66,11 +66,16 @@ class AdaptiveLimitNode(LimitNode):
     async def attempt(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        """Execute the node once, and tell how long it took and whether it was too much."""
+        """Execute the node once, and tell how long it took and whether it was too much.
+
+        Not if nodes inside worked with the permit: they tell of themselves.
+        """
+        hold = _innermost.get()
         time = asyncio.get_running_loop().time
         started = time()
         result = await super().attempt(node_context, workflow_context)
-        self._observed(time() - started, is_overload(result))
+        if hold is not None and not hold.was_lent:
+            self._observed(time() - started, is_overload(result), result.success)
         return result
 
 
@@ -82,7 +87,7 @@ class _Hold:
     that waits, or to the holder. So no holder ever has to wait for its own permit.
     """
 
-    __slots__ = ("_ended", "_lender", "_outer", "_shared", "_waiters", "_working")
+    __slots__ = ("_ended", "_lender", "_outer", "_shared", "_waiters", "_working", "was_lent")
 
     def __init__(
         self, shared: ConcurrencyLimit, lender: ConcurrencyLimit | _Hold, outer: _Hold | None
@@ -93,6 +98,7 @@ class _Hold:
         self._working = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._ended = False
+        self.was_lent = False
 
     def lender_of(self, shared: ConcurrencyLimit) -> ConcurrencyLimit | _Hold:
         """Find who lends permits of a limit here: the innermost hold of it, or the limit."""
@@ -103,6 +109,7 @@ class _Hold:
 
     async def acquire(self) -> None:
         """Get a permit for a node inside: the holder's own if it is free, or one more."""
+        self.was_lent = True
         if (self._working or self._next_waiter()) and not self._shared.take():
             waiter = self._shared.queue()
             self._waiters.append(waiter)

@@ -100,11 +100,12 @@ class ConcurrencyLimit:
 class AdaptiveLimit(ConcurrencyLimit):
     """A concurrency limit that finds its size: additive increase, multiplicative decrease.
 
-    It looks at one round (as many executions as there are permits) at a time. While latencies hold
-    and all permits are wanted it grows by one each round; until the first sign of congestion it
-    doubles instead. A timeout, or an error that means overload (a status of 429 or 503, a
-    retry-after time), shrinks it at once to 3/4, at most once a round; a round whose median
-    latency is over the target shrinks it to 9/10.
+    As often as all permits have been used once, it looks at the latest executions. While latencies
+    hold and all permits are wanted it grows by one; until the first sign of congestion it doubles
+    instead. A timeout, or an error that means overload (a status of 429 or 503, a retry-after
+    time), shrinks it at once to 3/4. A median latency that is too long shrinks it in proportion,
+    to where nothing should have to wait inside the service. What was in work when it shrank says
+    nothing about the new size and is not counted, and neither are failures of other kinds.
 
     The rule is that of TCP (Chiu and Jain, "Analysis of the increase and decrease algorithms for
     congestion avoidance in computer networks", 1989).
@@ -113,17 +114,19 @@ class AdaptiveLimit(ConcurrencyLimit):
         initial: Size to begin with.
         minimum: Smallest size.
         maximum: Largest size.
-        target_latency: Seconds that an execution may take. The default is twice the best median of
-            a round among the last 32.
+        target_latency: Median seconds that an execution may take. The default is twice the median
+            that was seen at the beginning, or the last time after latencies had made it shrink.
 
     Raises:
         ValueError: If not ``minimum <= initial <= maximum``.
     """
 
-    OVERLOADED = 0.75
-    SLOW = 0.9
+    ENOUGH = 32
+    """Latencies that say something, however much they vary."""
     TOLERANCE = 2.0
-    MEMORY = 32
+    OVERLOADED = 0.75
+    RELIEF = 0.8
+    LEAST_FACTOR = 0.25
 
     def __init__(
         self,
@@ -142,37 +145,47 @@ class AdaptiveLimit(ConcurrencyLimit):
         if target_latency is not None:
             positive_number(target_latency, "target_latency")
         self.target_latency = target_latency
+        self._relaxed = target_latency
         self._starting = True
+        self._halfway = False
         self._wanted = False
-        self._backed_off = False
-        self._round: list[float] = []
-        self._medians: deque[float] = deque(maxlen=self.MEMORY)
+        self._outdated = 0
+        self._latest: list[float] = []
+        self._unseen = 0
 
-    def observed(self, seconds: float, overloaded: bool) -> None:
-        """Learn how one execution went, and resize after each round."""
+    def observed(self, seconds: float, overloaded: bool, success: bool = True) -> None:
+        """Learn how one execution went, while its permit is still held."""
         self._wanted = self._wanted or bool(self._waiters)
-        if overloaded and not self._backed_off:
-            self._backed_off = True
+        if self._outdated:
+            self._outdated -= 1
+        elif overloaded:
             self._shrink(self.OVERLOADED)
-        self._round.append(seconds)
-        if len(self._round) >= self._size:
-            self._end_round()
+        elif success:
+            self._latest.append(seconds)
+            self._unseen += 1
+            if self._unseen >= self._size and len(self._latest) >= self.ENOUGH:
+                self._look()
 
-    def _end_round(self) -> None:
-        typical = median(self._round)
-        if not self._backed_off:
-            self._medians.append(typical)
-            if typical > self._slow_from():
-                self._shrink(self.SLOW)
-            elif self._wanted:
+    def _look(self) -> None:
+        del self._latest[: -max(self._size, self.ENOUGH)]
+        typical = median(self._latest)
+        if self._relaxed is None:
+            self._relaxed = typical
+        if typical > (self.target_latency or self.TOLERANCE * self._relaxed):
+            self._relieve(self.RELIEF * self._relaxed / typical)
+        else:
+            self._halfway = False
+            if self._wanted:
                 self._grow()
-        self._round.clear()
-        self._wanted = self._backed_off = False
+        self._wanted = False
+        self._unseen = 0
 
-    def _slow_from(self) -> float:
-        if self.target_latency is not None:
-            return self.target_latency
-        return self.TOLERANCE * min(self._medians)
+    def _relieve(self, factor: float) -> None:
+        """Shrink because of latencies; from afar in two steps, and then measure anew."""
+        self._halfway = factor < self.LEAST_FACTOR and not self._halfway
+        self._shrink(max(factor, self.LEAST_FACTOR))
+        if not self._halfway:
+            self._relaxed = self.target_latency
 
     def _grow(self) -> None:
         size = 2 * self._size if self._starting else self._size + 1
@@ -182,3 +195,6 @@ class AdaptiveLimit(ConcurrencyLimit):
     def _shrink(self, factor: float) -> None:
         self._starting = False
         self._size = max(self.minimum, int(self._size * factor))
+        self._outdated = max(self.in_use - 1, 0)
+        self._latest.clear()
+        self._unseen = 0

@@ -79,7 +79,7 @@ def _seconds(asked: Any) -> float:
 def _seconds_until(date: Any) -> float:
     try:
         moment = parsedate_to_datetime(date)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 from ..checks import positive_number
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..node import BaseNode, Policy
+from ..tasks import is_unwanted
 from .wrapper import PolicyNode
 
 
@@ -34,13 +36,27 @@ class TimeoutNode(PolicyNode):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Execute the node within the limit."""
-        limit = asyncio.timeout(self.seconds)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        before = task.cancelling()
+        expired = False
+
+        def expire() -> None:
+            nonlocal expired
+            # Not if the run is being left: that would break off the clean-up.
+            if not is_unwanted(task):
+                expired = True
+                task.cancel()
+
+        # What asyncio.timeout() does, in less than half the time.
+        timer = asyncio.get_running_loop().call_later(self.seconds, expire)
         try:
-            async with limit:
-                result = await self.attempt(node_context, workflow_context)
-        except TimeoutError:
-            if not limit.expired():
+            result = await self.attempt(node_context, workflow_context)
+            if not expired:
+                return result
+            task.uncancel()
+        except asyncio.CancelledError:
+            if not expired or task.uncancel() > before:
                 raise
-        if limit.expired():
-            raise TimeoutError(f"not finished within {self.seconds:g} s")
-        return result
+        finally:
+            timer.cancel()
+        raise TimeoutError(f"not finished within {self.seconds:g} s")

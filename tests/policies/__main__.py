@@ -1,0 +1,62 @@
+"""Print the README's comparison of an AdaptiveLimit with fixed limits.
+
+The services are simulated, in virtual time, so the figures are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from statistics import median
+
+from nadoo_flow import AdaptiveLimit, ConcurrencyLimit
+
+from ..streams.runs import in_virtual_time
+from .services import QueueingService, RejectingService, Service, called_endlessly
+
+CAPACITIES = (5, 20, 60)
+SECONDS = 120
+LIMITS: tuple[Callable[[], ConcurrencyLimit], ...] = (
+    AdaptiveLimit,
+    lambda: ConcurrencyLimit(10),
+    lambda: ConcurrencyLimit(100),
+)
+
+
+def _queueing(service: Service) -> str:
+    waited = median(seconds for _, seconds in service.answered)
+    return f"{len(service.answered) / SECONDS:.1f} after {waited:.1f} s"
+
+
+def _rejecting(service: Service) -> str:
+    answered = len(service.answered)
+    return f"{answered / SECONDS:.1f}, {100 * len(service.rejected) / answered:.0f} % more rejected"
+
+
+def _loaded(service: Service, shared: ConcurrencyLimit) -> Service:
+    async def main() -> Service:
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(SECONDS)
+        return service
+
+    return in_virtual_time(main)
+
+
+def rows() -> list[str]:
+    """Run the simulations and return the lines of the table."""
+    lines = [
+        "| a service that can do | `AdaptiveLimit()` | fixed 10 | fixed 100 |",
+        "|---|---|---|---|",
+    ]
+    for kind, name, told in (
+        (QueueingService, "lets the rest wait", _queueing),
+        (RejectingService, "rejects the rest", _rejecting),
+    ):
+        for capacity in CAPACITIES:
+            cells = [told(_loaded(kind(capacity), make())) for make in LIMITS]
+            lines.append(f"| {capacity} at a time, {name} | {' | '.join(cells)} |")
+    return lines
+
+
+if __name__ == "__main__":
+    print("\n".join(rows()))

@@ -1,0 +1,295 @@
+"""AdaptiveLimit: it finds the capacity of a service, follows it, and stays within its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import pytest
+
+from nadoo_flow import (
+    AdaptiveLimit,
+    BatchProcessor,
+    FunctionNode,
+    MapNode,
+    NodeResult,
+    ParallelNode,
+)
+from nadoo_flow.policies import limit, timeout
+
+from ..nodes import assert_only_the_caller_runs, now, slowly
+from .__main__ import rows
+from .services import (
+    HttpError,
+    QueueingService,
+    RejectingService,
+    Service,
+    called_endlessly,
+)
+
+Kind = type[QueueingService] | type[RejectingService]
+
+of_any_capacity = pytest.mark.parametrize("capacity", [5, 20, 60])
+of_either_kind = pytest.mark.parametrize("kind", [QueueingService, RejectingService])
+
+
+def throughputs(service: Service, since: int, until: int, step: int = 20) -> list[float]:
+    return [service.throughput(start, start + step) for start in range(since, until, step)]
+
+
+class TestAgainstAServiceOfUnknownCapacity:
+    """Each call takes a second, so that a service of capacity 20 can give 20 answers a second."""
+
+    @of_either_kind
+    @of_any_capacity
+    async def test_it_settles_within_a_fifth_of_the_best_throughput(
+        self, kind: Kind, capacity: int
+    ) -> None:
+        service, shared = kind(capacity), AdaptiveLimit()
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(300)
+        assert_only_the_caller_runs()
+        assert min(throughputs(service, 40, 300)) >= 0.8 * capacity
+        # It has no long queue grow for that, and is rarely rejected.
+        waited = [seconds for at, seconds in service.answered if at > 60]
+        assert median(waited) <= 2.5
+        assert max(waited) <= 5
+        assert len([at for at in service.rejected if at > 60]) <= 0.05 * len(waited)
+
+    @of_either_kind
+    @pytest.mark.parametrize("capacity", [6, 40])
+    async def test_it_backs_off_within_a_few_round_trips_when_the_capacity_halves(
+        self, kind: Kind, capacity: int
+    ) -> None:
+        service, shared = kind(capacity), AdaptiveLimit()
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(120)
+            service.resize(capacity // 2)
+            # With so many in work a round trip takes as many seconds now.
+            round_trip = max(1, shared.size / (capacity // 2))
+            await asyncio.sleep(4 * round_trip)
+            assert shared.size <= capacity
+            settled = 120 + int(4 * round_trip) + 20
+            await asyncio.sleep(settled + 80 - now())
+        assert mean(throughputs(service, settled, settled + 80)) >= 0.8 * (capacity // 2)
+
+    @of_either_kind
+    @pytest.mark.parametrize("capacity", [6, 40])
+    async def test_it_recovers_when_the_capacity_doubles_again(
+        self, kind: Kind, capacity: int
+    ) -> None:
+        service, shared = kind(capacity), AdaptiveLimit()
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(120)
+            service.resize(capacity // 2)
+            await asyncio.sleep(120)
+            service.resize(capacity)
+            await asyncio.sleep(160)
+        assert min(throughputs(service, 280, 400)) >= 0.8 * capacity
+
+    @of_either_kind
+    @pytest.mark.parametrize(
+        ("draw", "least"),
+        [
+            (lambda dice: dice.uniform(0.5, 1.5), 0.8),
+            (lambda dice: dice.lognormvariate(-0.125, 0.5), 0.8),
+            # Mostly quick, sometimes very slow: a median says little there.
+            (lambda dice: dice.expovariate(1), 0.65),
+        ],
+        ids=["uniform", "lognormal", "exponential"],
+    )
+    @pytest.mark.parametrize("capacity", [5, 20])
+    async def test_it_is_not_misled_by_latencies_that_vary(
+        self, capacity: int, draw: Callable[[random.Random], float], least: float, kind: Kind
+    ) -> None:
+        dice = random.Random(7)
+        service, shared = kind(capacity, lambda: draw(dice)), AdaptiveLimit()
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(300)
+        assert mean(throughputs(service, 60, 300)) >= least * capacity
+
+    async def test_it_follows_a_service_that_becomes_slower(self) -> None:
+        seconds = 1.0
+        service, shared = QueueingService(20, lambda: seconds), AdaptiveLimit()
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(100)
+            seconds = 4.0
+            await asyncio.sleep(400)
+        # 20 at a time, for four seconds each.
+        assert mean(throughputs(service, 200, 500)) >= 0.8 * 5
+
+    async def test_it_gets_over_a_standstill(self) -> None:
+        seconds = 1.0
+        service, shared = QueueingService(20, lambda: seconds), AdaptiveLimit()
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(100)
+            seconds = 30.0
+            await asyncio.sleep(1)
+            seconds = 1.0
+            await asyncio.sleep(120)
+        assert min(throughputs(service, 181, 221)) >= 0.8 * 20
+
+    async def test_it_respects_its_bounds_on_the_way(self) -> None:
+        sizes = set()
+        for capacity in (1, 100):
+            service = QueueingService(capacity)
+            shared = AdaptiveLimit(8, minimum=4, maximum=30, target_latency=2)
+            async with called_endlessly(service, shared):
+                for _ in range(100):
+                    await asyncio.sleep(1)
+                    sizes.add(shared.size)
+                    assert shared.in_use <= 30
+        assert (min(sizes), max(sizes)) == (4, 30)
+
+    async def test_a_target_latency_is_what_it_aims_at(self) -> None:
+        service, shared = QueueingService(20), AdaptiveLimit(target_latency=4)
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(300)
+        seconds = [seconds for at, seconds in service.answered if at > 60]
+        assert 2 <= median(seconds) <= 4
+        assert max(seconds) <= 6
+        assert min(throughputs(service, 40, 300)) >= 0.8 * 20
+
+    async def test_it_is_shared_by_runs_and_nestings_as_any_limit(self) -> None:
+        service, shared = QueueingService(20), AdaptiveLimit()
+        node = FunctionNode(service).pipe(limit(shared))
+        nest = MapNode("map", node, max_concurrency=50).pipe(limit(shared))
+        results = await asyncio.gather(
+            BatchProcessor(nest, 5).batch([{"items": range(100)}] * 20),
+            BatchProcessor(node, 100).batch(range(1_000)),
+        )
+        assert all(result.success for batch in results for result in batch)
+        assert mean(throughputs(service, 40, 140)) >= 0.8 * 20
+        assert shared.in_use == 0
+
+
+class Executions:
+    """Has executions of a known kind done behind an AdaptiveLimit, as many as it likes."""
+
+    def __init__(self, shared: AdaptiveLimit, policies: Any = ()) -> None:
+        self.shared = shared
+        self._node = FunctionNode(self._work).pipe(*policies, limit(shared))
+        self._kind: Callable[[], Awaitable[Any]] = self.take(1)
+
+    @staticmethod
+    def take(seconds: float) -> Callable[[], Awaitable[Any]]:
+        return lambda: slowly(seconds)
+
+    @staticmethod
+    def fail(error: Exception, seconds: float = 0) -> Callable[[], Awaitable[Any]]:
+        async def fail() -> None:
+            await asyncio.sleep(seconds)
+            raise error
+
+        return fail
+
+    async def _work(self, _: Any) -> None:
+        await self._kind()
+
+    async def __call__(
+        self, kind: Callable[[], Awaitable[Any]], count: int, lanes: int = 100
+    ) -> int:
+        self._kind = kind
+        await BatchProcessor(self._node, lanes).batch(range(count))
+        return self.shared.size
+
+
+class TestWhatCounts:
+    async def test_doubles_at_first_and_grows_by_one_after_the_first_sign_of_congestion(
+        self,
+    ) -> None:
+        done = Executions(AdaptiveLimit(10))
+        sizes = [await done(done.take(1), 40) for _ in range(3)]
+        assert sizes[-1] >= 40
+        assert all(after in (before, 2 * before) for before, after in pairwise(sizes))
+        before = await done(done.fail(HttpError(status_code=429)), 1)
+        assert before == sizes[-1] * 3 // 4
+        assert await done(done.take(1), before) - before in (0, 1)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            TimeoutError(),
+            HttpError(status_code=429),
+            HttpError(status_code=503),
+            HttpError(retry_after=5),
+        ],
+        ids=repr,
+    )
+    async def test_an_overload_shrinks_it_at_once_to_three_quarters(self, error: Exception) -> None:
+        done = Executions(AdaptiveLimit(100))
+        assert await done(done.fail(error), 1) == 75
+
+    async def test_a_timeout_inside_is_an_overload(self) -> None:
+        done = Executions(AdaptiveLimit(100), [timeout(5)])
+        assert await done(done.take(10), 1) == 75
+
+    async def test_many_overloads_at_the_same_time_are_one(self) -> None:
+        done = Executions(AdaptiveLimit(100))
+        assert await done(done.fail(HttpError(status_code=429), 1), 100) == 75
+        assert await done(done.fail(HttpError(status_code=429), 1), 75) == 56
+
+    async def test_other_failures_say_nothing(self) -> None:
+        done = Executions(AdaptiveLimit(10))
+        assert await done(done.fail(ValueError("bad input")), 1_000) == 10
+        # Quick as they were, they have not become the measure for the others.
+        await done(done.take(1), 200)
+        assert await done(done.take(1.5), 200) > 10
+
+    async def test_it_does_not_grow_while_permits_are_left_over(self) -> None:
+        done = Executions(AdaptiveLimit(10))
+        assert await done(done.take(1), 500, lanes=10) == 10
+        assert await done(done.take(1), 500, lanes=11) > 10
+
+    async def test_what_waits_around_others_says_nothing(self) -> None:
+        # The batches of a MapNode take a hundred times as long as what they consist of.
+        shared = AdaptiveLimit(10, maximum=10)
+        leaf = FunctionNode(slowly, "leaf").pipe(limit(shared))
+        nest = MapNode("map", leaf, max_concurrency=1).pipe(limit(shared))
+        both = ParallelNode([nest, FunctionNode(lambda _: None, "other")])
+        results = await BatchProcessor(both, 20).batch([{"items": [0.1] * 100}] * 60)
+        assert all(result.success for result in results)
+        assert shared.size == 10
+
+    async def test_what_was_cancelled_says_nothing(self) -> None:
+        shared = AdaptiveLimit(10)
+        node = FunctionNode(slowly).pipe(limit(shared), timeout(1))
+        await BatchProcessor(node, 100).batch([10] * 200)
+        assert (shared.size, shared.in_use) == (10, 0)
+
+    async def test_a_result_is_left_as_it_is(self) -> None:
+        handed_out = NodeResult(False, error="no", metadata={"retry_after": 1})
+        node = FunctionNode(lambda _: handed_out).pipe(limit(AdaptiveLimit()))
+        (result,) = await BatchProcessor(node).batch([0])
+        assert (result.error, result.metadata) == ("no", {"retry_after": 1})
+
+
+class TestBounds:
+    def test_have_defaults(self) -> None:
+        shared = AdaptiveLimit()
+        assert (shared.size, shared.minimum, shared.maximum) == (10, 1, 1_000)
+        assert shared.target_latency is None
+        assert repr(shared) == "AdaptiveLimit(10, in_use=0)"
+
+    @pytest.mark.parametrize(
+        ("initial", "minimum", "maximum"), [(5, 6, 10), (11, 6, 10), (5, 7, 3)]
+    )
+    def test_must_hold_the_initial_size(self, initial: int, minimum: int, maximum: int) -> None:
+        with pytest.raises(ValueError, match="initial must be between minimum and maximum"):
+            AdaptiveLimit(initial, minimum, maximum)
+
+    async def test_of_one_keep_it_at_one(self) -> None:
+        done = Executions(AdaptiveLimit(1, 1, 1))
+        assert await done(done.take(1), 100) == 1
+        assert await done(done.fail(TimeoutError()), 10) == 1
+        assert await done(done.take(50), 100) == 1
+
+
+def test_the_table_of_the_readme_is_what_the_simulation_gives() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert [row for row in rows() if row not in readme] == []

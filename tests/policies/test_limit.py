@@ -1,0 +1,446 @@
+"""limit: one limit shared by nodes, nestings and runs; the peak is exact and nothing deadlocks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nadoo_flow import (
+    BaseNode,
+    BatchProcessor,
+    ConcurrencyLimit,
+    FunctionNode,
+    MapNode,
+    NodeContext,
+    NodeResult,
+    ParallelNode,
+    ParallelStrategy,
+    Pipeline,
+    WorkflowContext,
+)
+from nadoo_flow.policies import fallback, limit, retry, timeout
+
+from ..nodes import assert_only_the_caller_runs, now, raised_by, slowly
+from ..streams.runs import in_virtual_time
+from ..virtual_time import VirtualTimeLoop
+from .services import outcome
+
+
+class Gauge:
+    """A policy that counts how many executions of its nodes run at the same time."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.peak = 0
+        self.started = 0
+
+    def __call__(self, node: BaseNode) -> BaseNode:
+        return _Measured(node, self)
+
+
+class _Measured(BaseNode):
+    def __init__(self, node: BaseNode, gauge: Gauge) -> None:
+        super().__init__(node.node_id)
+        self.node = node
+        self.gauge = gauge
+        self.isolate = node.isolate
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        gauge = self.gauge
+        gauge.running += 1
+        gauge.started += 1
+        gauge.peak = max(gauge.peak, gauge.running)
+        try:
+            return await self.node.execute(node_context, workflow_context)
+        finally:
+            gauge.running -= 1
+
+
+def leaf(isolate: Any = "context") -> FunctionNode:
+    node = FunctionNode(slowly, "leaf")
+    node.isolate = isolate
+    return node
+
+
+LEVELS = ("leaf", "inner", "outer")
+EVERY_CHOICE = [chosen for size in (1, 2, 3) for chosen in combinations(LEVELS, size)]
+
+
+class Nest:
+    """A MapNode in a MapNode, limited at some of its levels; the innermost of them is measured."""
+
+    def __init__(
+        self,
+        shared: ConcurrencyLimit,
+        levels: tuple[str, ...],
+        isolate: Any = "context",
+        max_concurrency: int = 4,
+    ) -> None:
+        self.gauge = Gauge()
+        self._shared = shared
+        self._levels = levels
+        made = self._limited("leaf", leaf(isolate))
+        made = self._limited("inner", MapNode("inner", made, max_concurrency=max_concurrency))
+        self.node = self._limited("outer", MapNode("outer", made, max_concurrency=max_concurrency))
+
+    def _limited(self, level: str, node: BaseNode) -> BaseNode:
+        if level == self._levels[0]:
+            node = node.pipe(self.gauge)
+        return node.pipe(limit(self._shared)) if level in self._levels else node
+
+
+# Latencies that keep the lanes out of step.
+DATA = {"items": [{"items": [1, 2.5, 0.5, 3]}, {"items": [2]}, {"items": []}, {"items": [1] * 6}]}
+LEAVES = 11
+
+
+class TestNesting:
+    @pytest.mark.parametrize("isolate", ["context", "task"])
+    @pytest.mark.parametrize("levels", EVERY_CHOICE, ids="+".join)
+    async def test_in_three_simultaneous_batches_reaches_the_limit_and_never_exceeds_it(
+        self, levels: tuple[str, ...], isolate: Any
+    ) -> None:
+        shared = ConcurrencyLimit(5)
+        nest = Nest(shared, levels, isolate)
+        batches = await asyncio.gather(
+            *(BatchProcessor(nest.node, 3).batch([DATA] * 4) for _ in range(3))
+        )
+        assert nest.gauge.peak == 5
+        assert (shared.in_use, nest.gauge.running) == (0, 0)
+        assert all(result.success for results in batches for result in results)
+        if levels[0] == "leaf":
+            assert nest.gauge.started == 3 * 4 * LEAVES
+        assert_only_the_caller_runs()
+
+    @pytest.mark.parametrize("levels", EVERY_CHOICE, ids="+".join)
+    async def test_with_a_limit_of_one_runs_one_after_the_other(
+        self, levels: tuple[str, ...]
+    ) -> None:
+        shared = ConcurrencyLimit(1)
+        nest = Nest(shared, levels, max_concurrency=1)
+        await asyncio.gather(*(BatchProcessor(nest.node, 2).batch([DATA] * 2) for _ in range(2)))
+        # 15 seconds of work in each of the four.
+        assert (nest.gauge.peak, now()) == (1, 60)
+        assert shared.in_use == 0
+
+    @pytest.mark.parametrize("levels", EVERY_CHOICE, ids="+".join)
+    async def test_wastes_no_permit_while_there_is_work(self, levels: tuple[str, ...]) -> None:
+        shared = ConcurrencyLimit(5)
+        nest = Nest(shared, levels)
+        data = {"items": [{"items": [1] * 20}] * 20}
+        await asyncio.gather(*(BatchProcessor(nest.node, 3).batch([data]) for _ in range(3)))
+        if levels[0] == "leaf":
+            assert now() == 3 * 20 * 20 / 5
+        assert nest.gauge.peak == min(5, {"outer": 3}.get(levels[0], 5))
+
+    async def test_directly_in_itself(self) -> None:
+        shared, gauge = ConcurrencyLimit(2), Gauge()
+        node = leaf().pipe(gauge, limit(shared), limit(shared), limit(shared))
+        await BatchProcessor(node).batch([1] * 10)
+        assert (gauge.peak, now(), shared.in_use) == (2, 5, 0)
+
+    @pytest.mark.parametrize("strategy", ParallelStrategy)
+    async def test_in_parallel_nodes(self, strategy: ParallelStrategy) -> None:
+        shared, gauge = ConcurrencyLimit(3), Gauge()
+        limited = leaf().pipe(gauge, limit(shared))
+        both = ParallelNode([FunctionNode(limited.run, "a"), FunctionNode(limited.run, "b")])
+        more = ParallelNode([both.pipe(limit(shared)), FunctionNode(both.run, "c")], strategy)
+        results = await BatchProcessor(more.pipe(limit(shared))).batch([1, 2, 3] * 5)
+        assert all(result.success for result in results)
+        assert (gauge.peak, shared.in_use) == (3, 0)
+
+    async def test_of_a_pipeline_one_node_of_which_has_the_same_limit(self) -> None:
+        shared, gauge = ConcurrencyLimit(3), Gauge()
+        limited, bare = leaf().pipe(gauge, limit(shared)), leaf().pipe(gauge)
+        # The bare ones work with the permit of the pipeline, which has it back in time.
+        pipeline = Pipeline(bare, limited, bare, node_id="pipeline").pipe(limit(shared))
+        await asyncio.gather(*(BatchProcessor(pipeline).batch([1] * 6) for _ in range(3)))
+        assert gauge.peak == 3
+        assert now() == 3 * 6 * 3 / 3
+        assert shared.in_use == 0
+
+    async def test_of_a_fallback_behind_a_timeout(self) -> None:
+        shared, gauge = ConcurrencyLimit(2), Gauge()
+        slow, other = leaf().pipe(gauge), FunctionNode(lambda _: slowly(3), "other").pipe(gauge)
+        node = slow.pipe(limit(shared), timeout(1), fallback(other), limit(shared))
+        results = await BatchProcessor(node, 10).batch([9] * 10)
+        assert [result.output for result in results] == [3] * 10
+        assert gauge.peak == 2
+        assert shared.in_use == 0
+
+    async def test_of_work_that_the_node_left_behind(self) -> None:
+        shared, gauge = ConcurrencyLimit(1), Gauge()
+        limited = leaf().pipe(gauge, limit(shared))
+        left: list[asyncio.Task[Any]] = []
+
+        async def leave(_: Any) -> None:
+            left.extend(asyncio.create_task(limited.run(2)) for _ in range(3))
+            await asyncio.sleep(1)
+
+        node = FunctionNode(leave).pipe(limit(shared))
+        await node.run(0)
+        assert now() == 1
+        await asyncio.gather(limited.run(2), *left)
+        assert (gauge.peak, shared.in_use, now()) == (1, 0, 8)
+
+
+class TestTwoLimits:
+    async def test_each_have_their_peak(self) -> None:
+        wide, narrow, all_leaves, some = ConcurrencyLimit(5), ConcurrencyLimit(2), Gauge(), Gauge()
+        one = leaf().pipe(all_leaves, limit(wide))
+        other = leaf().pipe(some, all_leaves, limit(narrow), limit(wide))
+        await asyncio.gather(
+            BatchProcessor(one).batch([1, 2, 3] * 10), BatchProcessor(other).batch([1, 2] * 10)
+        )
+        assert (all_leaves.peak, some.peak) == (5, 2)
+        assert (wide.in_use, narrow.in_use) == (0, 0)
+
+    @pytest.mark.parametrize("size", [1, 2, 3])
+    async def test_one_inside_and_outside_of_the_other_do_not_deadlock(self, size: int) -> None:
+        around, between, gauge = ConcurrencyLimit(size), ConcurrencyLimit(1), Gauge()
+        node = leaf().pipe(gauge, limit(around), limit(between), limit(around))
+        results = await BatchProcessor(MapNode("map", node).pipe(limit(around)), 5).batch(
+            [{"items": [1] * 4}] * 5
+        )
+        assert all(result.success for result in results)
+        assert (gauge.peak, now()) == (1, 20)
+        assert (around.in_use, between.in_use) == (0, 0)
+
+
+class TestPermits:
+    async def test_are_handed_out_in_the_order_in_which_they_are_asked_for(self) -> None:
+        shared = ConcurrencyLimit(2)
+        order: list[int] = []
+
+        async def work(item: int) -> None:
+            order.append(item)
+            await asyncio.sleep(item % 3)
+
+        node = FunctionNode(work).pipe(limit(shared))
+        await asyncio.gather(*(node.run(n) for n in range(30)))
+        assert order == list(range(30))
+
+    async def test_are_counted(self) -> None:
+        shared = ConcurrencyLimit(3)
+        assert (shared.size, shared.in_use) == (3, 0)
+        task = asyncio.create_task(BatchProcessor(leaf().pipe(limit(shared))).batch([1, 3, 5, 5]))
+        counts = []
+        for _ in range(4):
+            await asyncio.sleep(1.4)
+            counts.append(shared.in_use)
+        await task
+        assert counts == [3, 3, 2, 1]
+        assert repr(shared) == "ConcurrencyLimit(3, in_use=0)"
+
+    async def test_come_back_from_failures(self) -> None:
+        shared = ConcurrencyLimit(2)
+
+        async def fail(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            raise ValueError("no")
+
+        node = FunctionNode(fail).pipe(limit(shared))
+        results = await BatchProcessor(node).batch([1] * 10)
+        assert {result.error for result in results} == {"ValueError: no"}
+        assert (now(), shared.in_use) == (5, 0)
+
+    async def test_come_back_from_what_is_fatal(self) -> None:
+        shared = ConcurrencyLimit(2)
+
+        async def fail(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            raise KeyboardInterrupt
+
+        node = FunctionNode(fail).pipe(limit(shared))
+        assert isinstance(await raised_by(BatchProcessor(node).batch([1] * 5)), KeyboardInterrupt)
+        assert shared.in_use == 0
+        assert_only_the_caller_runs()
+
+    async def test_are_free_while_a_retry_outside_waits(self) -> None:
+        shared = ConcurrencyLimit(1)
+        times: list[float] = []
+
+        async def fail(_: Any) -> None:
+            times.append(now())
+            raise ValueError("no")
+
+        node = FunctionNode(fail).pipe(limit(shared), retry(2, wait=10))
+        task = asyncio.create_task(BatchProcessor(node).batch([0]))
+        await asyncio.sleep(1)
+        await leaf().pipe(limit(shared)).run(3)
+        assert now() == 4
+        await task
+        assert times == [0, 10]
+
+
+@asynccontextmanager
+async def full(shared: ConcurrencyLimit, seconds: float) -> AsyncIterator[None]:
+    """Have all permits taken for so many seconds."""
+    node = leaf().pipe(limit(shared))
+    tasks = [asyncio.create_task(node.run(seconds)) for _ in range(shared.size)]
+    await asyncio.sleep(0)
+    yield
+    await asyncio.gather(*tasks)
+
+
+class TestACancel:
+    async def test_while_waiting_is_prompt_and_takes_no_permit(self) -> None:
+        shared = ConcurrencyLimit(2)
+        async with full(shared, 100):
+            waiting = asyncio.create_task(
+                BatchProcessor(leaf().pipe(limit(shared)), 5).batch([1] * 10)
+            )
+            following = asyncio.create_task(leaf().pipe(limit(shared)).run(1))
+            await asyncio.sleep(2)
+            waiting.cancel()
+            assert isinstance(await raised_by(waiting), asyncio.CancelledError)
+            assert (now(), shared.in_use) == (2, 2)
+        await following
+        assert (now(), shared.in_use) == (101, 0)
+
+    @pytest.mark.parametrize("turns", range(5))
+    async def test_around_the_moment_of_the_handing_over_loses_no_permit(self, turns: int) -> None:
+        shared = ConcurrencyLimit(1)
+        may_end = asyncio.Event()
+        node = leaf().pipe(limit(shared))
+        holding = asyncio.create_task(
+            FunctionNode(lambda _: may_end.wait()).pipe(limit(shared)).run(0)
+        )
+        waiting, following = (asyncio.create_task(node.run(seconds)) for seconds in (3, 5))
+        await asyncio.sleep(1)
+        may_end.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        assert isinstance(await raised_by(waiting), asyncio.CancelledError)
+        assert await following == 5
+        assert (now(), shared.in_use) == (6, 0)
+        await holding
+
+    @pytest.mark.parametrize("levels", EVERY_CHOICE, ids="+".join)
+    async def test_of_nested_runs_does_not_wait_for_others(self, levels: tuple[str, ...]) -> None:
+        shared = ConcurrencyLimit(2)
+        nest = Nest(shared, levels)
+        data = {"items": [{"items": [10] * 4}] * 4}
+        task = asyncio.create_task(BatchProcessor(nest.node, 2).batch([data] * 4))
+        await asyncio.sleep(1)
+        others = asyncio.create_task(BatchProcessor(leaf().pipe(limit(shared)), 5).batch([100] * 5))
+        await asyncio.sleep(1)
+        task.cancel()
+        assert isinstance(await raised_by(task), asyncio.CancelledError)
+        assert now() == 2
+        await others
+        assert (now(), shared.in_use) == (302, 0)
+
+    async def test_by_a_timeout_around_a_nesting_is_in_time(self) -> None:
+        shared = ConcurrencyLimit(1)
+        node = MapNode("map", leaf().pipe(limit(shared))).pipe(limit(shared), timeout(5))
+        task = asyncio.create_task(outcome(node, {"items": [10, 10]}))
+        await asyncio.sleep(1)
+        others = [asyncio.create_task(leaf().pipe(limit(shared)).run(100)) for _ in range(3)]
+        assert (await task).error == "TimeoutError: not finished within 5 s"
+        assert now() == 5
+        await asyncio.gather(*others)
+        assert (now(), shared.in_use) == (305, 0)
+
+    @settings(deadline=None, max_examples=60)
+    @given(st.data())
+    def test_anywhere_in_any_nesting_leaves_nothing_held(self, data: st.DataObject) -> None:
+        shared, second, gauge = (
+            ConcurrencyLimit(data.draw(st.integers(1, 4), "size")),
+            ConcurrencyLimit(data.draw(st.integers(1, 3), "second size")),
+            Gauge(),
+        )
+        policies = st.lists(
+            st.sampled_from(
+                [limit(shared), limit(second), timeout(0.7), timeout(2.5), retry(2, wait=0.5)]
+            ),
+            max_size=4,
+        )
+        lanes = st.integers(1, 5)
+        node = leaf().pipe(gauge, limit(shared), *data.draw(policies, "leaf"))
+        node = MapNode("inner", node, max_concurrency=data.draw(lanes)).pipe(
+            *data.draw(policies, "inner")
+        )
+        node = MapNode("outer", node, max_concurrency=data.draw(lanes)).pipe(
+            *data.draw(policies, "outer")
+        )
+        cancelled_at = data.draw(st.integers(0, 20), "cancelled at") / 4
+
+        async def main() -> None:
+            tasks = [
+                asyncio.create_task(BatchProcessor(node, 2).batch([DATA] * 2)) for _ in range(3)
+            ]
+            await asyncio.sleep(cancelled_at)
+            tasks[0].cancel()
+            await asyncio.wait(tasks[:1])
+            assert now() == cancelled_at
+            await asyncio.gather(*tasks[1:])
+            assert gauge.peak <= shared.size
+            assert (shared.in_use, second.in_use, gauge.running) == (0, 0, 0)
+            assert_only_the_caller_runs()
+
+        in_virtual_time(main)
+
+
+WRONG_LOOP = "RuntimeError: the limit is in use on another event loop; make one for each loop"
+
+
+class TestEventLoops:
+    def test_may_follow_each_other(self) -> None:
+        shared, gauge = ConcurrencyLimit(2), Gauge()
+        node = leaf().pipe(gauge, limit(shared))
+        for _ in range(3):
+            in_virtual_time(lambda: BatchProcessor(node).batch([1] * 6))
+        assert (gauge.peak, gauge.started, shared.in_use) == (2, 18, 0)
+
+    def test_at_the_same_time_are_an_error(self) -> None:
+        shared = ConcurrencyLimit(2)
+        node = leaf().pipe(limit(shared))
+        first = VirtualTimeLoop()
+        task = first.create_task(BatchProcessor(node).batch([10]))
+        first.run_until_complete(asyncio.sleep(1))
+        (result,) = in_virtual_time(lambda: BatchProcessor(node).batch([1]))
+        assert result.error == WRONG_LOOP
+        # The first is not disturbed, and the second may use it when the first is done.
+        (result,) = first.run_until_complete(task)
+        assert (result.success, shared.in_use) == (True, 0)
+        first.close()
+        (result,) = in_virtual_time(lambda: BatchProcessor(node).batch([1]))
+        assert (result.success, shared.in_use) == (True, 0)
+
+    def test_that_were_closed_in_the_middle_are_forgotten(self) -> None:
+        shared, gauge = ConcurrencyLimit(2), Gauge()
+        node = leaf().pipe(gauge, limit(shared))
+        first = VirtualTimeLoop()
+        first.set_exception_handler(lambda *_: None)
+        # Not a batch: only this node's own coroutines are left to the garbage collector.
+        running = [node.run(10) for _ in range(4)]
+        tasks = [first.create_task(work) for work in running]
+        first.run_until_complete(asyncio.sleep(1))
+        first.close()
+        assert shared.in_use == 2
+
+        async def second() -> None:
+            gauge.running = gauge.peak = 0
+            batch = asyncio.create_task(BatchProcessor(node).batch([1] * 6))
+            await asyncio.sleep(0.5)
+            # What the collector finds gives nothing back that is not its own.
+            tasks.clear()
+            running.clear()
+            gc.collect()
+            assert shared.in_use == 2
+            await batch
+            assert (now(), gauge.peak, shared.in_use) == (3, 2, 0)
+
+        in_virtual_time(second)
