@@ -2,6 +2,7 @@
 
 from .batch import BatchProcessor
 from .batch_result import BatchResult
+from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
 from .context import NodeContext, NodeResult, WorkflowContext
 from .dynamic_batch import DynamicBatchProcessor
 from .errors import NodeError
@@ -9,17 +10,24 @@ from .node import BaseNode, FunctionNode, Pipeline
 from .operator_node import OperatorNode
 from .parallel import ParallelNode, ParallelStrategy
 from .policies.limits import AdaptiveLimit, ConcurrencyLimit
+from .results import BatchResults
 from .stages import FilterNode, MapNode, ReduceNode
 from .streams import BufferOverflowError, OverflowStrategy
+from .trace import Trace
+from .watching import Event
 
 __all__ = [
     "AdaptiveLimit",
     "BaseNode",
     "BatchProcessor",
     "BatchResult",
+    "BatchResults",
     "BufferOverflowError",
+    "Checkpoint",
+    "CheckpointError",
     "ConcurrencyLimit",
     "DynamicBatchProcessor",
+    "Event",
     "FilterNode",
     "FunctionNode",
     "MapNode",
@@ -32,5 +40,7 @@ __all__ = [
     "ParallelStrategy",
     "Pipeline",
     "ReduceNode",
+    "SqliteCheckpoint",
+    "Trace",
     "WorkflowContext",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+import os
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
-from functools import partial
+from contextvars import ContextVar
+from functools import cached_property, partial
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
@@ -14,13 +16,16 @@ from reactivex import operators as ops
 
 from .backoff import Wait, waits
 from .batch_result import BatchResult
+from .checkpoint import Checkpoint, Codec, Recording, as_checkpoint
 from .checks import boolean, positive_int
 from .chunks import in_chunks, in_index_order
 from .clock import clock_of
 from .context import NodeContext, WorkflowContext, as_input
 from .errors import NO_MESSAGE, NodeError
+from .events import FINISHED, Events, Outcome, RunReport, report_run
 from .execution import awaitable, checked, failure
 from .node import NodeLike, as_node
+from .results import BatchResults
 from .streams import (
     BUFFER,
     Buffering,
@@ -37,6 +42,8 @@ from .streams import (
     flat_map,
 )
 from .streams import observe as observe_plan
+from .trace import Trace
+from .watching import ProgressArgument, StageInfo, Watching, as_progress
 
 Work: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
 
@@ -50,18 +57,43 @@ class BatchProcessor:
             has ended; inputs are pulled at most four times as far ahead.
         continue_on_error: With True a failed input is a failed result among the others. With False
             the first failure cancels the rest and is raised as a :class:`NodeError`.
+        progress: Whether each run shows a progress bar, on a stderr that is a terminal, or in a
+            notebook; ``"always"`` writes to any stderr.
+        trace: With True each :meth:`batch` records what happens, for ``results.trace``. A
+            :class:`Trace` records all runs.
+        checkpoint: A file (or a :class:`Checkpoint` of your own) in which each success is recorded
+            before it is handed out. The next run with it does not execute those again: they come
+            back with ``metadata["resumed"]``. It belongs to one node and one series of inputs.
+        codec: How outputs are stored there; as JSON by default.
     """
 
     def __init__(
-        self, node: NodeLike, max_concurrency: int = 10, continue_on_error: bool = True
+        self,
+        node: NodeLike,
+        max_concurrency: int = 10,
+        continue_on_error: bool = True,
+        *,
+        progress: ProgressArgument = False,
+        trace: bool | Trace = False,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.node = as_node(node, "node")
         self.max_concurrency = positive_int(max_concurrency, "max_concurrency")
         self.continue_on_error = boolean(continue_on_error, "continue_on_error")
+        self.checkpoint = as_checkpoint(checkpoint)
+        self.codec = codec
+        self.progress = as_progress(progress)
+        self.trace = trace if isinstance(trace, Trace) else boolean(trace, "trace")
+
+    @cached_property
+    def events(self) -> Events:
+        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
+        return Events()
 
     async def batch(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None = None
-    ) -> list[BatchResult]:
+    ) -> BatchResults:
         """Process all inputs and return their results in input order.
 
         A subclass's own ``batch_as_completed`` is what this collects from.
@@ -76,14 +108,19 @@ class BatchProcessor:
             NodeError: With ``continue_on_error=False``, the first failure, when the rest has ended.
             Exception: An error of the inputs themselves, when what they gave before has ended.
         """
-        results: list[BatchResult] = []
+        trace = self.trace if isinstance(self.trace, Trace) else Trace() if self.trace else None
+        watching = Watching(self.progress, trace)
+        results = BatchResults(trace=trace)
+        time = clock_of(asyncio.get_running_loop())
+        started = time()
         if self._overrides("batch_as_completed"):
-            async with aclosing(self._completed(inputs, workflow_context)) as completed:
-                results = [result async for result in completed]
+            async with aclosing(self._told(inputs, workflow_context, watching)) as completed:
+                results.extend([result async for result in completed])
         else:
             unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
-            await drain(self._plan(inputs, workflow_context, unlimited), results.append)
+            await drain(self._plan(inputs, workflow_context, unlimited, watching), results.append)
         results.sort(key=attrgetter("index"))
+        results.seconds = time() - started
         return results
 
     def batch_as_completed(
@@ -154,7 +191,7 @@ class BatchProcessor:
         attempts: int = 3,
         wait: Wait | None = None,
         workflow_context: WorkflowContext | None = None,
-    ) -> list[BatchResult]:
+    ) -> BatchResults:
         """Process again what failed, and return all results, each at its own index, in order.
 
         Args:
@@ -171,12 +208,34 @@ class BatchProcessor:
             if not failed:
                 break
             await asyncio.sleep(seconds)
-            for place, result in zip(
-                failed, await self._again(latest, failed, workflow_context), strict=True
-            ):
-                result.index = latest[place].index
+            # In the order of their indexes, in which a checkpoint looks for them.
+            failed.sort(key=lambda place: latest[place].index)
+            retried = await self._again([latest[place] for place in failed], workflow_context)
+            for place, result in zip(failed, retried, strict=True):
                 latest[place] = result
-        return sorted(latest, key=attrgetter("index"))
+        return BatchResults(sorted(latest, key=attrgetter("index")))
+
+    async def _again(
+        self, failed: list[BatchResult], workflow_context: WorkflowContext | None
+    ) -> BatchResults:
+        inputs = [result.input_data for result in failed]
+        indexes = [result.index for result in failed]
+        if self.checkpoint is None:
+            try:
+                results = await self.batch(inputs, workflow_context)
+            except NodeError as error:
+                if error.index is None:
+                    raise
+                index = indexes[error.index]
+                raise NodeError(error.node_id, error.error, index) from error.__cause__
+            for index, result in zip(indexes, results, strict=True):
+                result.index = index
+            return results
+        results = BatchResults()
+        plan = self._plan(inputs, workflow_context, Buffering(), indexes=indexes)
+        await drain(plan, results.append)
+        results.sort(key=attrgetter("index"))
+        return results
 
     def observe(
         self,
@@ -222,38 +281,70 @@ class BatchProcessor:
             result.metadata,
         )
 
-    async def _again(
-        self,
-        results: list[BatchResult],
-        places: list[int],
-        workflow_context: WorkflowContext | None,
-    ) -> list[BatchResult]:
-        inputs = [results[place].input_data for place in places]
-        try:
-            return await self.batch(inputs, workflow_context)
-        except NodeError as error:
-            if error.index is None:
-                raise
-            index = results[places[error.index]].index
-            raise NodeError(error.node_id, error.error, index) from error.__cause__
-
     def _plan(
         self,
         inputs: Source[Any],
         workflow_context: WorkflowContext | None,
         buffering: Buffering,
+        watching: Watching | None = None,
+        indexes: Sequence[int] | None = None,
     ) -> Plan[BatchResult]:
         source = as_source(inputs, "inputs")
+        trace = self.trace if isinstance(self.trace, Trace) else None
+        watching = watching or Watching(self.progress, trace)
 
         def build(run: Subscription) -> Observable[BatchResult]:
             shared = WorkflowContext() if workflow_context is None else workflow_context
-            work = self._work(shared, run.turn.time)
-            lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
-            return emit(run, source, buffering).pipe(lanes)
+            recording = self._recording(run)
+            work = self._work(shared, run.turn.time, recording)
+
+            report = None if _told_of.get() is self else self._report(inputs, watching)
+            if report is None:
+                lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
+                return _through(emit(run, source, buffering), lanes, recording, indexes)
+            run.on_end(report.end)
+            (stage,) = report.stages
+            watched = stage.watched(work, _outcome)
+            lanes = flat_map(run, watched, self.max_concurrency, self.node.isolate)
+            told = emit(run, source, buffering.told(stage.overflowed))
+            if recording is not None:
+                recording.on_resumed = partial(stage.settled, seconds=None, outcome=FINISHED)
+            return _through(told, lanes, recording, indexes)
 
         return Plan(build, self.max_concurrency)
 
-    def _work(self, shared: WorkflowContext, time: Callable[[], float]) -> Work:
+    async def _told(
+        self, inputs: Source[Any], workflow_context: WorkflowContext | None, watching: Watching
+    ) -> AsyncGenerator[BatchResult, None]:
+        """Give the results of a subclass's own ``batch_as_completed``, and tell who watches."""
+        report = self._report(inputs, watching)
+        # It may build on the inherited one, which has nothing to add.
+        token = _told_of.set(self)
+        try:
+            async with aclosing(self._completed(inputs, workflow_context)) as completed:
+                async for result in completed:
+                    if report is not None:
+                        (stage,) = report.stages
+                        stage.settled(result.index, result.execution_time, _outcome(result))
+                    yield result
+        finally:
+            _told_of.reset(token)
+            if report is not None:
+                await report.end()
+
+    def _report(self, inputs: object, watching: Watching) -> RunReport | None:
+        stage = StageInfo(self.node.node_id, self.max_concurrency)
+        return report_run([stage], inputs, watching, vars(self).get("events"))
+
+    def _recording(self, run: Subscription) -> Recording | None:
+        if self.checkpoint is None:
+            return None
+        node = self.node
+        return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
+
+    def _work(
+        self, shared: WorkflowContext, time: Callable[[], float], recording: Recording | None
+    ) -> Work:
         """Say how one item of a run is processed."""
 
         def process(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
@@ -263,7 +354,9 @@ class BatchProcessor:
         def process_as_overridden(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
             return self.process_single(indexed[1], indexed[0], shared)
 
-        chosen = process_as_overridden if self._overrides("process_single") else process
+        chosen: Work = process_as_overridden if self._overrides("process_single") else process
+        if recording is not None:
+            chosen = recording.encoding(chosen)
         return chosen if self.continue_on_error else partial(self._must_succeed, chosen)
 
     def _overrides(self, method: str) -> bool:
@@ -282,6 +375,30 @@ class BatchProcessor:
             return result
         error = result.error or NO_MESSAGE
         raise NodeError(self.node.node_id, error, indexed[0]) from result.exception
+
+
+def _through(
+    source: Observable[Indexed[Any]],
+    lanes: Callable[[Observable[Indexed[Any]]], Observable[BatchResult]],
+    recording: Recording | None,
+    indexes: Sequence[int] | None,
+) -> Observable[BatchResult]:
+    if indexes is not None:
+
+        def renumbered(indexed: Indexed[Any]) -> Indexed[Any]:
+            return indexes[indexed[0]], indexed[1]
+
+        source = source.pipe(ops.map(renumbered))
+    if recording is None:
+        return source.pipe(lanes)
+    return source.pipe(recording.resumed, lanes, recording.recorded)
+
+
+_told_of: ContextVar[BatchProcessor | None] = ContextVar("nadoo_flow_told_of", default=None)
+
+
+def _outcome(result: BatchResult) -> Outcome:
+    return FINISHED if result.success else ("failed", result.error)
 
 
 def _in_order(results: Observable[BatchResult]) -> Observable[BatchResult]:

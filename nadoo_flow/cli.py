@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Self, TextIO, TypeAlias
 
+from . import checks
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -70,6 +72,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Read an argument that must be a number above 0."""
+    try:
+        return checks.positive_number(float(text), "it")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}") from None
 
 
 def table(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:

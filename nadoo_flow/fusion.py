@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable
 
 from .context import WorkflowContext
+from .events import Outcome, RunReport, StageReport, Work
 from .streams import Indexed, InOrder, Subscription
+
+R = TypeVar("R")
 
 Items: TypeAlias = Observable[Indexed[Any]]
 Operator: TypeAlias = Callable[[Items], Items]
@@ -26,12 +29,18 @@ class StageRun:
         on_failed: To be told of each failed item that the run goes on without: the id of the
             stage, the index of the item, and the error.
         on_dropped: Settles an item, named by its index, that goes no further.
+        report: Makes the events of the stage, if anybody watches the run.
     """
 
     run: Subscription
     workflow_context: WorkflowContext
     on_failed: OnFailed
     on_dropped: Callable[[int], None]
+    report: StageReport | None = None
+
+    def watched(self, work: Work[R], outcome: Callable[[R], Outcome] | None = None) -> Work[R]:
+        """Return the work of the stage, wrapped if somebody watches the run."""
+        return work if self.report is None else self.report.watched(work, outcome)
 
 
 class Stage(Protocol):
@@ -55,6 +64,7 @@ def fuse(
     on_failed: OnFailed,
     *,
     ordered: bool,
+    report: RunReport | None = None,
 ) -> Operator:
     """Pipe the operators of stages, and restore order only where it can be seen.
 
@@ -67,9 +77,11 @@ def fuse(
         in_order = InOrder[Any]() if ordered else None
         if in_order is not None:
             operators.append(in_order.operator)
-        for stage in reversed(stages):
+        reports = [None] * len(stages) if report is None else report.stages
+        for stage, its_report in zip(reversed(stages), reversed(reports), strict=True):
             dropping = _dropping(run, in_order)
-            operators.append(stage.operator(StageRun(run, workflow_context, on_failed, dropping)))
+            stage_run = StageRun(run, workflow_context, on_failed, dropping, its_report)
+            operators.append(stage.operator(stage_run))
             if stage.needs_order:
                 in_order = InOrder[Any]()
                 operators.append(in_order.operator)

@@ -13,11 +13,14 @@ from reactivex import Observable
 from .checks import is_list_like, non_empty_str, positive_int, shown
 from .context import NodeContext, NodeResult, WorkflowContext
 from .errors import NodeError, describe
+from .events import RunReport, report_run
 from .execution import failure
 from .fusion import OnFailed, Operator, StageRun, fuse
 from .live_stage import LiveStage
 from .node import BaseNode
+from .pictures.diagram import Part
 from .streams import (
+    MAX_WINDOW,
     Buffering,
     Indexed,
     Plan,
@@ -28,6 +31,7 @@ from .streams import (
     emit,
 )
 from .tasks import is_being_cancelled
+from .watching import StageInfo, Watching, wanted
 
 
 class ListStage(LiveStage):
@@ -45,10 +49,12 @@ class ListStage(LiveStage):
     Attributes:
         needs_order: Whether the operator must see its items in input order.
         makes_list: Whether the outcome is a list again.
+        renumbers: Whether the items of the outcome are others than those that came in.
     """
 
     needs_order = False
     makes_list = True
+    renumbers = False
 
     def __init__(
         self, node_id: str | None, input_key: str, output_key: str, max_concurrency: int
@@ -81,7 +87,7 @@ class ListStage(LiveStage):
 
         try:
             source = self._opened(node_context.input_data)
-            plan = self._plan(source, workflow_context, on_failed)
+            plan = self._plan(source, workflow_context, on_failed, watching=wanted())
             run = await drain(plan, outputs.append)
         except NodeError as error:
             return NodeResult(False, None, self._located(error), {}, error.__cause__ or error)
@@ -118,6 +124,16 @@ class ListStage(LiveStage):
                 raise
             raise NodeError(self.node_id, describe(error), index) from error
 
+    def _parts(self) -> tuple[Part, ...]:
+        boxes = tuple(stage._box() for stage in self.stages)
+        if len(boxes) == 1:
+            return (Part(boxes),)
+        window = min(4 * self.max_concurrency, MAX_WINDOW)
+        return (Part(boxes, f"one chain: items pass one by one, at most {window:,} on their way"),)
+
+    def _detail(self) -> str:
+        return f"at most {self.max_concurrency:,} at a time"
+
     def _located(self, error: NodeError) -> str:
         stage = f"stage {error.node_id!r}: " if len(self.stages) > 1 else ""
         item = f"item {error.index}: " if error.index is not None else ""
@@ -148,14 +164,30 @@ class ListStage(LiveStage):
         ordered: bool = False,
         max_in_flight: int | None = None,
         buffering: Buffering | None = None,
+        watching: Watching | None = None,
     ) -> Plan[Indexed[Any]]:
-        source = as_source(source, "source")
+        items, source = source, as_source(source, "source")
 
         def build(run: Subscription) -> Observable[Indexed[Any]]:
-            chain = fuse(self.stages, run, workflow_context, on_failed, ordered=ordered)
-            return emit(run, source, buffering).pipe(chain)
+            report = self._report(items, watching or Watching())
+            chain = fuse(
+                self.stages, run, workflow_context, on_failed, ordered=ordered, report=report
+            )
+            if report is None:
+                return emit(run, source, buffering).pipe(chain)
+            run.on_end(report.end)
+            told = (buffering or Buffering()).told(report.stages[0].overflowed)
+            return emit(run, source, told).pipe(chain)
 
         return Plan(build, self.max_concurrency, max_in_flight)
+
+    def _report(self, items: object, watching: Watching) -> RunReport | None:
+        stages = [
+            StageInfo(stage.node_id, stage.max_concurrency, stage.renumbers)
+            for stage in self.stages
+        ]
+        to_each = [vars(stage).get("events") for stage in self.stages]
+        return report_run(stages, items, watching, vars(self).get("events"), to_each)
 
 
 class Chain(ListStage):

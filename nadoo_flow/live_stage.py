@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -12,6 +13,7 @@ from reactivex import operators as ops
 
 from .checks import boolean, positive_int
 from .context import WorkflowContext
+from .events import Events
 from .fusion import OnFailed
 from .node import BaseNode
 from .streams import (
@@ -24,12 +26,42 @@ from .streams import (
     Source,
     observe,
 )
+from .trace import Trace
+from .watching import ProgressArgument, Watching, watched
 
 _log = logging.getLogger(__name__)
 
 
 class LiveStage(BaseNode):
     """A node that can also take its items one by one, from anywhere, and give outputs so."""
+
+    @cached_property
+    def events(self) -> Events:
+        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
+        return Events()
+
+    async def run(
+        self,
+        input_data: Any,
+        workflow_context: WorkflowContext | None = None,
+        *,
+        progress: ProgressArgument = False,
+        trace: Trace | None = None,
+    ) -> Any:
+        """Execute the stage on one input and return its output.
+
+        Args:
+            input_data: A mapping with a list of items under the stage's ``input_key``.
+            workflow_context: State to share with other runs; a fresh one by default.
+            progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
+                or in a notebook; ``"always"`` writes to any stderr.
+            trace: Records what happens.
+
+        Raises:
+            NodeError: If the stage fails; its ``__cause__`` is the exception behind it.
+        """
+        with watched(Watching(progress, trace)):
+            return await super().run(input_data, workflow_context)
 
     def stream(
         self,
@@ -40,6 +72,8 @@ class LiveStage(BaseNode):
         workflow_context: WorkflowContext | None = None,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
+        progress: ProgressArgument = False,
+        trace: Trace | None = None,
     ) -> CloseableAsyncIterator[Any]:
         """Yield the outputs of a source of items when they are there, endlessly if it is endless.
 
@@ -56,6 +90,9 @@ class LiveStage(BaseNode):
             buffer: Most items of an Observable that may wait.
             overflow: What happens to an item more than that. What was dropped is counted in the
                 iterator's ``dropped``.
+            progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
+                or in a notebook; ``"always"`` writes to any stderr.
+            trace: Records what happens.
 
         Raises:
             NodeError: From the iterator: the first item that failed, when the rest has ended. An
@@ -64,7 +101,8 @@ class LiveStage(BaseNode):
             Exception: From the iterator: an error of the source, after all that came before it.
         """
         buffering = Buffering(buffer, overflow)
-        plan = self._values(source, ordered, max_in_flight, workflow_context, buffering)
+        watching = Watching(progress, trace)
+        plan = self._values(source, ordered, max_in_flight, workflow_context, buffering, watching)
         return CloseableAsyncIterator(plan)
 
     def observe(
@@ -76,6 +114,8 @@ class LiveStage(BaseNode):
         workflow_context: WorkflowContext | None = None,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
+        progress: ProgressArgument = False,
+        trace: Trace | None = None,
     ) -> Observable[Any]:
         """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
 
@@ -83,7 +123,10 @@ class LiveStage(BaseNode):
         ``dispose()``.
         """
         buffering = Buffering(buffer, overflow)
-        return observe(self._values(source, ordered, max_in_flight, workflow_context, buffering))
+        watching = Watching(progress, trace)
+        return observe(
+            self._values(source, ordered, max_in_flight, workflow_context, buffering, watching)
+        )
 
     def as_operator(self, *, ordered: bool = False) -> Callable[[Observable[Any]], Observable[Any]]:
         """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
@@ -108,6 +151,7 @@ class LiveStage(BaseNode):
         ordered: bool = False,
         max_in_flight: int | None = None,
         buffering: Buffering | None = None,
+        watching: Watching | None = None,
     ) -> Plan[Indexed[Any]]:
         """Plan a run of the stage over a source; a kind of stage writes this."""
         raise NotImplementedError
@@ -119,6 +163,7 @@ class LiveStage(BaseNode):
         max_in_flight: int | None,
         workflow_context: WorkflowContext | None,
         buffering: Buffering,
+        watching: Watching,
     ) -> Plan[Any]:
         boolean(ordered, "ordered")
         if max_in_flight is not None:
@@ -130,6 +175,7 @@ class LiveStage(BaseNode):
             ordered=ordered,
             max_in_flight=max_in_flight,
             buffering=buffering,
+            watching=watching,
         )
         return plan.through(ops.map(itemgetter(1)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +11,8 @@ from .checks import function, non_empty_str, shown
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
 from .errors import NO_MESSAGE, NodeError
 from .execution import execute_safely
+from .pictures.diagram import Box, Part, diagram_mermaid, diagram_svg
+from .watching import ProgressArgument, Watcher, Watching, watched
 
 Isolation: TypeAlias = Literal["context", "task"]
 NodeLike: TypeAlias = "BaseNode | Callable[..., Any]"
@@ -105,6 +108,31 @@ class BaseNode:
         """Say what this node and the one that follows it in a pipeline amount to."""
         return (self, following)
 
+    def to_mermaid(self) -> str:
+        """Write the node, or what the pipeline is made of, as a Mermaid flowchart."""
+        return diagram_mermaid(self._parts())
+
+    def _repr_svg_(self) -> str:
+        return diagram_svg(self.node_id, self._parts())
+
+    def _parts(self) -> tuple[Part, ...]:
+        """Say what the node is made of, to be drawn."""
+        return (Part((self._box(),)),)
+
+    def _box(self) -> Box:
+        """Say what is to be drawn of a node that is one; policies around it are named."""
+        policies: list[str] = []
+        node = self
+        while isinstance(inner := getattr(node, "node", None), BaseNode):
+            policies.append(_policy_name(node))
+            node = inner
+        details = [node._detail(), f"with {', '.join(reversed(policies))}" if policies else ""]
+        return Box(self.node_id, type(node).__name__, " · ".join(filter(None, details)))
+
+    def _detail(self) -> str:
+        """Say what is special about the node, to be drawn."""
+        return ""
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node_id!r})"
 
@@ -154,6 +182,32 @@ class Pipeline(BaseNode):
         if any(node.isolate == "task" for node in self.nodes):
             self.isolate = "task"
 
+    def _parts(self) -> tuple[Part, ...]:
+        return tuple(part for node in self.nodes for part in node._parts())
+
+    async def run(
+        self,
+        input_data: Any,
+        workflow_context: WorkflowContext | None = None,
+        *,
+        progress: ProgressArgument = False,
+        trace: Watcher | None = None,
+    ) -> Any:
+        """Execute the pipeline on one input and return its output.
+
+        Args:
+            input_data: A mapping as it is; any other value arrives as ``{"item": value}``.
+            workflow_context: State to share with other runs; a fresh one by default.
+            progress: Whether its list stages show progress bars, on a stderr that is a terminal, or
+                in a notebook; ``"always"`` writes to any stderr.
+            trace: A ``Trace`` that records what happens in its list stages.
+
+        Raises:
+            NodeError: If a node fails; its ``__cause__`` is the exception behind it.
+        """
+        with watched(Watching(progress, trace)):
+            return await super().run(input_data, workflow_context)
+
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
@@ -180,6 +234,12 @@ def as_node(value: object, parameter: str) -> BaseNode:
         return FunctionNode(function(value, parameter))
     hint = "; make an instance of it first" if isinstance(value, type) else ""
     raise TypeError(f"{parameter} must be a node or a function, got {shown(value)}{hint}")
+
+
+def _policy_name(policy: BaseNode) -> str:
+    """Write ``rate_limit`` for a RateLimitNode."""
+    name = type(policy).__name__.removesuffix("Node")
+    return re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower()
 
 
 def _is_node_like(value: object) -> bool:

@@ -12,6 +12,7 @@ from reactivex import operators as ops
 
 from .checks import function
 from .errors import NodeError, describe
+from .events import FINISHED
 from .fusion import Items, Operator, StageRun
 from .list_stage import ListStage
 from .streams import Indexed, Subscription, on_loop
@@ -36,6 +37,7 @@ class OperatorNode(ListStage):
     """
 
     needs_order = True
+    renumbers = True
 
     def __init__(
         self,
@@ -49,13 +51,19 @@ class OperatorNode(ListStage):
             raise ValueError("operators must hold at least one Rx operator")
         self.operators = tuple(function(operator, "each of operators") for operator in operators)
 
+    def _detail(self) -> str:
+        return "in order"
+
     def operator(self, stage_run: StageRun) -> Operator:
         """Pipe the operators, with the envelopes taken off before and put on behind them."""
-        run, numbers = stage_run.run, count()
+        run, report, numbers = stage_run.run, stage_run.report, count()
 
         def numbered(value: Any) -> Indexed[Any]:
             run.outstanding += 1
-            return next(numbers), value
+            number = next(numbers)
+            if report is not None:
+                report.settled(number, None, FINISHED)
+            return number, value
 
         def piped(items: Items) -> Items:
             source_errors: list[Exception] = []

@@ -67,6 +67,9 @@ class ParallelNode(BaseNode):
         if twice:
             raise ValueError(f"nodes must have different ids, got more than one {twice[0]!r}")
 
+    def _detail(self) -> str:
+        return f"{self.strategy.value} of {', '.join(node.node_id for node in self.nodes)}"
+
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:

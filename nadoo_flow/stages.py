@@ -13,10 +13,12 @@ from reactivex import operators as ops
 from .checks import boolean, function
 from .context import NodeContext, as_input, unwrap_item
 from .errors import NO_MESSAGE, NodeError
+from .events import DROPPED, FINISHED, Outcome, note_failure
 from .execution import execute_safely
 from .fusion import Operator, StageRun
 from .list_stage import ListStage
 from .node import NodeLike, as_node
+from .pictures.text import shortened
 from .streams import Indexed, flat_map
 
 _DROPPED: Any = object()
@@ -49,6 +51,11 @@ class MapNode(ListStage):
         self.child_node = as_node(child_node, "child_node")
         self.continue_on_error = boolean(continue_on_error, "continue_on_error")
 
+    def _detail(self) -> str:
+        child = self.child_node._box()
+        policies = f" {child.detail}" if child.detail.startswith("with ") else ""
+        return f"{shortened(child.name, 24)}{policies}, {super()._detail()}"
+
     def operator(self, stage_run: StageRun) -> Operator:
         async def work(indexed: Indexed[Any]) -> Indexed[Any]:
             index, value = indexed
@@ -60,10 +67,12 @@ class MapNode(ListStage):
             error = result.error or NO_MESSAGE
             if not self.continue_on_error:
                 raise NodeError(self.node_id, error, index) from result.exception
+            note_failure(error)
             stage_run.on_failed(self.node_id, index, error)
             return index, _DROPPED
 
-        lanes = flat_map(stage_run.run, work, self.max_concurrency, self.child_node.isolate)
+        watched = stage_run.watched(work)
+        lanes = flat_map(stage_run.run, watched, self.max_concurrency, self.child_node.isolate)
         return compose(lanes, _without_dropped(stage_run))
 
 
@@ -99,7 +108,8 @@ class FilterNode(ListStage):
             keep = await self._called(index, accepts, value)
             return index, value if keep else _DROPPED
 
-        lanes = flat_map(stage_run.run, judge, self.max_concurrency)
+        watched = stage_run.watched(judge, _judged)
+        lanes = flat_map(stage_run.run, watched, self.max_concurrency)
         return compose(lanes, _without_dropped(stage_run))
 
 
@@ -145,15 +155,22 @@ class ReduceNode(ListStage):
             return 0, value
 
         return compose(
-            flat_map(stage_run.run, fold, 1),
+            flat_map(stage_run.run, stage_run.watched(fold), 1),
             ops.do_action(lambda _: stage_run.run.release()),
             ops.last_or_default(value_so_far),
             ops.map(outcome),
         )
 
+    def _detail(self) -> str:
+        return "one at a time, in order"
+
     def _closed(self, values: list[Any]) -> Any:
         (value,) = values
         return value
+
+
+def _judged(indexed: Indexed[Any]) -> Outcome:
+    return DROPPED if indexed[1] is _DROPPED else FINISHED
 
 
 def _without_dropped(stage_run: StageRun) -> Operator:

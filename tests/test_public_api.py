@@ -156,7 +156,11 @@ IMPORTS = {module: _imports(module) for module in MODULES}
 
 # What a node is, from the inside out: each imports only those before it, and no other package.
 NODE_LAYER = [
-    f"nadoo_flow.{name}" for name in ("errors", "checks", "context", "tasks", "execution", "node")
+    f"nadoo_flow.{name}"
+    for name in (
+        *("errors", "checks", "context", "tasks", "execution", "watching"),
+        *("pictures.text", "pictures.svg", "pictures.diagram", "node"),
+    )
 ]
 # What streams may know: nothing of nodes.
 BELOW_STREAMS = {"nadoo_flow.checks", "nadoo_flow.clock", "nadoo_flow.tasks"}
@@ -169,7 +173,14 @@ CORE = [
     "nadoo_flow.parallel",
     "nadoo_flow.batch",
 ]
-ROOMS = ("nadoo_flow.policies", "nadoo_flow.cli", "nadoo_flow.demo", "nadoo_flow.__main__")
+ROOMS = (
+    "nadoo_flow.policies",
+    "nadoo_flow.cli",
+    "nadoo_flow.demo",
+    "nadoo_flow.records",
+    "nadoo_flow.run_command",
+    "nadoo_flow.__main__",
+)
 
 
 def _reached_from(module: str) -> set[str]:

@@ -75,7 +75,7 @@ def test_an_example_prints_what_its_comments_say(
 
 
 def test_every_block_of_code_is_one_that_is_checked() -> None:
-    assert {block.language for block in BLOCKS} == {"python", "bash"}
+    assert {block.language for block in BLOCKS} == {"python", "bash", "text"}
     assert README.count("```") == 2 * len(BLOCKS)
     assert len(EXAMPLES) >= 20
 

@@ -190,7 +190,6 @@ class AdaptiveLimit(ConcurrencyLimit):
     def _grow(self) -> None:
         size = 2 * self._size if self._starting else self._size + 1
         self._size = min(size, self.maximum)
-        self._hand_out()
 
     def _shrink(self, factor: float) -> None:
         self._starting = False

@@ -12,6 +12,7 @@ from ..checks import positive_int, shown
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..errors import NO_MESSAGE, NodeError
 from ..node import BaseNode, Policy
+from ..watching import tell_of_retry
 from .signals import retry_after
 from .wrapper import PolicyNode
 
@@ -75,12 +76,15 @@ class RetryNode(PolicyNode):
     ) -> tuple[NodeResult, int]:
         from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
-        tried = 0
+        tried, result = 0, first
 
         async def next_try() -> NodeResult:
-            nonlocal tried
+            nonlocal tried, result
             tried += 1
-            return first if tried == 1 else await self.attempt(node_context, workflow_context)
+            if tried > 1:
+                tell_of_retry(result.error)
+                result = await self.attempt(node_context, workflow_context)
+            return result
 
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,

@@ -9,10 +9,11 @@ from .observe import observe
 from .on_loop import on_loop
 from .pump import Indexed
 from .source import Source, as_source, emit
-from .subscription import Plan, Subscription
+from .subscription import MAX_WINDOW, Plan, Subscription
 
 __all__ = [
     "BUFFER",
+    "MAX_WINDOW",
     "BufferOverflowError",
     "Buffering",
     "CloseableAsyncIterator",

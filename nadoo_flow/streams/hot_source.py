@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, Self, TypeVar
 
@@ -44,11 +45,16 @@ class Buffering:
 
     limit: int = BUFFER
     overflow: OverflowStrategy = OverflowStrategy.ERROR
+    on_dropped: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         positive_int(self.limit, "buffer")
         if not isinstance(self.overflow, OverflowStrategy):
             raise TypeError(f"overflow must be an OverflowStrategy, got {shown(self.overflow)}")
+
+    def told(self, on_dropped: Callable[[], None]) -> Buffering:
+        """Return the same, with someone to tell, in any thread, of each item that is dropped."""
+        return replace(self, on_dropped=on_dropped)
 
 
 class HotSource(abc.ObserverBase[T], Generic[T]):
@@ -109,6 +115,8 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
             self._buffer.popleft()
             self._buffer.append(value)
         self._run.dropped += 1
+        if self._buffering.on_dropped is not None:
+            self._buffering.on_dropped()
         return True
 
     def _ended(self, end: Exception) -> None:

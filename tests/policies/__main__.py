@@ -25,12 +25,13 @@ LIMITS: tuple[Callable[[], ConcurrencyLimit], ...] = (
 
 def _queueing(service: Service) -> str:
     waited = median(seconds for _, seconds in service.answered)
-    return f"{len(service.answered) / SECONDS:.1f} after {waited:.1f} s"
+    return f"{len(service.answered) / SECONDS:.1f}/s, {waited:.1f} s each"
 
 
 def _rejecting(service: Service) -> str:
     answered = len(service.answered)
-    return f"{answered / SECONDS:.1f}, {100 * len(service.rejected) / answered:.0f} % more rejected"
+    rejected = 100 * len(service.rejected) / answered
+    return f"{answered / SECONDS:.1f}/s, {rejected:.0f} rejected per 100"
 
 
 def _loaded(service: Service, shared: ConcurrencyLimit) -> Service:
@@ -45,7 +46,7 @@ def _loaded(service: Service, shared: ConcurrencyLimit) -> Service:
 def rows() -> list[str]:
     """Run the simulations and return the lines of the table."""
     lines = [
-        "| a service that can do | `AdaptiveLimit()` | fixed 10 | fixed 100 |",
+        "| the service works on | `AdaptiveLimit()` | fixed 10 | fixed 100 |",
         "|---|---|---|---|",
     ]
     for kind, name, told in (

@@ -169,11 +169,11 @@ class QueueingService(Service):
 
 
 class RejectingService(Service):
-    """Rejects calls beyond its capacity, after a moment."""
+    """Rejects calls beyond its capacity, a round trip later."""
 
     async def _enter(self) -> None:
         if self._running >= self._capacity:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
             self.rejected.append(now())
             raise HttpError(status_code=429)
         await super()._enter()

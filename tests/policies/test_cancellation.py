@@ -112,7 +112,7 @@ RUNS: dict[str, Run] = {
     "parallel": lambda node: BatchProcessor(ParallelNode([node, _other]), 2).batch([1, 2, 0]),
 }
 
-INSTANTS = [quarter / 4 for quarter in range(13)]
+INSTANTS = [quarter / 4 for quarter in range(9)]
 TURNS = 5
 
 

@@ -42,6 +42,7 @@ EVERY_POLICY: dict[str, Callable[[], Policy]] = {
     "adaptive limit": lambda: limit(AdaptiveLimit(5)),
     "fallback": lambda: fallback(lambda _: "other"),
 }
+KINDS = ("retry", "timeout", "rate_limit", "limit", "fallback")
 every_policy = pytest.mark.parametrize("make", EVERY_POLICY.values(), ids=EVERY_POLICY)
 
 
@@ -102,7 +103,7 @@ class TestOrder:
         await _held_up(shared, BatchProcessor(node, 20).batch(range(20)))
         assert most_in_a_window(starts, 1) == 20
 
-    @pytest.mark.parametrize("order", list(permutations(EVERY_POLICY)), ids="-".join)
+    @pytest.mark.parametrize("order", list(permutations(KINDS)), ids="-".join)
     async def test_may_be_any(self, order: tuple[str, ...]) -> None:
         flaky = Flaky(seconds=0.5)
         node = FunctionNode(flaky).pipe(*(EVERY_POLICY[name]() for name in order))
@@ -321,10 +322,10 @@ class TestABadValue:
             (lambda: retry(wait=INF), ValueError, "wait must be a finite number, got inf"),
             (lambda: retry(wait=True), TypeError, "wait must be a number, got True"),
             (lambda: retry(wait="5"), TypeError, "wait must be a number, got '5'"),  # type: ignore[arg-type]
-            (lambda: retry(wait=float), TypeError, "wait must be seconds or a wait strategy"),
+            (lambda: retry(wait=float), TypeError, "wait must be seconds or a wait strategy"),  # type: ignore[arg-type]
             (lambda: retry(retry_on=3), TypeError, "retry_on must be exception classes or a"),  # type: ignore[arg-type]
             (lambda: retry(retry_on=()), TypeError, "retry_on must be"),
-            (lambda: retry(retry_on=int), TypeError, "retry_on must be"),
+            (lambda: retry(retry_on=int), TypeError, "retry_on must be"),  # type: ignore[arg-type]
             (lambda: retry(retry_on=(OSError, 3)), TypeError, "retry_on must be"),  # type: ignore[arg-type]
             (lambda: retry(retry_on=ValueError()), TypeError, "retry_on must be"),  # type: ignore[arg-type]
             (lambda: limit(5), TypeError, "shared must be a ConcurrencyLimit or an"),  # type: ignore[arg-type]

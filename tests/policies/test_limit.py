@@ -193,6 +193,22 @@ class TestNesting:
         await asyncio.gather(limited.run(2), *left)
         assert (gauge.peak, shared.in_use, now()) == (1, 0, 8)
 
+    async def test_of_work_that_the_node_left_behind_to_begin_later(self) -> None:
+        shared, gauge = ConcurrencyLimit(1), Gauge()
+        limited = leaf().pipe(gauge, limit(shared))
+        left: list[asyncio.Task[Any]] = []
+
+        async def later() -> None:
+            await asyncio.sleep(2)
+            await limited.run(2)
+
+        async def leave(_: Any) -> None:
+            left.extend(asyncio.create_task(later()) for _ in range(2))
+
+        await FunctionNode(leave).pipe(limit(shared)).run(0)
+        await asyncio.gather(limited.run(3), *left)
+        assert (gauge.peak, shared.in_use, now()) == (1, 0, 7)
+
 
 class TestTwoLimits:
     async def test_each_have_their_peak(self) -> None:
@@ -293,6 +309,11 @@ async def full(shared: ConcurrencyLimit, seconds: float) -> AsyncIterator[None]:
     await asyncio.gather(*tasks)
 
 
+async def _after(seconds: float, limited: BaseNode) -> None:
+    await asyncio.sleep(seconds)
+    await limited.run(1)
+
+
 class TestACancel:
     async def test_while_waiting_is_prompt_and_takes_no_permit(self) -> None:
         shared = ConcurrencyLimit(2)
@@ -326,6 +347,35 @@ class TestACancel:
         assert await following == 5
         assert (now(), shared.in_use) == (6, 0)
         await holding
+
+    @pytest.mark.parametrize("cancelled", [[1], [2], [1, 2], [3], [1, 2, 3]], ids=str)
+    @pytest.mark.parametrize("turns", [-1, *range(5)])
+    async def test_of_some_inside_a_holder_leaves_the_permit_to_the_others(
+        self, turns: int, cancelled: list[int]
+    ) -> None:
+        """The first of four has the holder's permit, and passes it on a second later."""
+        shared, gauge = ConcurrencyLimit(1), Gauge()
+        limited = leaf().pipe(gauge, limit(shared))
+
+        async def hold(_: Any) -> list[Any]:
+            tasks = [asyncio.create_task(limited.run(1)) for _ in range(4)]
+            # With -1 turns the others are cancelled while the first still works.
+            await asyncio.sleep(1 if turns >= 0 else 0.5)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for n in cancelled:
+                tasks[n].cancel()
+            await asyncio.wait(tasks)
+            # The permit is the holder's own again.
+            await leaf().pipe(gauge).run(1)
+            return [task.cancelled() for task in tasks]
+
+        holder = FunctionNode(hold, "holder").pipe(limit(shared))
+        waiting = asyncio.create_task(_after(0.1, limited))
+        assert await holder.run(0) == [n in cancelled for n in range(4)]
+        assert (gauge.peak, now()) == (1, 5 - len(cancelled))
+        await waiting
+        assert (gauge.peak, now(), shared.in_use) == (1, 6 - len(cancelled), 0)
 
     @pytest.mark.parametrize("levels", EVERY_CHOICE, ids="+".join)
     async def test_of_nested_runs_does_not_wait_for_others(self, levels: tuple[str, ...]) -> None:

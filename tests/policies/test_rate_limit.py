@@ -6,7 +6,7 @@ import asyncio
 import gc
 import math
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiolimiter import AsyncLimiter
 from nadoo_flow import (
     BaseNode,
     BatchProcessor,
+    BatchResult,
     FunctionNode,
     MapNode,
     NodeContext,
@@ -286,6 +287,35 @@ class TestEventLoops:
         assert [task.cancelled() for task in tasks] == [True, True]
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             assert runner.run(starts_of(policy, 3)) == pytest.approx([0, 1, 2])
+
+
+class RateLimitedProcessor(BatchProcessor):
+    """The one of the page that the library was asked for."""
+
+    def __init__(self, node: Any, requests_per_second: int = 10) -> None:
+        super().__init__(node=node, max_concurrency=requests_per_second)
+        self.delay = 1.0 / requests_per_second
+
+    async def batch_as_completed(self, inputs: Any) -> AsyncIterator[BatchResult]:  # type: ignore[override]
+        for i, input_data in enumerate(inputs):
+            if i > 0:
+                await asyncio.sleep(self.delay)
+            yield await self.process_single(input_data, i)
+
+
+async def test_gives_what_the_rate_limited_processor_of_the_page_gives() -> None:
+    starts = Starts(seconds=0.25)
+    node = FunctionNode(lambda n: starts(12 // n), "api")
+    inputs = [1, 2, 0, 4, 6]
+    by_hand = await RateLimitedProcessor(node, 2).batch(inputs)
+    took = now()
+    ours = await BatchProcessor(node.pipe(rate_limit(2))).batch(inputs)
+    for result in (*ours, *by_hand):
+        result.execution_time = None  # ours includes the wait for a turn
+    assert ours == by_hand
+    # By hand each call waits for the one before to end.
+    assert starts[:4] == [0, 0.75, 2, 2.75]
+    assert [start - took for start in starts[4:]] == pytest.approx([0, 0.5, 1.5, 2])
 
 
 async def test_a_failure_takes_a_turn_too() -> None:

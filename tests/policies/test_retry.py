@@ -189,7 +189,7 @@ class TestRetryOn:
         assert tries == [0, 0, 1, 2]
 
     async def test_a_predicate_that_fails_fails_the_item(self) -> None:
-        node = FunctionNode(Flaky()).pipe(retry(3, retry_on=lambda error: error.code == 429))
+        node = FunctionNode(Flaky()).pipe(retry(3, retry_on=lambda error: error.code == 429))  # type: ignore[attr-defined]
         (result,) = await BatchProcessor(node).batch([item(1)])
         assert result.error == "AttributeError: 'ValueError' object has no attribute 'code'"
 

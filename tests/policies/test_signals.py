@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -34,6 +36,16 @@ def failed(**attributes: Any) -> NodeResult:
 
 def with_header(value: Any) -> NodeResult:
     return failed(response=Response(headers={"Retry-After": value}))
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the machine be in a time zone in which local time would be found out."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Seoul")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 class TestRetryAfter:
@@ -77,7 +89,7 @@ class TestRetryAfter:
         ],
     )
     def test_is_a_date_in_any_form_of_http(
-        self, date: str, monkeypatch: pytest.MonkeyPatch
+        self, date: str, far_from_greenwich: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(signals, "datetime", Clock)
         assert retry_after(with_header(date)) == 120

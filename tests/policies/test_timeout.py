@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -140,6 +141,23 @@ class TestTheNode:
         results = await BatchProcessor(node, 1).batch([100, 1])
         assert [result.error for result in results] == [LATE, None]
         assert now() == 9
+
+    async def test_that_swallows_the_cancel_does_not_make_the_next_item_look_cancelled(
+        self,
+    ) -> None:
+        async def work(seconds: float) -> None:
+            if not seconds:
+                raise asyncio.CancelledError("out of nowhere")
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(seconds)
+
+        node = FunctionNode(work).pipe(timeout(5))
+        results = await BatchProcessor(node, 1).batch([100, 0, 1])
+        assert [result.error for result in results] == [
+            LATE,
+            "CancelledError: out of nowhere",
+            None,
+        ]
 
     async def test_tells_its_own_timeout_as_it_is(self) -> None:
         error = TimeoutError("the server gave up")

@@ -14,6 +14,7 @@ from nadoo_flow import (
     BaseNode,
     BatchProcessor,
     BatchResult,
+    BatchResults,
     FilterNode,
     FunctionNode,
     MapNode,
@@ -74,9 +75,11 @@ async def nodes() -> None:
 
 
 async def batches(processor: BatchProcessor) -> None:
-    assert_type(await processor.batch([{"text": "x"}, "bare", 5]), list[BatchResult])
-    assert_type(await processor.batch(range(5), WorkflowContext()), list[BatchResult])
-    assert_type(await processor.batch(_asynchronous()), list[BatchResult])
+    assert_type(await processor.batch([{"text": "x"}, "bare", 5]), BatchResults)
+    assert_type(await processor.batch(range(5), WorkflowContext()), BatchResults)
+    assert_type(await processor.batch(_asynchronous()), BatchResults)
+    as_plain_list: list[BatchResult] = await processor.batch([1])
+    assert_type(as_plain_list[0], BatchResult)
     assert_type(await processor.process_single({"text": "x"}, 0), BatchResult)
     async for result in processor.batch_as_completed(reactivex.of(1, 2)):
         assert_type(result, BatchResult)

@@ -1,0 +1,106 @@
+"""What tells inputs apart: a hash over one way to write each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping, Sequence, Set
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ..checks import shown
+from ..errors import describe
+from .protocol import CheckpointError, Codec
+
+PREVIEW = 60
+
+
+class Fingerprint(NamedTuple):
+    """What an input is recognised by.
+
+    Attributes:
+        digest: SHA-256 over the input in JSON with sorted keys. What JSON lacks is written with the
+            name of its type: bytes, dates, decimals, UUIDs, paths, enums, sets, dataclasses.
+        preview: The beginning of what was hashed, for messages.
+    """
+
+    digest: bytes
+    preview: str
+
+    def __str__(self) -> str:
+        return f"{self.preview} (sha256 {self.digest[:4].hex()}…)"
+
+
+def fingerprint_of(index: int, value: Any, codec: Codec | None) -> Fingerprint:
+    """Take the fingerprint of an input.
+
+    Args:
+        index: Its position, for the message.
+        value: The input.
+        codec: The user's own codec, if there is one, for what nothing here can write.
+
+    Raises:
+        CheckpointError: If it has none, because two inputs of its type cannot be compared.
+    """
+    try:
+        text = _canonical(value)
+        data = text.encode()
+    except Exception as error:
+        if codec is None:
+            raise CheckpointError(
+                f"item {index}: the input {shown(value)} has no fingerprint, by which a checkpoint "
+                f"could recognise it ({describe(error)}); make inputs of JSON values, or pass a "
+                "codec= that encodes them"
+            ) from error
+        data = _encoded(index, value, codec)
+        text = shown(value)
+    return Fingerprint(sha256(data).digest(), text[:PREVIEW])
+
+
+def _encoded(index: int, value: Any, codec: Codec) -> bytes:
+    try:
+        return codec.encode(value)
+    except Exception as error:
+        raise CheckpointError(
+            f"item {index}: the codec= could not encode the input {shown(value)} for its "
+            f"fingerprint: {describe(error)}"
+        ) from error
+
+
+def _named(value: Any) -> dict[str, Any]:
+    """Write what JSON lacks, with the name of its type."""
+    return {f"<{type(value).__qualname__}>": _content(value)}
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return sha256(value).hexdigest()
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, _WRITTEN_BY_REPR):
+        return repr(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Set):
+        return sorted(map(_canonical, value))
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON serializable")
+
+
+_WRITTEN_BY_REPR = (
+    *(datetime.date, datetime.time, datetime.timedelta, datetime.timezone),
+    *(Decimal, Fraction, UUID, PurePath, complex, range),
+)
+
+_canonical = json.JSONEncoder(
+    check_circular=False, sort_keys=True, separators=(",", ":"), default=_named
+).encode

@@ -1,0 +1,97 @@
+"""Words and numbers for pictures: whatever a user's strings hold, they come out short and safe."""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+import unicodedata
+from html import escape
+from typing import Any
+
+# What XML cannot hold at all, and what would reorder the text around it.
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_SPACE = re.compile(r"\s+")
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 120
+_brief.maxdict = _brief.maxlist = _brief.maxtuple = _brief.maxset = 6
+
+
+def shortened(value: Any, limit: int = 60) -> str:
+    """Show any value in one short line: a str as it is, all else by its repr."""
+    if isinstance(value, str):
+        text = str.__str__(value[: 4 * limit])
+    else:
+        try:
+            text = _brief.repr(value)
+        except Exception:  # a raising __repr__ must not hide everything else
+            text = f"<unprintable {type(value).__name__}>"
+    text = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", _SPACE.sub(" ", text)).strip()
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def fitted(value: Any, room: float, size: float = 12, bold: bool = False) -> str:
+    """Show any value in one line that takes no more room, in pixels, than there is."""
+    text = shortened(value, max(int(room / size * 4), 1))
+    if width_of(text, size, bold) <= room:
+        return text
+    end, ems = 0, room / width_of("…", size, bold) * _ems("…") - _ems("…")
+    while ems >= _ems(text[end]):
+        ems -= _ems(text[end])
+        end += 1
+    return f"{text[:end].rstrip()}…"
+
+
+def width_of(text: str, size: float = 12, bold: bool = False) -> float:
+    """Estimate the width of a line of text in pixels."""
+    return sum(map(_ems, text)) * size * (1.12 if bold else 1.0)
+
+
+def _ems(character: str) -> float:
+    """Estimate how wide a character is in most fonts, rather too wide than too narrow."""
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.05
+    if unicodedata.combining(character):
+        return 0.0
+    if character in " .,:;'|!ijlI()[]{}":
+        return 0.42
+    return (
+        0.98
+        if character in "mwMW@%—…�" or ord(character) > 0x2000
+        else (0.8 if character.isupper() else 0.64)
+    )
+
+
+def safe(value: Any, limit: int = 60) -> str:
+    """Show any value in one short line of markup, for text and for attributes."""
+    return escape(shortened(value, limit))
+
+
+def duration(seconds: float) -> str:
+    """Write seconds with a unit that suits them: ``"12 ms"``, ``"3.4 s"``, ``"2 min 5 s"``."""
+    if seconds < 0.9995e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.3g} ms"
+    if seconds < 99.95:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``"1 item"``, ``"1,200 items"``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def ticks(span: float, most: int = 8) -> list[float]:
+    """Choose round numbers from 0 to a span, for the labels of an axis."""
+    if span <= 0:
+        return [0.0]
+    power = 10.0 ** math.floor(math.log10(span / most))
+    step = next(power * base for base in (1, 2, 5, 10, 20) if span / (power * base) <= most)
+    return [step * number for number in range(int(span / step * (1 + 1e-9)) + 1)]

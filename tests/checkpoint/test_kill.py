@@ -1,0 +1,47 @@
+"""Runs that are killed at random moments and started again lose nothing and repeat nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+RUNS = int(os.environ.get("NADOO_FLOW_KILLED_RUNS", "200"))
+
+
+AT_ONCE = 4
+DRIVER = (sys.executable, "-m", "tests.checkpoint.kill_driver")
+
+
+def start(folder: Path, seed: int) -> subprocess.Popen[str]:
+    """Start a driver with its share of the runs."""
+    folder.mkdir()
+    return subprocess.Popen(
+        [*DRIVER, str(folder), str(RUNS // AT_ONCE), str(seed * RUNS)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+def test_a_run_that_is_killed_and_started_again_delivers_each_result_once(tmp_path: Path) -> None:
+    drivers = [start(tmp_path / str(number), number) for number in range(AT_ONCE)]
+    totals: Counter[str] = Counter()
+    for driver in drivers:
+        output, errors = driver.communicate()
+        assert errors == ""
+        report = json.loads(output)
+        assert report.pop("wrong") == {}
+        totals.update(report)
+    assert totals["runs"] == RUNS // AT_ONCE * AT_ONCE
+    # The moments were such that it was worth it.
+    assert totals["killed"] > RUNS // 2
+    assert totals["in_the_middle"] > RUNS // 5

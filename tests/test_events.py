@@ -1,0 +1,409 @@
+"""Events: what happens in runs, told while it happens to whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reactivex import Subject
+from reactivex import operators as ops
+
+from nadoo_flow import (
+    BatchProcessor,
+    Event,
+    FilterNode,
+    FunctionNode,
+    MapNode,
+    NodeError,
+    OperatorNode,
+    OverflowStrategy,
+    ReduceNode,
+    Trace,
+)
+from nadoo_flow.events import Events
+from nadoo_flow.policies import limit, retry, timeout
+from nadoo_flow.policies.limits import ConcurrencyLimit
+
+from .nodes import assert_only_the_caller_runs, double, log_of_the_loop, now, raised_by, slowly
+
+
+def heard(source: Any) -> list[Event]:
+    """Subscribe to the events of a processor or stage."""
+    events: list[Event] = []
+    source.events.subscribe(events.append)
+    return events
+
+
+def shown(events: list[Event]) -> list[str]:
+    """Write events in short: what happened to which item of which stage, when."""
+    return [f"{e.time:g} {e.stage} {e.index} {e.kind}" for e in events]
+
+
+def even(value: int) -> bool:
+    return value % 2 == 0
+
+
+class TestBatch:
+    async def test_each_item_starts_and_finishes(self) -> None:
+        processor = BatchProcessor(FunctionNode(slowly, "node"), 2)
+        events = heard(processor)
+        await processor.batch([2, 1, 1])
+        assert shown(events) == [
+            "0 node 0 started",
+            "0 node 1 started",
+            "1 node 1 finished",
+            "1 node 2 started",
+            "2 node 0 finished",
+            "2 node 2 finished",
+        ]
+
+    async def test_an_item_keeps_its_lane_and_the_next_takes_the_lowest_free_one(self) -> None:
+        processor = BatchProcessor(slowly, 3)
+        events = heard(processor)
+        await processor.batch([3, 1, 2, 1, 1])
+        started = [event.lane for event in events if event.kind == "started"]
+        assert started == [0, 1, 2, 1, 2]
+        finished = {event.index: event.lane for event in events if event.kind == "finished"}
+        assert [finished[index] for index in range(5)] == started
+
+    async def test_a_failure_is_told_with_its_error(self) -> None:
+        processor = BatchProcessor(lambda x: 1 / x)
+        events = heard(processor)
+        await processor.batch([0])
+        assert [(event.kind, event.error) for event in events] == [
+            ("started", None),
+            ("failed", "ZeroDivisionError: division by zero"),
+        ]
+
+    async def test_the_first_failure_cancels_the_others(self) -> None:
+        async def node(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            raise ValueError("no")
+
+        processor = BatchProcessor(FunctionNode(node, "node"), continue_on_error=False)
+        events = heard(processor)
+        assert isinstance(await raised_by(processor.batch([2, 1])), NodeError)
+        assert shown(events)[2:] == ["1 node 1 failed", "1 node 0 cancelled"]
+        assert [event.error for event in events][2:] == ["ValueError: no", None]
+
+    @pytest.mark.parametrize("isolate", ["context", "task"])
+    async def test_a_cancelled_run_tells_of_what_it_breaks_off(self, isolate: Any) -> None:
+        node = FunctionNode(slowly, "node")
+        node.isolate = isolate
+        processor = BatchProcessor(node, 2)
+        events = heard(processor)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await processor.batch([9, 9, 9])
+        assert [event.kind for event in events] == ["started", "started", "cancelled", "cancelled"]
+        assert_only_the_caller_runs()
+
+    async def test_runs_differ_by_their_numbers(self) -> None:
+        processor = BatchProcessor(slowly)
+        events = heard(processor)
+        await asyncio.gather(processor.batch([1, 2]), processor.batch([1]))
+        runs = {event.run for event in events}
+        assert len(runs) == 2
+        assert sorted(sum(event.run == run for event in events) for run in runs) == [2, 4]
+
+    async def test_every_way_to_run_tells(self) -> None:
+        processor = BatchProcessor(double)
+        events = heard(processor)
+        async for _ in processor.batch_as_completed([1]):
+            pass
+        async for _ in processor.batch_in_chunks([1], 1):
+            pass
+        await processor.observe([1])
+        assert [event.kind for event in events] == ["started", "finished"] * 3
+
+    async def test_a_subclass_that_overrides_the_iteration_tells_of_each_result_once(self) -> None:
+        class Doubled(BatchProcessor):
+            async def batch_as_completed(self, inputs: Any) -> Any:  # type: ignore[override]
+                async for result in super().batch_as_completed(inputs):
+                    result.index += 10
+                    yield result
+
+        processor = Doubled(FunctionNode(slowly, "node"), 1)
+        events = heard(processor)
+        await processor.batch([1, 2])
+        assert shown(events) == [
+            "0 node 10 started",
+            "1 node 10 finished",
+            "1 node 11 started",
+            "3 node 11 finished",
+        ]
+        assert {event.lane for event in events} == {None}
+
+    async def test_one_that_overrides_the_single_item_tells_of_its_time(self) -> None:
+        class Paced(BatchProcessor):
+            async def process_single(self, *arguments: Any) -> Any:
+                await asyncio.sleep(5)
+                return await super().process_single(*arguments)
+
+        processor = Paced(FunctionNode(slowly, "node"))
+        events = heard(processor)
+        await processor.batch([1])
+        assert shown(events) == ["0 node 0 started", "6 node 0 finished"]
+
+
+class TestStages:
+    async def test_each_stage_of_a_chain_tells_of_its_items(self) -> None:
+        chain = MapNode("map", slowly, "a", "b") | FilterNode("filter", even, "b", "c")
+        events = heard(chain)
+        await chain.run({"a": [2, 1]})
+        assert shown(events) == [
+            "0 map 0 started",
+            "0 map 1 started",
+            "1 map 1 finished",
+            "1 filter 1 started",
+            "1 filter 1 dropped",
+            "2 map 0 finished",
+            "2 filter 0 started",
+            "2 filter 0 finished",
+        ]
+        assert {event.stage: event.position for event in events} == {"map": 0, "filter": 1}
+
+    async def test_a_stage_tells_of_its_part_of_a_chain(self) -> None:
+        first, second = MapNode("one", double, "a", "b"), MapNode("two", double, "b", "c")
+        of_second = heard(second)
+        chain = first | second
+        of_chain = heard(chain)
+        await chain.run({"a": [1]})
+        assert [event.stage for event in of_chain] == ["one", "one", "two", "two"]
+        assert of_second == of_chain[2:]
+
+    async def test_a_failure_that_a_stage_goes_on_without_is_told(self) -> None:
+        stage = MapNode("map", lambda x: 1 / x, continue_on_error=True)
+        events = heard(stage)
+        await stage.run({"items": [1, 0]})
+        assert [(event.index, event.kind, event.error) for event in events] == [
+            (0, "started", None),
+            (0, "finished", None),
+            (1, "started", None),
+            (1, "failed", "ZeroDivisionError: division by zero"),
+        ]
+
+    @pytest.mark.parametrize(
+        "stage",
+        [
+            MapNode("stage", lambda x: 1 / x),
+            FilterNode("stage", lambda x: 1 / x),
+            ReduceNode("stage", lambda _, x: 1 / x),
+        ],
+        ids=lambda stage: type(stage).__name__,
+    )
+    async def test_a_failure_that_ends_a_stage_is_told(self, stage: Any) -> None:
+        events = heard(stage)
+        assert isinstance(await raised_by(stage.run({"items": [0]})), NodeError)
+        assert [(event.kind, event.error) for event in events] == [
+            ("started", None),
+            ("failed", "ZeroDivisionError: division by zero"),
+        ]
+
+    async def test_a_reduce_tells_of_each_item_it_folds(self) -> None:
+        stage = ReduceNode("sum", lambda total, x: total + x, 0)
+        events = heard(stage)
+        await stage.run({"items": [5, 6]})
+        assert [(event.index, event.kind) for event in events] == [
+            (0, "started"),
+            (0, "finished"),
+            (1, "started"),
+            (1, "finished"),
+        ]
+
+    async def test_operators_tell_of_what_they_emit(self) -> None:
+        stage = OperatorNode(ops.buffer_with_count(2), node_id="pairs")
+        events = heard(stage)
+        await stage.run({"items": [1, 2, 3]})
+        assert [(event.index, event.kind) for event in events] == [
+            (0, "started"),
+            (0, "finished"),
+            (1, "started"),
+            (1, "finished"),
+        ]
+
+    @pytest.mark.parametrize(
+        "overflow", [OverflowStrategy.DROP_OLDEST, OverflowStrategy.DROP_NEWEST]
+    )
+    async def test_what_a_live_source_has_no_room_for_is_dropped(self, overflow: Any) -> None:
+        stage = MapNode("map", slowly, max_concurrency=1)
+        events, sensor = heard(stage), Subject[float]()
+        async with stage.stream(sensor, max_in_flight=1, buffer=1, overflow=overflow) as outputs:
+            first = asyncio.ensure_future(anext(outputs))
+            await asyncio.sleep(0.5)
+            for _ in range(4):
+                sensor.on_next(1)
+            sensor.on_completed()
+            assert [await first, *[output async for output in outputs]] == [1]
+        dropped = [event for event in events if event.kind == "dropped"]
+        assert [(event.index, event.lane, event.time) for event in dropped] == [
+            (None, None, 0.5)
+        ] * 3
+
+    async def test_a_batch_tells_of_what_it_has_no_room_for_too(self) -> None:
+        processor, sensor = BatchProcessor(slowly), Subject[float]()
+        events = heard(processor)
+        newest = OverflowStrategy.DROP_NEWEST
+        async with processor.batch_as_completed(sensor, buffer=1, overflow=newest) as results:
+            first = asyncio.ensure_future(anext(results))
+            await asyncio.sleep(1)
+            thread = threading.Thread(target=lambda: [sensor.on_next(1) for _ in range(3)])
+            thread.start()
+            thread.join()
+            await first
+        assert sorted(event.kind for event in events) == ["dropped"] * 2 + ["finished", "started"]
+
+
+class TestRetries:
+    def flaky(self, *outcomes: bool) -> Callable[[Any], float]:
+        left = list(outcomes)
+
+        def fail_or_not(_: Any) -> float:
+            if not left.pop(0):
+                raise ValueError(f"{len(left)} left")
+            return 1.0
+
+        return fail_or_not
+
+    async def test_each_further_try_is_told(self) -> None:
+        node = FunctionNode(self.flaky(False, False, True), "node").pipe(retry(3, wait=2))
+        processor = BatchProcessor(node)
+        events = heard(processor)
+        await processor.batch(["x"])
+        assert [(event.time, event.kind, event.error) for event in events] == [
+            (0, "started", None),
+            (2, "retried", "ValueError: 2 left"),
+            (4, "retried", "ValueError: 1 left"),
+            (4, "finished", None),
+        ]
+        assert {event.lane for event in events} == {0}
+
+    @pytest.mark.parametrize("isolate", ["context", "task"])
+    async def test_retries_inside_other_policies_stages_and_tasks_are_told(
+        self, isolate: Any
+    ) -> None:
+        node = FunctionNode(self.flaky(False, True), "node")
+        node.isolate = isolate
+        stack = node.pipe(timeout(9), limit(ConcurrencyLimit(1)), retry(2, wait=1), timeout(99))
+        stage = MapNode("map", stack)
+        events = heard(stage)
+        await stage.run({"items": ["x"]})
+        assert [event.kind for event in events] == ["started", "retried", "finished"]
+
+    async def test_a_retry_in_a_nested_stage_is_one_of_the_outer_item(self) -> None:
+        inner = MapNode("inner", FunctionNode(self.flaky(False, True)).pipe(retry(2, wait=1)))
+        processor = BatchProcessor(inner)
+        events = heard(processor)
+        await processor.batch([{"items": [7]}])
+        assert [(event.stage, event.kind) for event in events] == [
+            ("inner", "started"),
+            ("inner", "retried"),
+            ("inner", "finished"),
+        ]
+
+    async def test_retries_of_a_run_that_nobody_watches_are_told_to_nobody(self) -> None:
+        node = FunctionNode(self.flaky(False, True)).pipe(retry(2, wait=1))
+        assert (await BatchProcessor(node).batch(["x"]))[0].success
+
+
+class TestSubscribers:
+    async def test_a_run_that_nobody_watches_makes_no_events(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[Any] = []
+        monkeypatch.setattr("nadoo_flow.events.StageReport", lambda *args: made.append(args))
+        processor, stage = BatchProcessor(double), MapNode("map", double)
+        heard_and_left = processor.events.subscribe(lambda _: None)
+        heard_and_left.dispose()
+        await processor.batch([1])
+        await stage.run({"items": [1]})
+        assert made == []
+
+    async def test_who_leaves_in_the_middle_of_a_run_hears_no_more(self) -> None:
+        processor = BatchProcessor(slowly, 1)
+        events: list[Event] = []
+        await asyncio.gather(
+            self.listening(processor, events, until=1.5),
+            processor.batch([1, 1, 1]),
+        )
+        assert [event.time for event in events] == [1, 1]
+
+    async def listening(self, source: Any, into: list[Event], until: float) -> None:
+        everything = source.events.subscribe(lambda _: None)
+        await asyncio.sleep(0.5)
+        with source.events.subscribe(into.append):
+            await asyncio.sleep(until - 0.5)
+        everything.dispose()
+
+    async def test_who_comes_in_the_middle_of_a_run_that_nobody_watched_hears_of_the_next(
+        self,
+    ) -> None:
+        processor = BatchProcessor(slowly, 1)
+        running = asyncio.ensure_future(processor.batch([1, 1]))
+        await asyncio.sleep(0.5)
+        events = heard(processor)
+        await running
+        assert events == []
+        await processor.batch([1])
+        assert [event.kind for event in events] == ["started", "finished"]
+
+    async def test_events_can_go_through_operators(self) -> None:
+        processor = BatchProcessor(slowly)
+        counts: list[int] = []
+        processor.events.pipe(
+            ops.filter(lambda event: event.kind == "finished"),
+            ops.scan(lambda count, _: count + 1, 0),
+        ).subscribe(counts.append)
+        await processor.batch([1, 2, 3])
+        assert counts == [1, 2, 3]
+
+    async def test_one_that_raises_is_unsubscribed_and_breaks_no_run(self) -> None:
+        logged = log_of_the_loop()
+        processor = BatchProcessor(double)
+        processor.events.subscribe(lambda event: 1 / 0)
+        events = heard(processor)
+        assert (await processor.batch([1, 2])).outputs == [2, 4]
+        assert len(events) == 4
+        assert [entry["message"] for entry in logged()] == [
+            "an observer of events raised, it is unsubscribed"
+        ]
+
+    @pytest.mark.parametrize("method", ["on_begin", "on_event", "on_end"])
+    async def test_a_trace_that_raises_is_told_no_more_and_breaks_no_run(self, method: str) -> None:
+        def broken(said: Any) -> None:
+            raise ValueError("no")
+
+        logged = log_of_the_loop()
+        trace = type("Broken", (Trace,), {method: lambda self, said: broken(said)})()
+        output = await MapNode("map", double).run({"items": [1, 2]}, trace=trace)
+        assert output == {"results": [2, 4]}
+        assert [entry["message"] for entry in logged()] == [
+            "a watcher of a run raised, it is told no more"
+        ]
+
+    async def test_a_slow_subscriber_is_in_the_context_of_the_item(self) -> None:
+        processor = BatchProcessor(slowly)
+        tasks = set()
+        processor.events.subscribe(lambda _: tasks.add(asyncio.current_task()))
+        await processor.batch([1])
+        assert None not in tasks
+
+    @pytest.mark.parametrize("make_again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+    async def test_a_copy_of_a_node_has_no_subscribers(self, make_again: Any) -> None:
+        stage = MapNode("map", double)
+        events = heard(stage)
+        again = make_again(stage)
+        assert isinstance(again.events, Events)
+        await again.run({"items": [1]})
+        assert events == []
+
+
+async def test_an_event_cannot_be_changed() -> None:
+    event = Event("started", "node", 0, 0, now())
+    with pytest.raises(AttributeError):
+        event.kind = "failed"  # type: ignore[misc]
