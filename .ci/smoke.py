@@ -54,7 +54,9 @@ def main() -> None:
     assert package.is_relative_to(sys.prefix), package
     assert (package / "py.typed").is_file()
     installed = version("nadoo-flow")
-    folders = {file.parts[0] for file in files("nadoo-flow") or ()}
+    placed = files("nadoo-flow") or ()
+    # Beside the package lies only the command, which is named by its way out of site-packages.
+    folders = {file.parts[0] for file in placed if file.name != "nadoo-flow"}
     assert folders == {"nadoo_flow", f"nadoo_flow-{installed}.dist-info"}, folders
     check_batch()
     check_demo()
