@@ -9,14 +9,13 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from functools import cached_property, partial
 from operator import attrgetter, itemgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reactivex import Observable
 from reactivex import operators as ops
 
 from .backoff import Wait, waits
 from .batch_result import BatchResult
-from .checkpoint import Checkpoint, Codec, Recording, as_checkpoint
 from .checks import boolean, positive_int
 from .chunks import in_chunks, in_index_order
 from .clock import clock_of
@@ -44,6 +43,9 @@ from .streams import (
 from .streams import observe as observe_plan
 from .trace import Trace
 from .watching import ProgressArgument, StageInfo, Watching, as_progress
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint, Codec, Recording
 
 Work: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
 
@@ -81,7 +83,7 @@ class BatchProcessor:
         self.node = as_node(node, "node")
         self.max_concurrency = positive_int(max_concurrency, "max_concurrency")
         self.continue_on_error = boolean(continue_on_error, "continue_on_error")
-        self.checkpoint = as_checkpoint(checkpoint)
+        self.checkpoint = None if checkpoint is None else _checkpoint(checkpoint)
         self.codec = codec
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else boolean(trace, "trace")
@@ -339,6 +341,8 @@ class BatchProcessor:
     def _recording(self, run: Subscription) -> Recording | None:
         if self.checkpoint is None:
             return None
+        from .checkpoint import Recording
+
         node = self.node
         return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
 
@@ -395,6 +399,12 @@ def _through(
 
 
 _told_of: ContextVar[BatchProcessor | None] = ContextVar("nadoo_flow_told_of", default=None)
+
+
+def _checkpoint(value: object) -> Checkpoint:
+    from .checkpoint import as_checkpoint
+
+    return as_checkpoint(value)
 
 
 def _outcome(result: BatchResult) -> Outcome:

@@ -14,7 +14,6 @@ from reactivex.disposable import Disposable
 
 from .clock import clock_of
 from .errors import NodeError, describe
-from .progress import Progress
 from .streams import Indexed
 from .watching import Event, Kind, RunInfo, StageInfo, Watcher, Watching, scope
 
@@ -110,6 +109,8 @@ def report_run(
     """
     watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
     if watching.progress:
+        from .progress import Progress
+
         watchers.append(Progress(always=watching.progress == "always"))
     loop = asyncio.get_running_loop()
     report = partial(_report, loop)

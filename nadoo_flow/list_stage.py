@@ -18,7 +18,7 @@ from .execution import failure
 from .fusion import OnFailed, Operator, StageRun, fuse
 from .live_stage import LiveStage
 from .node import BaseNode
-from .pictures.diagram import Part
+from .parts import Part
 from .streams import (
     MAX_WINDOW,
     Buffering,

@@ -11,7 +11,7 @@ from .checks import function, non_empty_str, shown
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
 from .errors import NO_MESSAGE, NodeError
 from .execution import execute_safely
-from .pictures.diagram import Box, Part, diagram_mermaid, diagram_svg
+from .parts import Box, Part
 from .watching import ProgressArgument, Watcher, Watching, watched
 
 Isolation: TypeAlias = Literal["context", "task"]
@@ -110,9 +110,13 @@ class BaseNode:
 
     def to_mermaid(self) -> str:
         """Write the node, or what the pipeline is made of, as a Mermaid flowchart."""
+        from .pictures.diagram import diagram_mermaid
+
         return diagram_mermaid(self._parts())
 
     def _repr_svg_(self) -> str:
+        from .pictures.diagram import diagram_svg
+
         return diagram_svg(self.node_id, self._parts())
 
     def _parts(self) -> tuple[Part, ...]:

@@ -7,13 +7,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from .batch_result import BatchResult
-from .pictures.results_html import results_html
-from .pictures.text import counted
-from .summary import Summary, summarized
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .summary import Summary
     from .trace import Trace
 
 
@@ -55,6 +53,8 @@ class BatchResults(list[BatchResult]):
 
     def summary(self) -> Summary:
         """Count the results, their latencies, and their errors by type."""
+        from .summary import summarized
+
         return summarized(self, self.seconds)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -75,9 +75,13 @@ class BatchResults(list[BatchResult]):
         )
 
     def __repr__(self) -> str:
+        from .pictures.text import counted
+
         lines = str(self.summary()).splitlines()
         more = [f"… and {counted(len(lines) - 5, 'more kind')} of errors"] if len(lines) > 5 else []
         return "\n  ".join(["BatchResults", *lines[:5], *more])
 
     def _repr_html_(self) -> str:
+        from .pictures.results_html import results_html
+
         return results_html(self, self.summary())

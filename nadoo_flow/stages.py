@@ -18,7 +18,6 @@ from .execution import execute_safely
 from .fusion import Operator, StageRun
 from .list_stage import ListStage
 from .node import NodeLike, as_node
-from .pictures.text import shortened
 from .streams import Indexed, flat_map
 
 _DROPPED: Any = object()
@@ -52,6 +51,8 @@ class MapNode(ListStage):
         self.continue_on_error = boolean(continue_on_error, "continue_on_error")
 
     def _detail(self) -> str:
+        from .pictures.text import shortened
+
         child = self.child_node._box()
         policies = f" {child.detail}" if child.detail.startswith("with ") else ""
         return f"{shortened(child.name, 24)}{policies}, {super()._detail()}"

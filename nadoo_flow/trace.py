@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from .checks import positive_int
-from .pictures.history import History
-from .pictures.marbles import Marbles
-from .pictures.timeline import Timeline
 from .watching import Event, RunInfo, Watcher
+
+if TYPE_CHECKING:
+    from .pictures.history import History
+    from .pictures.marbles import Marbles
+    from .pictures.timeline import Timeline
 
 
 class Trace(Watcher):
@@ -51,13 +54,19 @@ class Trace(Watcher):
 
         Point at a marble to see the path of its item through the stages.
         """
+        from .pictures.marbles import Marbles
+
         return Marbles(self._history())
 
     def timeline(self) -> Timeline:
         """Draw who was at work when: the lanes of each stage, and which stage is the bottleneck."""
+        from .pictures.timeline import Timeline
+
         return Timeline(self._history())
 
     def _history(self) -> History:
+        from .pictures.history import History
+
         return History(self.events, list(self._runs.values()), self.left_out)
 
     def __repr__(self) -> str:

@@ -198,14 +198,12 @@ _MEANINGS = {
 }
 
 
-def as_checkpoint(value: object) -> Checkpoint | None:
+def as_checkpoint(value: object) -> Checkpoint:
     """Make a checkpoint of a path, and return a checkpoint as it is.
 
     Raises:
         TypeError: If it is neither.
     """
-    if value is None:
-        return None
     if isinstance(value, (str, os.PathLike)):
         return SqliteCheckpoint(value)
     if isinstance(value, Checkpoint) and not isinstance(value, type):

@@ -4,43 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ..parts import Box, Part
 from .svg import PALETTE, label, number, picture, tag, title
 from .text import shortened
 
 _WIDTH, _MARGIN = 520, 16
 _BOX, _GAP, _CAPTION = 50, 22, 24
-
-
-class Box(NamedTuple):
-    """One node.
-
-    Attributes:
-        name: Its id.
-        kind: Its class.
-        detail: Its limits and whatever else there is to say.
-    """
-
-    name: str
-    kind: str
-    detail: str = ""
-
-    def subtitle(self) -> str:
-        """Say what it is in one line."""
-        return f"{self.kind} · {self.detail}" if self.detail else self.kind
-
-
-class Part(NamedTuple):
-    """Nodes that work as one.
-
-    Attributes:
-        boxes: The nodes, in the order in which data passes them.
-        caption: What makes them one; empty for a node by itself.
-    """
-
-    boxes: tuple[Box, ...]
-    caption: str = ""
 
 
 def diagram_svg(name: str, parts: Sequence[Part]) -> str:
