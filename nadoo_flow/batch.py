@@ -9,6 +9,7 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from functools import cached_property, partial
 from operator import attrgetter, itemgetter
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reactivex import Observable
@@ -19,7 +20,7 @@ from .batch_result import BatchResult
 from .checks import boolean, positive_int
 from .chunks import in_chunks, in_index_order
 from .clock import clock_of
-from .context import NodeContext, WorkflowContext, as_input
+from .context import NodeContext, NodeResult, WorkflowContext, as_input
 from .errors import NO_MESSAGE, NodeError
 from .events import FINISHED, Events, Outcome, RunReport, report_run
 from .execution import awaitable, checked, failure
@@ -268,8 +269,11 @@ class BatchProcessor:
         started = time()
         try:
             # As in execute_safely(), whose own coroutine would cost 5% of a whole item.
-            answer = self.node.execute(NodeContext(as_input(input_data)), shared)
-            result = checked(await awaitable(answer))
+            data = input_data if type(input_data) is dict else as_input(input_data)
+            answer = self.node.execute(NodeContext(data), shared)
+            result = await (answer if type(answer) is CoroutineType else awaitable(answer))
+            if type(result) is not NodeResult or not result.success:
+                result = checked(result)
         except (Exception, asyncio.CancelledError) as error:
             result = failure(error)
         return BatchResult(

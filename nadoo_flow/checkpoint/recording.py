@@ -291,10 +291,9 @@ class Recording:
     def _deliver(self) -> None:
         """Hand over what is recorded, as far as the loop's turn goes."""
         run, delivery = self._run, self._delivery
-        time, deadline = run.turn.time, run.turn.deadline()
         self._delivering = True
         while delivery and not run.stopped:
-            if time() >= deadline:
+            if run.turn.spent():
                 run.loop.call_soon(self._deliver)
                 return
             if self._lent:

@@ -46,24 +46,25 @@ class CloseableAsyncIterator(AsyncIterator[T]):
             RuntimeError: If the iterator was closed, or another ``__anext__`` is still waiting.
             Exception: The error of the run, after all that had been finished before it.
         """
-        if self._closed:
-            raise RuntimeError(CLOSED)
-        if self._inbox is None:
-            self._inbox = _Inbox(self._plan)
         inbox = self._inbox
-        if not inbox.items and not inbox.ended:
+        if inbox is None or not inbox.items:
+            inbox = await self._filled()
+        item = inbox.items.popleft()
+        inbox.run.release()
+        return item
+
+    async def _filled(self) -> _Inbox[T]:
+        """Wait for an item that can be taken, or raise what ended the run."""
+        inbox = self._inbox
+        if inbox is None and not self._closed:
+            inbox = self._inbox = _Inbox(self._plan)
+        while inbox is not None and not self._closed:
+            if inbox.items:
+                return inbox
+            if inbox.ended:
+                raise inbox.end()
             await inbox.wait()
-            if self._closed:
-                raise RuntimeError(CLOSED)
-        if inbox.items:
-            item = inbox.items.popleft()
-            inbox.run.release()
-            return item
-        if isinstance(inbox.error, StopAsyncIteration):
-            raise RuntimeError("the run raised StopAsyncIteration") from inbox.error
-        if inbox.error is not None:
-            raise inbox.error
-        raise StopAsyncIteration
+        raise RuntimeError(CLOSED)
 
     @property
     def dropped(self) -> int:
@@ -74,6 +75,7 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         """Cancel what still runs and wait until it has ended; idempotent."""
         self._closed = True
         if self._inbox is not None:
+            self._inbox.items.clear()
             self._inbox.run.cancel()
             self._inbox.wake()
             await self._inbox.run.join()
@@ -127,6 +129,14 @@ class _Inbox(abc.ObserverBase[T], Generic[T]):
     def on_completed(self) -> None:
         self.ended = True
         self.wake()
+
+    def end(self) -> BaseException:
+        """Return what to raise at the end."""
+        if isinstance(self.error, StopAsyncIteration):
+            stray = RuntimeError("the run raised StopAsyncIteration")
+            stray.__cause__ = self.error
+            return stray
+        return self.error or StopAsyncIteration()
 
     async def wait(self) -> None:
         """Wait until something has arrived or the run has ended."""

@@ -13,6 +13,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..tasks import cancel_once, in_own_task
+from .direct import Direct
 from .subscription import Subscription
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def flat_map(
             upstream = source.subscribe(lanes, scheduler=scheduler)
             return CompositeDisposable(upstream, Disposable(lanes.dispose))
 
-        return Observable(subscribe)
+        return Direct(subscribe)
 
     return operator
 
@@ -79,12 +80,15 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._queue: deque[T] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._starting = 0
+        self._disposed = False
         self._end: Callable[[], None] | None = None
 
     def on_next(self, value: T) -> None:
+        if self._disposed:
+            return
         self._queue.append(value)
         # A lane that has not suspended yet may well take this item too, unless all items suspend.
-        if self._eager or not self._starting:
+        if len(self._lanes) < self._max_concurrent and (self._eager or not self._starting):
             self._start_lanes(1)
 
     def on_error(self, error: Exception) -> None:
@@ -107,6 +111,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
     def dispose(self) -> None:
         """Stop all lanes, because nobody wants what they make."""
+        self._disposed = True
         self._queue.clear()
         for lane in self._lanes:
             self._run.withdraw(lane)
@@ -120,13 +125,11 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         lane = cast("asyncio.Task[None]", asyncio.current_task())
         run, queue, mapper = self._run, self._queue, self._mapper
         new_context, on_next = run.context.copy, self._observer.on_next
-        time, turn_deadline = run.turn.time, run.turn.deadline
-        deadline = turn_deadline()
+        turn, time = run.turn, run.turn.time
         suspended = False
         while queue and not run.stopped:
-            if time() >= deadline:
+            if time() >= turn.ends and turn.spent():
                 yield
-                deadline = turn_deadline()
                 continue
             work = mapper(queue.popleft())
             in_context = new_context().run
@@ -151,7 +154,6 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                     raise
                 except BaseException as error:
                     step, argument = work.throw, error
-                deadline = turn_deadline()
             if run.stopped:
                 return
             on_next(result)

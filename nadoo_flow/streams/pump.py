@@ -70,9 +70,9 @@ class Pump(Generic[T]):
 
     def _emit(self) -> bool:
         run, inputs, on_next = self._run, self._inputs, self._observer.on_next
-        time, deadline = run.turn.time, run.turn.deadline()
+        turn, time = run.turn, run.turn.time
         while run.outstanding < run.window and not self._stopped:
-            if time() >= deadline:
+            if time() >= turn.ends and turn.spent():
                 run.loop.call_soon(self.pump)
                 return False
             try:

@@ -20,6 +20,7 @@ from reactivex.disposable import Disposable
 
 from ..checks import is_list_like, shown
 from .async_source import AsyncPump
+from .direct import Direct
 from .hot_source import Buffering, HotSource
 from .pump import Indexed, Pump
 from .subscription import Subscription
@@ -56,7 +57,7 @@ def emit(
         run.loop.call_soon(pump.pump)
         return Disposable(pump.stop)
 
-    return Observable(subscribe)
+    return Direct(subscribe)
 
 
 def as_source(value: object, parameter: str) -> Source[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from weakref import WeakValueDictionary
 
 from ..clock import clock_of
@@ -19,14 +20,16 @@ class LoopTurn:
 
     Attributes:
         time: The clock of the loop.
+        ends: When to let others in. While ``time() < ends`` there is no need to ask :meth:`spent`,
+            whose call is what an item would otherwise pay most for.
     """
 
-    __slots__ = ("__weakref__", "_deadline", "_loop", "time")
+    __slots__ = ("__weakref__", "_loop", "ends", "time")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.time = clock_of(loop)
-        self._deadline: float | None = None
+        self.ends = _CLOSED
 
     @staticmethod
     def of(loop: asyncio.AbstractEventLoop) -> LoopTurn:
@@ -36,21 +39,19 @@ class LoopTurn:
             turn = _turns[id(loop)] = LoopTurn(loop)
         return turn
 
-    def deadline(self) -> float:
-        """Return when to let others in; it holds until the caller suspends."""
-        if self._deadline is None:
-            self._deadline = self.time() + BUDGET
-            # What is scheduled now runs at the head of the next turn, before any lane resumes.
-            self._loop.call_soon(self._close)
-        return self._deadline
-
     def spent(self) -> bool:
         """Tell whether to let others in; to be asked before an item is taken."""
-        return self.time() >= self.deadline()
+        if self.ends == _CLOSED:
+            self.ends = self.time() + BUDGET
+            # What is scheduled now runs at the head of the next turn, before any lane resumes.
+            self._loop.call_soon(self._close)
+        return self.time() >= self.ends
 
     def _close(self) -> None:
-        self._deadline = None
+        self.ends = _CLOSED
 
+
+_CLOSED = -math.inf
 
 # Keyed by identity: a turn holds its loop, so an id is not reused while its turn lives.
 _turns: WeakValueDictionary[int, LoopTurn] = WeakValueDictionary()

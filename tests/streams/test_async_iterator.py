@@ -139,6 +139,26 @@ async def test_two_who_wait_for_the_same_item_are_an_error() -> None:
 # --- Timeouts ---
 
 
+async def test_who_finds_that_the_item_was_taken_meanwhile_waits_for_the_next() -> None:
+    iterator = iterate([1, 2], sleeping, max_concurrent=1)
+    waiter = asyncio.ensure_future(anext(iterator))
+    await asyncio.sleep(0)
+    # Here before the waiter is: it will be woken in the turn of the first item too.
+    loop = asyncio.get_running_loop()
+    taken: list[int] = []
+
+    def take() -> None:
+        try:
+            iterator.__anext__().send(None)
+        except StopIteration as done:
+            taken.append(done.value)
+
+    loop.call_at(1, lambda: loop.call_soon(lambda: loop.call_soon(take)))
+    assert (await waiter, now()) == (2, 2)
+    assert taken == [1]
+    await iterator.aclose()
+
+
 @both_kinds
 async def test_rule_r5_a_timed_out_anext_loses_nothing(kind: str) -> None:
     taken: list[int] = []

@@ -1,0 +1,31 @@
+"""Observables between the engine's own parts, which need no guard between them."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+
+T = TypeVar("T")
+
+
+class Direct(Observable[T]):
+    """An Observable that keeps the rules of Rx by itself: silence after its end, and after dispose.
+
+    Rx puts a guard between an observer and what it subscribes to, and each item pays for it. A part
+    of the engine that subscribes here does without. Functions, which is what all stock operators
+    subscribe with, are guarded as anywhere.
+    """
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer as it is, or functions."""
+        if isinstance(on_next, abc.ObserverBase):
+            return self._subscribe_core(on_next, scheduler)
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
