@@ -4,51 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
-from functools import cached_property, partial
-from operator import attrgetter, itemgetter
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cached_property
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from reactivex import Observable
-from reactivex import operators as ops
 
 from .backoff import Wait, waits
 from .batch_result import BatchResult
+from .batch_run import BatchRun, in_order, outcome_of, process
 from .checks import boolean, positive_int
 from .chunks import in_chunks, in_index_order
 from .clock import clock_of
-from .context import NodeContext, NodeResult, WorkflowContext, as_input
-from .errors import NO_MESSAGE, NodeError
-from .events import FINISHED, Events, Outcome, RunReport, report_run
-from .execution import awaitable, checked, failure
+from .context import WorkflowContext
+from .errors import NodeError
+from .events import Events, RunReport, report_run
 from .node import NodeLike, as_node
 from .results import BatchResults
 from .streams import (
     BUFFER,
     Buffering,
     CloseableAsyncIterator,
-    Indexed,
-    InOrder,
     OverflowStrategy,
     Plan,
     Source,
-    Subscription,
     as_source,
     drain,
-    emit,
-    flat_map,
 )
 from .streams import observe as observe_plan
 from .trace import Trace
 from .watching import ProgressArgument, StageInfo, Watching, as_progress
 
 if TYPE_CHECKING:
-    from .checkpoint import Checkpoint, Codec, Recording
-
-Work: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
+    from .checkpoint import Checkpoint, Codec
 
 
 class BatchProcessor:
@@ -111,7 +102,7 @@ class BatchProcessor:
             NodeError: With ``continue_on_error=False``, the first failure, when the rest has ended.
             Exception: An error of the inputs themselves, when what they gave before has ended.
         """
-        trace = self.trace if isinstance(self.trace, Trace) else Trace() if self.trace else None
+        trace = self._own_trace or (Trace() if self.trace else None)
         watching = Watching(self.progress, trace)
         results = BatchResults(trace=trace)
         time = clock_of(asyncio.get_running_loop())
@@ -186,7 +177,7 @@ class BatchProcessor:
             completed = self._completed(inputs, workflow_context)
             return in_chunks(in_index_order(completed), chunk_size)
         plan = self._plan(inputs, workflow_context, Buffering())
-        return in_chunks(CloseableAsyncIterator(plan.through(_in_order)), chunk_size)
+        return in_chunks(CloseableAsyncIterator(plan.through(in_order)), chunk_size)
 
     async def retry_failed(
         self,
@@ -261,31 +252,8 @@ class BatchProcessor:
     ) -> BatchResult:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
         shared = WorkflowContext() if workflow_context is None else workflow_context
-        return await self._process(input_data, index, shared, clock_of(asyncio.get_running_loop()))
-
-    async def _process(
-        self, input_data: Any, index: int, shared: WorkflowContext, time: Callable[[], float]
-    ) -> BatchResult:
-        started = time()
-        try:
-            # As in execute_safely(), whose own coroutine would cost 5% of a whole item.
-            data = input_data if type(input_data) is dict else as_input(input_data)
-            answer = self.node.execute(NodeContext(data), shared)
-            result = await (answer if type(answer) is CoroutineType else awaitable(answer))
-            if type(result) is not NodeResult or not result.success:
-                result = checked(result)
-        except (Exception, asyncio.CancelledError) as error:
-            result = failure(error)
-        return BatchResult(
-            index,
-            input_data,
-            result.success,
-            result.output,
-            result.error,
-            time() - started,
-            result.exception,
-            result.metadata,
-        )
+        time = clock_of(asyncio.get_running_loop())
+        return await process(self.node, input_data, index, shared, time)
 
     def _plan(
         self,
@@ -296,28 +264,22 @@ class BatchProcessor:
         indexes: Sequence[int] | None = None,
     ) -> Plan[BatchResult]:
         source = as_source(inputs, "inputs")
-        trace = self.trace if isinstance(self.trace, Trace) else None
-        watching = watching or Watching(self.progress, trace)
+        watching = watching or Watching(self.progress, self._own_trace)
+        run = BatchRun(
+            self.node,
+            self.max_concurrency,
+            self.continue_on_error,
+            self.checkpoint,
+            self.codec,
+            self.process_single if self._overrides("process_single") else None,
+            lambda: None if _told_of.get() is self else self._report(inputs, watching),
+        )
+        return run.plan(source, workflow_context, buffering, indexes)
 
-        def build(run: Subscription) -> Observable[BatchResult]:
-            shared = WorkflowContext() if workflow_context is None else workflow_context
-            recording = self._recording(run)
-            work = self._work(shared, run.turn.time, recording)
-
-            report = None if _told_of.get() is self else self._report(inputs, watching)
-            if report is None:
-                lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
-                return _through(emit(run, source, buffering), lanes, recording, indexes)
-            run.on_end(report.end)
-            (stage,) = report.stages
-            watched = stage.watched(work, _outcome)
-            lanes = flat_map(run, watched, self.max_concurrency, self.node.isolate)
-            told = emit(run, source, buffering.told(stage.overflowed))
-            if recording is not None:
-                recording.on_resumed = partial(stage.settled, seconds=None, outcome=FINISHED)
-            return _through(told, lanes, recording, indexes)
-
-        return Plan(build, self.max_concurrency)
+    @property
+    def _own_trace(self) -> Trace | None:
+        """The trace of all runs, if there is one."""
+        return self.trace if isinstance(self.trace, Trace) else None
 
     async def _told(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None, watching: Watching
@@ -331,7 +293,7 @@ class BatchProcessor:
                 async for result in completed:
                     if report is not None:
                         (stage,) = report.stages
-                        stage.settled(result.index, result.execution_time, _outcome(result))
+                        stage.settled(result.index, result.execution_time, outcome_of(result))
                     yield result
         finally:
             _told_of.reset(token)
@@ -341,31 +303,6 @@ class BatchProcessor:
     def _report(self, inputs: object, watching: Watching) -> RunReport | None:
         stage = StageInfo(self.node.node_id, self.max_concurrency)
         return report_run([stage], inputs, watching, vars(self).get("events"))
-
-    def _recording(self, run: Subscription) -> Recording | None:
-        if self.checkpoint is None:
-            return None
-        from .checkpoint import Recording
-
-        node = self.node
-        return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
-
-    def _work(
-        self, shared: WorkflowContext, time: Callable[[], float], recording: Recording | None
-    ) -> Work:
-        """Say how one item of a run is processed."""
-
-        def process(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
-            # Past process_single(), which would look the clock up for each item: a system call.
-            return self._process(indexed[1], indexed[0], shared, time)
-
-        def process_as_overridden(indexed: Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
-            return self.process_single(indexed[1], indexed[0], shared)
-
-        chosen: Work = process_as_overridden if self._overrides("process_single") else process
-        if recording is not None:
-            chosen = recording.encoding(chosen)
-        return chosen if self.continue_on_error else partial(self._must_succeed, chosen)
 
     def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(BatchProcessor, method)
@@ -377,30 +314,6 @@ class BatchProcessor:
         given = () if workflow_context is None else (workflow_context,)
         return self.batch_as_completed(inputs, *given)
 
-    async def _must_succeed(self, work: Work, indexed: Indexed[Any]) -> BatchResult:
-        result = await work(indexed)
-        if result.success:
-            return result
-        error = result.error or NO_MESSAGE
-        raise NodeError(self.node.node_id, error, indexed[0]) from result.exception
-
-
-def _through(
-    source: Observable[Indexed[Any]],
-    lanes: Callable[[Observable[Indexed[Any]]], Observable[BatchResult]],
-    recording: Recording | None,
-    indexes: Sequence[int] | None,
-) -> Observable[BatchResult]:
-    if indexes is not None:
-
-        def renumbered(indexed: Indexed[Any]) -> Indexed[Any]:
-            return indexes[indexed[0]], indexed[1]
-
-        source = source.pipe(ops.map(renumbered))
-    if recording is None:
-        return source.pipe(lanes)
-    return source.pipe(recording.resumed, lanes, recording.recorded)
-
 
 _told_of: ContextVar[BatchProcessor | None] = ContextVar("nadoo_flow_told_of", default=None)
 
@@ -409,14 +322,3 @@ def _checkpoint(value: object) -> Checkpoint:
     from .checkpoint import as_checkpoint
 
     return as_checkpoint(value)
-
-
-def _outcome(result: BatchResult) -> Outcome:
-    return FINISHED if result.success else ("failed", result.error)
-
-
-def _in_order(results: Observable[BatchResult]) -> Observable[BatchResult]:
-    def numbered(result: BatchResult) -> Indexed[BatchResult]:
-        return result.index, result
-
-    return results.pipe(ops.map(numbered), InOrder[BatchResult]().operator, ops.map(itemgetter(1)))
