@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import TYPE_CHECKING
 
 from .pictures.text import shortened
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
 ENDS = ("finished", "failed", "dropped")
+
+_log = logging.getLogger(__name__)
 
 
 class Progress(Watcher):
@@ -51,10 +55,9 @@ class Progress(Watcher):
 
 class _Bar:
     def __init__(self, stage: StageInfo, total: int | None, disable: bool | None) -> None:
-        from tqdm.auto import tqdm
-
         self._failed = 0
-        self._bar: tqdm[None] = tqdm(desc=shortened(stage.stage, 30), total=total, disable=disable)
+        name = shortened(stage.stage, 30)
+        self._bar = _kind_of_bar()(desc=name, total=total, disable=disable)
 
     def count(self, failed: bool) -> None:
         if failed:
@@ -69,3 +72,19 @@ class _Bar:
     def close(self) -> None:
         self._bar.refresh()
         self._bar.close()
+
+
+def _kind_of_bar() -> type[tqdm[None]]:
+    """Return what tqdm finds right for where we are."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", TqdmWarning)
+        from tqdm import auto
+    if any(issubclass(warning.category, TqdmWarning) for warning in told):
+        # It was imported just now, in a notebook that cannot show its widget.
+        _log.warning(
+            "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'"
+        )
+    kind: type[tqdm[None]] = auto.tqdm
+    return kind

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
 
 from .virtual_time import VirtualTimeLoop
+
+Execute: TypeAlias = Callable[[NotebookNode], None]
 
 
 def pytest_asyncio_loop_factories(
@@ -17,3 +25,20 @@ def pytest_asyncio_loop_factories(
     if marker is not None and "loop_factories" in marker.kwargs:
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualTimeLoop}
+
+
+@pytest.fixture
+def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
+    """Execute a notebook in place, by this interpreter and without the user's own settings."""
+    for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
+
+    def run(notebook: NotebookNode) -> None:
+        # Where no kernels are installed, "python3" is the running interpreter.
+        specs = KernelSpecManager(kernel_dirs=[])
+        manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
+        folder = {"metadata": {"path": str(tmp_path)}}
+        client = NotebookClient(notebook, km=manager, timeout=60, resources=folder)
+        asyncio.run(client.async_execute(cleanup_kc=True))
+
+    return run

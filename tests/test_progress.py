@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import tqdm.std
+from nbformat.v4 import new_code_cell, new_notebook
 from reactivex import operators as ops
 
 from nadoo_flow import (
@@ -24,6 +25,7 @@ from nadoo_flow import (
     ReduceNode,
 )
 
+from .conftest import Execute
 from .nodes import double, log_of_the_loop, raised_by, slowly
 
 
@@ -214,3 +216,35 @@ async def test_two_runs_at_a_time_have_a_bar_each(terminal: Terminal) -> None:
     two = BatchProcessor(FunctionNode(slowly, "two"), progress=True)
     await asyncio.gather(one.batch([1, 2]), two.batch([2, 1, 3]))
     assert sorted(bars(terminal.getvalue())) == ["one 2/2", "two 3/3"]
+
+
+BATCH = """
+from nadoo_flow import BatchProcessor, FunctionNode
+
+divide = FunctionNode(lambda x: 1 / x, "divide")
+results = await BatchProcessor(divide, progress=True).batch([1, 0, 2, 0])
+"""
+
+
+class TestInANotebook:
+    def test_it_shows_a_widget_and_for_those_who_cannot_a_line(self, execute: Execute) -> None:
+        notebook = new_notebook(cells=[new_code_cell(BATCH)])
+        execute(notebook)
+        (output,) = notebook.cells[0].outputs
+        assert output.data.pop("application/vnd.jupyter.widget-view+json")["model_id"]
+        assert output.data == {"text/plain": "divide:   0%|          | 0/4 [00:00<?, ?it/s]"}
+        widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+        values = [str(widget["state"].get("value")) for widget in widgets.values()]
+        assert [value for value in values if re.search(r"4/4\s\[.*failed=2", value)]
+
+    def test_without_ipywidgets_it_says_once_how_to_have_it(self, execute: Execute) -> None:
+        hidden = "import sys; sys.modules['ipywidgets'] = None"  # as if it were not installed
+        notebook = new_notebook(cells=[new_code_cell(code) for code in (hidden, BATCH, BATCH)])
+        execute(notebook)
+        first, again = notebook.cells[1:]
+        (told,) = first.outputs
+        assert (told.name, told.text.strip()) == (
+            "stderr",
+            "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'",
+        )
+        assert again.outputs == []
