@@ -2,65 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from .conftest import Execute
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
-Execute: TypeAlias = Callable[[NotebookNode], None]
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-@pytest.fixture
-def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
-    """Execute a notebook in place, by this interpreter and without the user's own settings."""
-    for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
-
-    def run(notebook: NotebookNode) -> None:
-        # Where no kernels are installed, "python3" is the running interpreter.
-        specs = KernelSpecManager(kernel_dirs=[])
-        manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
-        folder = {"metadata": {"path": str(tmp_path)}}
-        client = NotebookClient(notebook, km=manager, timeout=60, resources=folder)
-        asyncio.run(client.async_execute(cleanup_kc=True))
-
-    return run
-
-
-def printed(cell: NotebookNode) -> list[tuple[str, str]]:
-    """Return the texts that a cell has put out, each with its kind, in pieces that can compare."""
+def shown(cell: NotebookNode) -> list[tuple[str, str]]:
+    """Return what a cell shows, piece by piece, each with its kind, so that it can be compared."""
     pieces: list[tuple[str, str]] = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            kind, text = output.name, output.text
+            # Which may have come in any number of parts.
+            earlier = pieces.pop()[1] if pieces and pieces[-1][0] == output.name else ""
+            pieces.append((output.name, earlier + output.text))
         elif output.output_type == "error":
-            kind, text = "error", output.ename
+            pieces.append(("error", output.ename))
         else:
-            kind, text = output.output_type, output.data.get("text/plain", "")
-        if pieces and pieces[-1][0] == kind:
-            text = pieces.pop()[1] + text
-        pieces.append((kind, text))
+            # A widget has another id in every run.
+            data = {**output.data, WIDGET: ""} if WIDGET in output.data else output.data
+            pieces += sorted(data.items())
     return pieces
 
 
-def outputs(notebook: NotebookNode) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return what each code cell has put out, but for cells with the tag "volatile"."""
+def shown_but_for_numbers(cell: NotebookNode) -> list[tuple[str, str]]:
+    """Return the words of a cell that measures something, and the kinds of its pictures."""
     return [
-        (cell.source, printed(cell))
+        (kind, "" if "/" in kind and kind != "text/plain" else re.sub(r"\d[\d.,]*", "0", text))
+        for kind, text in shown(cell)
+    ]
+
+
+def outputs(notebook: NotebookNode) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what each code cell shows; the numbers of those with the tag "volatile" may change."""
+    return [
+        (
+            cell.source,
+            shown_but_for_numbers(cell)
+            if "volatile" in cell.metadata.get("tags", ())
+            else shown(cell),
+        )
         for cell in notebook.cells
-        if cell.cell_type == "code" and "volatile" not in cell.metadata.get("tags", ())
+        if cell.cell_type == "code"
     ]
 
 
@@ -97,14 +92,32 @@ def test_a_cell_that_raises_fails_the_notebook(execute: Execute) -> None:
     with pytest.raises(CellExecutionError) as raised:
         execute(notebook)
     assert (raised.value.ename, raised.value.evalue) == ("ZeroDivisionError", "division by zero")
-    assert [printed(cell) for cell in notebook.cells] == [[("error", "ZeroDivisionError")], []]
+    assert [shown(cell) for cell in notebook.cells] == [[("error", "ZeroDivisionError")], []]
 
 
-def test_outputs_are_compared_whatever_their_pieces_and_but_for_volatile_cells() -> None:
-    pieces = [new_output("stream", name="stdout", text=text) for text in ("a\n", "b\n")]
-    value = new_output("execute_result", data={"text/plain": "7"})
-    told = new_code_cell("told", outputs=[*pieces, value])
-    volatile = new_code_cell("now()", outputs=pieces, metadata={"tags": ["volatile"]})
-    assert outputs(new_notebook(cells=[new_markdown_cell("text"), told, volatile])) == [
-        ("told", [("stdout", "a\nb\n"), ("execute_result", "7")])
+def test_outputs_are_compared_in_whole_whatever_the_parts_in_which_they_came() -> None:
+    parts = [new_output("stream", name="stdout", text=text) for text in ("a\n", "b\n")]
+    drawn = new_output("execute_result", data={"text/plain": "<7>", "image/svg+xml": "<svg/>"})
+    bar = new_output("display_data", data={"text/plain": "0%", WIDGET: {"model_id": "1f"}})
+    cell = new_code_cell("told", outputs=[*parts, drawn, bar])
+    assert outputs(new_notebook(cells=[new_markdown_cell("text"), cell])) == [
+        (
+            "told",
+            [
+                ("stdout", "a\nb\n"),
+                ("image/svg+xml", "<svg/>"),
+                ("text/plain", "<7>"),
+                (WIDGET, ""),
+                ("text/plain", "0%"),
+            ],
+        )
+    ]
+
+
+def test_of_volatile_cells_the_words_and_the_kinds_are_compared() -> None:
+    printed = new_output("stream", name="stdout", text="limit 4: 1,204.5 ms\n")
+    drawn = new_output("execute_result", data={"text/plain": "<7>", "text/html": "<b>7</b>"})
+    cell = new_code_cell("x", outputs=[printed, drawn], metadata={"tags": ["volatile"]})
+    assert outputs(new_notebook(cells=[cell])) == [
+        ("x", [("stdout", "limit 0: 0 ms\n"), ("text/html", ""), ("text/plain", "<0>")])
     ]
