@@ -101,7 +101,9 @@ def _failures(results: Sequence[BatchResult]) -> Iterator[str]:
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     cells = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
-    names = "".join(f'<th style="{cells};opacity:.75">{name}</th>' for name in head)
+    names = "".join(
+        f'<th style="{cells};opacity:.75;white-space:nowrap">{name}</th>' for name in head
+    )
     lines = "".join(
         f'<tr style="{_LINE};background:none">'
         + "".join(f'<td style="{cells}"><bdi>{cell}</bdi></td>' for cell in row)

@@ -10,6 +10,9 @@ BLUE, RED, GREEN, ORANGE = "#3b82f6", "#e5484d", "#2f9e5b", "#d9730d"
 # Middling tones, which stand out against white and against black.
 PALETTE = (BLUE, GREEN, ORANGE, "#a855f7", "#0d94a8", "#a1711a", "#7684a8", "#c455a8")
 
+WIDTH, RIGHT, TOP = 960, 30, 16
+"""The size of a picture of a run, and its margins."""
+
 FONT = "ui-sans-serif, system-ui, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
 # Inside a page the text takes the colour of the page; a file of its own brings both its colours.
@@ -72,6 +75,11 @@ def picture(width: float, height: float, name: str, parts: list[str], style: str
     )
 
 
+def notes_only(name: str, words: str) -> str:
+    """Draw a picture that only says something."""
+    return picture(WIDTH, 48, name, [label(WIDTH / 2, 28, words, text_anchor="middle")])
+
+
 def time_axis(left: float, y: float, width: float, span: float) -> list[str]:
     """Draw an axis of seconds from 0 to a span, with its numbers below."""
     line = tag("path", d=f"M{number(left)} {number(y)}h{number(width)}", **_THIN)
@@ -98,8 +106,6 @@ def legend(left: float, y: float, meanings: list[tuple[str, str]]) -> list[str]:
     return parts
 
 
-def notes(left: float, y: float, lines: list[str]) -> list[str]:
-    """Write sentences, one below the other."""
-    return [
-        label(left, y + 18 * at, line, 930 - left, opacity=0.85) for at, line in enumerate(lines)
-    ]
+def notes(left: float, y: float, lines: list[str], room: float) -> list[str]:
+    """Write lines, one below the other."""
+    return [label(left, y + 18 * at, line, room, opacity=0.85) for at, line in enumerate(lines)]

@@ -6,6 +6,7 @@ import math
 import re
 import reprlib
 import unicodedata
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -14,6 +15,15 @@ _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _SPACE = re.compile(r"\s+")
+
+_DAY = 86_400
+_MINUTES, _HOURS = (1, 2, 5, 10, 20, 30), (1, 2, 3, 6, 12, 24)
+_LONG_STEPS = (
+    20,
+    30,
+    *(60 * number for number in _MINUTES),
+    *(3_600 * number for number in _HOURS),
+)
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 120
@@ -45,6 +55,21 @@ def fitted(value: Any, room: float, size: float = 12, bold: bool = False) -> str
     return f"{text[:end].rstrip()}…"
 
 
+def in_lines(sentences: Iterable[str], room: float) -> list[str]:
+    """Break sentences at spaces into lines that take no more room, in pixels, than there is."""
+    lines: list[str] = []
+    for sentence in sentences:
+        line = ""
+        for word in sentence.split():
+            longer = f"{line} {word}".lstrip()
+            if line and width_of(longer) > room:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
+
+
 def width_of(text: str, size: float = 12, bold: bool = False) -> float:
     """Estimate the width of a line of text in pixels."""
     return sum(map(_ems, text)) * size * (1.12 if bold else 1.0)
@@ -56,8 +81,10 @@ def _ems(character: str) -> float:
         return 1.05
     if unicodedata.combining(character):
         return 0.0
-    if character in " .,:;'|!ijlI()[]{}":
-        return 0.42
+    if character in " .,:;'|!ijl":
+        return 0.35
+    if character in "frtI()[]{}-/":
+        return 0.45
     return (
         0.98
         if character in "mwMW@%—…�" or ord(character) > 0x2000
@@ -71,7 +98,7 @@ def safe(value: Any, limit: int = 60) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds with a unit that suits them: ``"12 ms"``, ``"3.4 s"``, ``"2 min 5 s"``."""
+    """Write seconds in units that suit them: ``"12 ms"``, ``"3.4 s"``, ``"2 min 5 s"``."""
     if seconds < 0.9995e-3:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.9995:
@@ -80,7 +107,9 @@ def duration(seconds: float) -> str:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def counted(number: int, noun: str) -> str:
@@ -92,6 +121,15 @@ def ticks(span: float, most: int = 8) -> list[float]:
     """Choose round numbers from 0 to a span, for the labels of an axis."""
     if span <= 0:
         return [0.0]
-    power = 10.0 ** math.floor(math.log10(span / most))
-    step = next(power * base for base in (1, 2, 5, 10, 20) if span / (power * base) <= most)
+    step = _round(span / most)
     return [step * number for number in range(int(span / step * (1 + 1e-9)) + 1)]
+
+
+def _round(seconds: float) -> float:
+    """Return the next longer time that is a round number of its unit."""
+    if 10 < seconds <= _DAY:
+        return next(step for step in _LONG_STEPS if step >= seconds)
+    if seconds > _DAY:
+        return _DAY * _round(seconds / _DAY)
+    power = 10.0 ** math.floor(math.log10(seconds))
+    return next(power * base for base in (1, 2, 5, 10, 20) if power * base >= seconds)

@@ -8,14 +8,31 @@ from heapq import heappop, heappush
 from html import escape
 
 from .history import UNFINISHED, History, Line, Visit
-from .marbles import RIGHT, TOP, WIDTH, notes_only
 from .picture import Picture
-from .svg import PALETTE, RED, label, legend, notes, number, picture, tag, time_axis, title
-from .text import counted, duration, fitted, shortened
+from .svg import (
+    PALETTE,
+    RED,
+    RIGHT,
+    TOP,
+    WIDTH,
+    label,
+    legend,
+    notes,
+    notes_only,
+    number,
+    picture,
+    tag,
+    time_axis,
+    title,
+)
+from .text import counted, duration, fitted, in_lines, shortened
 
 LEFT = 46
 MOST_LANES = 40
 MOST_BARS = 3_000
+MOSTLY = 0.9
+"""What is at work for less of its time than this is shown paler."""
+
 BUSY = 0.75
 """A stage whose slots are at work for more of the time than this holds up the others."""
 
@@ -42,6 +59,12 @@ class _Bar:
     end: float
     visits: list[Visit]
 
+    def busy(self) -> float:
+        """Return which part of the time of the bar was work, and not the gaps between visits."""
+        lasted = self.end - self.start
+        at_work = sum(visit.end - visit.start for visit in self.visits)
+        return min(at_work / lasted, 1.0) if lasted else 1.0
+
 
 def _drawn(history: History, bottleneck: str) -> str:
     lines = [line for line in history.lines if line.visits]
@@ -66,9 +89,10 @@ def _drawn(history: History, bottleneck: str) -> str:
         y += 26
     y -= 16
     parts += time_axis(LEFT, y, width, history.span)
-    parts += legend(LEFT, y + 42, list(_meanings(lines)))
-    said = [bottleneck, *_said(history)]
-    parts += notes(LEFT, y + 66, said)
+    all_bars = [bar for of_line in bars for of_lane in of_line for bar in of_lane]
+    parts += legend(LEFT, y + 42, list(_meanings(all_bars)))
+    said = in_lines([bottleneck, *_said(history)], width)
+    parts += notes(LEFT, y + 66, said, width)
     return picture(WIDTH, y + 58 + 18 * len(said), "timeline", parts)
 
 
@@ -174,13 +198,15 @@ def _bar(
         told = [f"item {index}, lane {lane}", first.told(line.info.stage)]
     else:
         when = f"{duration(bar.start)} to {duration(bar.end)}"
-        told = [f"{len(bar.visits):,} items, lane {lane}, {when}", *_numbers(bar.visits)]
+        items = f"{len(bar.visits):,} items, lane {lane}, {when}, {bar.busy():.0%} busy"
+        told = [items, *_numbers(bar.visits)]
     pale = kinds <= {"dropped", "cancelled", UNFINISHED}
     x = LEFT + bar.start * scale
     width = max((bar.end - bar.start) * scale - 0.6, 1.0)
     box = {"x": x, "y": y, "height": height - 1.5}
-    faint = 0.45 if pale else None
-    drawn = tag("rect", title(*told), width=width, fill=colour, fill_opacity=faint, **box)
+    faint = 0.45 if pale else 0.25 + 0.75 * bar.busy()
+    opacity = None if faint > MOSTLY else f"{faint:.2f}"
+    drawn = tag("rect", title(*told), width=width, fill=colour, fill_opacity=opacity, **box)
     failed = sum(visit.kind == "failed" for visit in bar.visits)
     if failed:
         # Of items that are drawn as one, as much is red as has failed.
@@ -195,11 +221,13 @@ def _retried(x: float, y: float) -> str:
     return tag("path", d=mark, fill="#fff", stroke="#0008", pointer_events="none")
 
 
-def _meanings(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
-    visits = [visit for line in lines for visit in line.visits]
+def _meanings(bars: Sequence[_Bar]) -> Iterator[tuple[str, str]]:
+    visits = [visit for bar in bars for visit in bar.visits]
     kinds = {visit.kind for visit in visits}
     box = {"y": -5, "width": 12, "height": 10}
     yield tag("rect", fill=PALETTE[0], **box), "at work"
+    if any(bar.busy() < MOSTLY for bar in bars):
+        yield tag("rect", fill=PALETTE[0], fill_opacity="0.6", **box), "many items, with gaps"
     if "failed" in kinds:
         yield tag("rect", fill=RED, **box), "failed"
     if kinds & {"dropped", "cancelled", UNFINISHED}:
@@ -228,7 +256,7 @@ def _bottleneck(history: History) -> str:
     busy = {place: _busy(history, line) for place, line in enumerate(lines)}
     most = max(busy, key=lambda place: busy[place])
     info = lines[most].info
-    name, slots = repr(shortened(info.stage, 28)), counted(info.limit, "slot")
+    name, slots = f"'{shortened(info.stage, 28)}'", counted(info.limit, "slot")
     share = f"{busy[most]:.0%}"
     if busy[most] >= BUSY:
         verb = "was" if info.limit == 1 else "were"

@@ -90,6 +90,22 @@ async def test_the_path_ends_where_items_are_numbered_anew() -> None:
     assert [str(trail.get("d")).count("H") for trail in trails(svg)] == [1] * 5
 
 
+@pytest.mark.parametrize(("items", "shown"), [(20, 20), (300, 0)])
+async def test_an_item_has_its_number_where_it_can_be_read(items: int, shown: int) -> None:
+    svg = (await traced(MapNode("map", slowly), range(1, items + 1))).marbles().svg
+    numbers = [text for text in parsed(svg).iter() if text.get("pointer-events") == "none"]
+    assert sum((text.text or "").isdigit() for text in numbers) == shown
+
+
+async def test_few_items_show_their_paths_behind_all_marbles() -> None:
+    few = (await traced(MapNode("map", slowly), range(40))).marbles().svg
+    many = (await traced(MapNode("map", slowly), range(41))).marbles().svg
+    classes = [path.get("class") for path in parsed(few) if path.get("stroke-width") == "2"]
+    assert classes == [None] * 40
+    assert few.rindex('opacity="0.2"') < few.index("<circle")
+    assert [path for path in parsed(many) if path.get("stroke-width") == "2"] == []
+
+
 @pytest.mark.parametrize("limit", [1, 10, 1_000])
 async def test_no_marble_lies_on_another(limit: int) -> None:
     stage = MapNode("map", slowly, max_concurrency=limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nadoo_flow.pictures.svg import number
-from nadoo_flow.pictures.text import duration, fitted, safe, shortened, ticks
+from nadoo_flow.pictures.text import duration, fitted, in_lines, safe, shortened, ticks, width_of
 
 from .hostile import HOSTILE, Unprintable, assert_fit
 
@@ -52,6 +52,15 @@ def test_where_there_is_no_room_hardly_anything_is_left(room: float) -> None:
     assert fitted("WWWWWWWW", room) == "…"
 
 
+def test_sentences_are_broken_into_lines_and_none_of_their_words_is_lost() -> None:
+    sentences = ["One two three four five six seven.", "Short.", "x" * 100 + " end."]
+    lines = in_lines(sentences, 100)
+    assert " ".join(lines) == " ".join(sentences)
+    assert lines[-3:] == ["Short.", "x" * 100, "end."]
+    assert all(width_of(line) <= 100 for line in lines if " " in line)
+    assert len(lines) == 6
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
@@ -63,7 +72,8 @@ def test_where_there_is_no_room_hardly_anything_is_left(room: float) -> None:
         (12.34, "12.3 s"),
         (99.94, "99.9 s"),
         (99.96, "1 min 40 s"),
-        (3_599.9, "1 h 0 min"),
+        (120, "2 min"),
+        (3_599.9, "1 h"),
         (90_061, "25 h 1 min"),
     ],
 )
@@ -79,6 +89,10 @@ def test_a_duration_has_a_unit_that_suits_it(seconds: float, words: str) -> None
         (7, list(range(8))),
         (45, [0, 10, 20, 30, 40]),
         (0.3, [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]),
+        (130, [0, 20, 40, 60, 80, 100, 120]),
+        (600, [0, 120, 240, 360, 480, 600]),
+        (9_600, list(range(0, 9_601, 1_200))),
+        (400_000, [0, 86_400, 172_800, 259_200, 345_600]),
     ],
 )
 def test_the_numbers_of_an_axis_are_round(span: float, numbers: list[float]) -> None:

@@ -16,6 +16,10 @@ from ..nodes import double, slowly
 from .hostile import HOSTILE, count_of, parsed, texts, titles, traced
 
 
+async def twice_as_fast(seconds: float) -> None:
+    await slowly(seconds / 2)
+
+
 def bars(svg: str) -> list[tuple[float, float, float]]:
     """Return where the bars begin, how long they are, and in which row they are."""
     return [
@@ -128,6 +132,25 @@ async def test_of_items_drawn_as_one_as_much_is_red_as_has_failed() -> None:
     red = sum(float(rect.get("width", 0)) for rect in rects if rect.get("fill") == RED)
     drawn = sum(width for _, width, _ in bars(svg))
     assert red == pytest.approx(0.1 * drawn, rel=0.35)
+
+
+async def test_of_items_drawn_as_one_the_gaps_between_them_make_it_paler() -> None:
+    chain = MapNode("busy", slowly, "a", "b", 1) | MapNode("idle", twice_as_fast, "b", "c", 1)
+    svg = (await traced(chain, [1] * 5_000)).timeline().svg
+    opacities = [rect.get("fill-opacity") for rect in parsed(svg).iter() if len(rect) == 1]
+    assert {opacity for opacity in opacities if opacity} >= {"0.63"}
+    assert "many items, with gaps" in texts(svg)
+
+
+async def test_single_items_are_as_strong_as_their_colour_and_need_no_word_for_gaps() -> None:
+    svg = (await traced(MapNode("map", slowly), [1, 2])).timeline().svg
+    assert texts(svg)[-3:-1] == ["at work", "idle"]
+
+
+async def test_what_it_says_is_never_cut() -> None:
+    trace = await traced(MapNode("W" * 100, slowly, max_concurrency=3), [1, 9])
+    words = " ".join(texts(trace.timeline().svg))
+    assert words.endswith(trace.timeline().bottleneck)
 
 
 @pytest.mark.parametrize("limit", [1, 12, 40, 2_000])
