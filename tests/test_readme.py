@@ -102,6 +102,8 @@ def test_a_command_names_only_what_exists(line: str) -> None:
                 assert_installable(requirement)
             case [".venv/bin/python", "-m", module, *arguments]:
                 assert_runnable(module, arguments)
+            case [".venv/bin/jupyter", "lab", folder]:
+                assert list((ROOT / folder).glob("*.ipynb"))
             case [script]:
                 assert os.access(ROOT / script, os.X_OK)
             case unknown:
@@ -131,6 +133,11 @@ def test_the_gate_runs_the_test_command_of_this_page() -> None:
     ).stdout
     assert printed == COMMANDS[1] + "\n"
     assert '"$(.ci/test-command)"' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_notebook_is_listed() -> None:
+    notebooks = {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert notebooks == set(re.findall(r"\]\((notebooks/[^)]+)\)", README))
 
 
 def test_every_local_link_leads_somewhere() -> None:
