@@ -9,7 +9,7 @@ from .observe import observe
 from .on_loop import on_loop
 from .pump import Indexed
 from .source import Source, as_source, emit
-from .subscription import MAX_WINDOW, Plan, Subscription
+from .subscription import MAX_WINDOW, Plan, Subscription, outermost_run
 
 __all__ = [
     "BUFFER",
@@ -30,4 +30,5 @@ __all__ = [
     "flat_map",
     "observe",
     "on_loop",
+    "outermost_run",
 ]

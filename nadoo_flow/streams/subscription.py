@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet, ref
 
 from reactivex import Observable, abc
 from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
@@ -71,6 +71,8 @@ class Subscription:
         self.loop = _running_loop()
         self.turn = LoopTurn.of(self.loop)
         self.context = copy_context()
+        if outermost_run() is None:
+            self.context.run(_outermost.set, ref(self))
         self.window = window
         self.low = min(window - 1, max(window - window // 4, max_concurrent))
         self.pulled = 0
@@ -273,6 +275,19 @@ class Subscription:
     def report(self, message: str, error: BaseException) -> None:
         """Tell the event loop of an error that has no consumer to go to."""
         self.loop.call_exception_handler({"message": message, "exception": error})
+
+
+# Weak, because the run holds the context in which this is set.
+_outermost: ContextVar[ReferenceType[Subscription] | None] = ContextVar(
+    "nadoo_flow_outermost_run", default=None
+)
+
+
+def outermost_run() -> Subscription | None:
+    """Return the run that all runs around the caller are part of, if there is one on this loop."""
+    reference = _outermost.get()
+    run = None if reference is None else reference()
+    return None if run is None or run.finished or run.loop is not _running_loop() else run
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -14,7 +14,7 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
-from nadoo_flow.streams import Plan, Subscription, drain, flat_map
+from nadoo_flow.streams import Plan, Subscription, drain, flat_map, outermost_run
 from nadoo_flow.streams.subscription import MAX_WINDOW
 
 from ..nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
@@ -557,3 +557,47 @@ async def test_rule_313_a_finished_run_does_not_keep_its_generator(kind: str) ->
     gc.collect()
     assert run.finished
     assert watched() is None
+
+
+# --- The run around ---
+
+
+async def test_what_is_called_in_a_run_finds_the_outermost_run_around_it() -> None:
+    async def inner(item: int) -> Subscription | None:
+        return outermost_run()
+
+    async def outer(item: int) -> list[Subscription | None]:
+        found: list[Subscription | None] = []
+        await drain(lanes_plan([1, 2], inner), found.append)
+        return found
+
+    found: list[list[Subscription | None]] = []
+    run = await drain(lanes_plan([1], outer), found.append)
+    assert outermost_run() is None
+    assert found == [[run, run]]
+
+
+async def test_a_finished_run_is_around_nothing_any_more() -> None:
+    async def later(item: int) -> asyncio.Task[Subscription | None]:
+        return asyncio.create_task(asked())
+
+    async def asked() -> Subscription | None:
+        await asyncio.sleep(5)
+        return outermost_run()
+
+    found: list[asyncio.Task[Subscription | None]] = []
+    run = await drain(lanes_plan([1], later), found.append)
+    assert run.finished
+    assert await found[0] is None
+
+
+async def test_a_run_of_another_loop_is_not_around() -> None:
+    async def elsewhere(item: int) -> Subscription | None:
+        return await asyncio.to_thread(asyncio.run, asked())
+
+    async def asked() -> Subscription | None:
+        return outermost_run()
+
+    found: list[Subscription | None] = []
+    await drain(lanes_plan([1], elsewhere), found.append)
+    assert found == [None]
