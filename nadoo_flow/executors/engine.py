@@ -1,0 +1,99 @@
+"""The executor behind ``on``: one that the caller has, or one that a factory makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future
+from typing import Any
+
+from ..checks import shown
+from ..errors import describe
+from .errors import EngineLost
+from .in_thread import in_thread
+from .worker import ready
+
+STARTS = 3
+"""How often a new executor may break before it has done anything."""
+
+
+class Engine:
+    """Gives chunks to an executor, in one event loop.
+
+    Args:
+        executor: One that belongs to the caller and is never shut down, or None.
+        make: Otherwise, makes one.
+
+    Attributes:
+        executor: The executor, while there is one.
+    """
+
+    def __init__(self, executor: Executor | None, make: Callable[[], Executor] | None) -> None:
+        self.executor = executor
+        self._make = make
+
+    @property
+    def makes_executors(self) -> bool:
+        """Whether it can replace an executor that broke."""
+        return self._make is not None
+
+    def submit(self, function: Callable[..., bytes], *arguments: Any) -> Future[bytes]:
+        """Give the executor something to do; what it raises comes with the future."""
+        assert self.executor is not None
+        try:
+            return self.executor.submit(function, *arguments)
+        except Exception as error:
+            failed: Future[bytes] = Future()
+            failed.set_exception(error if isinstance(error, BrokenExecutor) else _refused(error))
+            return failed
+
+    async def start(self) -> None:
+        """Make an executor and wait until a worker of it is ready.
+
+        Not on the event loop's thread, since this can take as long as a new interpreter needs.
+
+        Raises:
+            EngineLost: If the factory raises, or the executor breaks at once again and again.
+        """
+        self.executor = await in_thread(self._started, unwanted=_shut_down)
+
+    async def stop(self) -> None:
+        """Shut an executor down that was made here, and wait until its workers have ended."""
+        if self._make is None or self.executor is None:
+            return
+        executor, self.executor = self.executor, None
+        await in_thread(lambda: _shut_down(executor))
+
+    def _started(self) -> Executor:
+        assert self._make is not None
+        for _ in range(STARTS):
+            executor = _made(self._make)
+            try:
+                executor.submit(ready).result()
+            except Exception as error:
+                cause = error
+                _shut_down(executor)
+                if not isinstance(error, BrokenExecutor):
+                    break
+            else:
+                return executor
+        raise EngineLost(f"a new executor does not work: {describe(cause)}") from cause
+
+
+def _made(make: Callable[[], Executor]) -> Executor:
+    try:
+        executor = make()
+    except Exception as error:
+        raise EngineLost(f"no executor could be made: {describe(error)}") from error
+    if not isinstance(executor, Executor):
+        raise TypeError(f"the factory must return an Executor, got {shown(executor)}")
+    return executor
+
+
+def _refused(error: Exception) -> EngineLost:
+    lost = EngineLost(f"the executor takes no work: {describe(error)}")
+    lost.__cause__ = error
+    return lost
+
+
+def _shut_down(executor: Executor) -> None:
+    executor.shutdown(wait=True, cancel_futures=True)

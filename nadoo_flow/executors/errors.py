@@ -1,0 +1,29 @@
+"""What can go wrong only where a node is executed elsewhere."""
+
+from __future__ import annotations
+
+
+class EngineLost(Exception):
+    """An executor can work no more: it broke, was shut down, or lost its scheduler.
+
+    ``__cause__`` holds what it raised, where it raised anything.
+    """
+
+
+class WorkerLost(Exception):
+    """A worker died whenever it had this item, the last time with no other item in work."""
+
+
+class RemoteError(Exception):
+    """Stands for an exception of a worker that cannot be pickled.
+
+    Its message is the type and the message of the original. It has those attributes of the
+    original that can be pickled.
+    """
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception in its worker, as the ``__cause__`` of that exception."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"

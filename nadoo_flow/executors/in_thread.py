@@ -1,0 +1,54 @@
+"""Blocking work that an event loop can stop waiting for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lambda _: None) -> T:
+    """Do blocking work in a daemon thread of its own, and return what it returns.
+
+    Unlike ``asyncio.to_thread`` nothing waits for the thread once the caller is cancelled.
+
+    Args:
+        work: What to do.
+        unwanted: Gets what the work returns if the caller was cancelled meanwhile, in the thread.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T) -> None:
+        if done.cancelled():
+            Thread(target=unwanted, args=(result,), daemon=True).start()
+        else:
+            done.set_result(result)
+
+    def fail(error: Exception) -> None:
+        if not done.cancelled():
+            done.set_exception(error)
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:
+            tell(loop, fail, error)
+            return
+        if not tell(loop, settle, result):
+            unwanted(result)
+
+    Thread(target=run, daemon=True).start()
+    return await done
+
+
+def tell(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: object) -> bool:
+    """Have an event loop call a function, and return False if the loop is closed already."""
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""on: a node is executed in the workers of an executor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+from ..checks import positive_int, shown
+from ..context import NodeContext, NodeResult, WorkflowContext
+from ..node import BaseNode
+from ..policies.wrapper import PolicyNode
+from .chunk import ChunkSize
+from .dask_client import executor_of, is_client
+from .dispatcher import Dispatcher
+from .engine import Engine
+from .session import Session
+from .wire import cloudpickle
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def on(
+    executor: Executor | Callable[[], Executor] | Client,
+    *,
+    chunk: int | None = None,
+    lanes: int = 8,
+) -> On:
+    """Execute a node in the workers of an executor: threads, processes, or other machines.
+
+    Calls that wait at the same time travel together as a chunk. Inside the worker the calls of a
+    chunk run concurrently on one event loop, which lasts as long as the worker's thread. Their
+    results come back together.
+
+    The node, its input and the WorkflowContext reach the worker as copies, pickled by cloudpickle;
+    what the worker changes in them does not come back. Context variables do not go along. An input
+    or output that cannot be pickled fails its own item only.
+
+    Args:
+        executor: Any executor, which is never shut down; or a client of Dask's, likewise; or a
+            function that makes an executor. That is called when a run begins to use it, again when
+            the executor breaks, and what it made is shut down when the last run has ended.
+        chunk: Most calls that travel together. By default as many as make 50 ms of work, and
+            no more than leave the other lanes something to do.
+        lanes: Most chunks on the executor at a time; at least one for each worker, and a few more
+            to be there when a worker is free.
+
+    Returns:
+        A policy. All nodes that are given the same policy object share its lanes, and the executor
+        that a function makes.
+
+    Each item is executed at least once: one whose worker has died is tried again, on an executor
+    that a function makes, and by Dask. One with which workers die again and again fails alone, with
+    a WorkerLost. If the executor itself is lost its items fail with an EngineLost.
+
+    An item that is cancelled before its chunk has started is not executed. One that has started
+    cannot be interrupted: nobody waits for it, except the end of its run, for five seconds.
+
+    Raises:
+        TypeError: If the executor is none of these.
+        ImportError: If cloudpickle is not installed.
+    """
+    cloudpickle()
+    positive_int(lanes, "lanes")
+    if chunk is not None:
+        positive_int(chunk, "chunk")
+    if is_client(executor):
+        return On(executor_of(executor), None, chunk, lanes)
+    if isinstance(executor, Executor):
+        return On(executor, None, chunk, lanes)
+    if callable(executor):
+        return On(None, executor, chunk, lanes)
+    raise TypeError(
+        "executor must be an Executor, a Client of Dask's, or a function that makes an Executor, "
+        f"got {shown(executor)}"
+    )
+
+
+class On:
+    """A policy that every node it is applied to shares."""
+
+    def __init__(
+        self,
+        executor: Executor | None,
+        make: Callable[[], Executor] | None,
+        chunk: int | None,
+        lanes: int,
+    ) -> None:
+        self.chunk = chunk
+        self.lanes = lanes
+        self._executor = executor
+        self._make = make
+        self._sessions: dict[asyncio.AbstractEventLoop, Session] = {}
+
+    def __call__(self, node: BaseNode) -> BaseNode:
+        """Wrap a node."""
+        return OnNode(node, self)
+
+    def session(self) -> Session:
+        """Return the session of the running event loop."""
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            self._sessions = {
+                old: kept for old, kept in self._sessions.items() if not old.is_closed()
+            }
+            engine = Engine(self._executor, self._make)
+            dispatcher = Dispatcher(engine, ChunkSize(self.chunk), self.lanes)
+            session = self._sessions[loop] = Session(engine, dispatcher)
+        return session
+
+    def __repr__(self) -> str:
+        return f"on({shown(self._executor or self._make)}, chunk={self.chunk}, lanes={self.lanes})"
+
+
+class OnNode(PolicyNode):
+    """A node that is executed elsewhere."""
+
+    def __init__(self, node: BaseNode, on: On) -> None:
+        super().__init__(node)
+        self.on = on
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Have the node inside executed by a worker."""
+        return await self.on.session().execute(self.node, node_context, workflow_context)

@@ -1,0 +1,46 @@
+"""The result of one call on its way back from a worker."""
+
+from __future__ import annotations
+
+from pickle import PicklingError, UnpicklingError
+from typing import TypeAlias
+
+from ..context import NodeResult
+from ..errors import describe
+from .remote_exception import Packed, pack_exception, unpack_exception
+from .wire import pack, unpack
+
+Outcome: TypeAlias = tuple[bytes, "Packed | None"]
+"""A NodeResult without its exception, and the exception."""
+
+
+def pack_result(result: NodeResult) -> Outcome:
+    """Make bytes of a result; one that cannot be pickled becomes a failure that says so."""
+    exception = result.exception
+    try:
+        data = _pack_without_exception(result)
+    except PicklingError as error:
+        if result.success:
+            exception = error
+            result = NodeResult(False, None, describe(error))
+        else:  # what it failed of counts for more
+            result = NodeResult(False, None, str(result.error))
+        data = _pack_without_exception(result)
+    return data, None if exception is None else pack_exception(exception)
+
+
+def unpack_result(outcome: Outcome) -> NodeResult:
+    """Make a result of bytes; one that cannot be unpickled becomes a failure that says so."""
+    data, packed = outcome
+    try:
+        result: NodeResult = unpack(data, "the output")
+    except UnpicklingError as error:
+        return NodeResult(False, None, describe(error), {}, error)
+    if packed is not None:
+        result.exception = unpack_exception(packed, result.error or "")
+    return result
+
+
+def _pack_without_exception(result: NodeResult) -> bytes:
+    bare = NodeResult(result.success, result.output, result.error, result.metadata)
+    return pack(bare, "the output")

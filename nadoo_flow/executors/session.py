@@ -1,0 +1,85 @@
+"""The use of an executor in one event loop, from the first run that calls it to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from ..context import NodeContext, NodeResult, WorkflowContext
+from ..node import BaseNode
+from ..streams import outermost_run
+from .chunk import PackedNode
+from .dispatcher import Dispatcher
+from .engine import Engine
+from .wire import pack
+
+GRACE = 5.0
+"""Seconds that the end of a run waits for a worker that is busy with what nobody wants."""
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """Knows who uses an executor, and ends what they leave behind.
+
+    A user is a run, with all runs inside it, or a call outside any run.
+
+    Args:
+        engine: The executor, which is stopped when its last user leaves.
+        dispatcher: Gives it the calls.
+    """
+
+    def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._users: set[object] = set()
+        # By identity, because a node need not be hashable. A user's nodes live as long as it.
+        self._nodes: dict[int, tuple[BaseNode, PackedNode]] = {}
+
+    async def execute(
+        self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Execute a node in a worker."""
+        run = outermost_run()
+        if run is not None:
+            if run not in self._users:
+                self._users.add(run)
+                run.on_end(partial(self._leave, run))
+            return await self._call(node, node_context, workflow_context)
+        user = object()
+        self._users.add(user)
+        try:
+            return await self._call(node, node_context, workflow_context)
+        finally:
+            await self._leave(user)
+
+    async def _call(
+        self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        payload = pack((node_context.input_data, workflow_context), "the input")
+        return await self._dispatcher.call(self._packed(node), payload)
+
+    def _packed(self, node: BaseNode) -> PackedNode:
+        known = self._nodes.get(id(node))
+        if known is None:
+            known = self._nodes[id(node)] = (node, PackedNode(node))
+        return known[1]
+
+    async def _leave(self, user: object) -> None:
+        self._users.discard(user)
+        try:
+            left = await self._dispatcher.settle(GRACE)
+        finally:
+            if not self._users:
+                self._nodes.clear()
+                await self._stop()
+        if left:
+            _log.warning("a worker is still busy with items that nobody waits for any more")
+
+    async def _stop(self) -> None:
+        try:
+            async with asyncio.timeout(GRACE):
+                await self._engine.stop()
+        except TimeoutError:
+            _log.warning("an executor that is shut down is still busy")

@@ -1,0 +1,167 @@
+"""What runs in a worker: the calls of a chunk, concurrently, on the event loop of their thread."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import selectors
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pickle import UnpicklingError
+from time import perf_counter
+from typing import NamedTuple, TypeAlias
+
+from ..context import NodeContext, NodeResult
+from ..errors import describe
+from ..execution import execute_safely
+from ..node import BaseNode
+from .outcome import Outcome, pack_result
+from .wire import unpack
+
+KEPT_NODES = 16
+"""Nodes that a worker keeps; it forgets the one that was not used for the longest time."""
+
+Digest: TypeAlias = bytes
+PackedCall: TypeAlias = tuple[Digest, bytes]
+"""Which node, and its input and WorkflowContext."""
+
+
+class Answer(NamedTuple):
+    """What a chunk came to.
+
+    Attributes:
+        missing: The nodes that the worker has to be given before it can do the chunk.
+        outcomes: One for each call.
+        seconds: How long the worker was busy with it; what its event loop waited does not count.
+    """
+
+    missing: Sequence[Digest]
+    outcomes: Sequence[Outcome] = ()
+    seconds: float = 0.0
+
+
+def pack_chunk(nodes: Mapping[Digest, bytes], calls: Sequence[PackedCall]) -> bytes:
+    """Make the argument of :func:`run_chunk`.
+
+    Args:
+        nodes: Those that travel along.
+        calls: At least one.
+    """
+    return pickle.dumps((dict(nodes), list(calls)))
+
+
+def run_chunk(number: int, chunk: bytes) -> bytes:
+    """Execute the calls of a chunk and return a pickled :class:`Answer`, as a tuple.
+
+    Args:
+        number: Differs between all chunks, so that no executor takes two for the same.
+        chunk: Made by :func:`pack_chunk`.
+    """
+    nodes, calls = pickle.loads(chunk)
+    here = _here
+    missing = [
+        digest for digest in {digest for digest, _ in calls} if not here.knows(digest, nodes)
+    ]
+    answer = Answer(missing) if missing else here.run(calls)
+    return pickle.dumps(tuple(answer))
+
+
+def ready() -> None:
+    """Show that a worker has started and can import this module."""
+
+
+class _Thread(threading.local):
+    """What each thread of a worker has for itself: an event loop, and nodes that live on it."""
+
+    def __init__(self) -> None:
+        self._loop = _Loop()
+        self._nodes: OrderedDict[Digest, BaseNode | UnpicklingError] = OrderedDict()
+
+    def knows(self, digest: Digest, nodes: Mapping[Digest, bytes]) -> bool:
+        if digest in self._nodes:
+            self._nodes.move_to_end(digest)
+        elif digest in nodes:
+            try:
+                self._nodes[digest] = unpack(nodes[digest], "the node")
+            except UnpicklingError as error:
+                self._nodes[digest] = error
+        return digest in self._nodes
+
+    def run(self, calls: Sequence[PackedCall]) -> Answer:
+        packed = [(self._nodes[digest], payload) for digest, payload in calls]
+        while len(self._nodes) > KEPT_NODES:
+            self._nodes.popitem(last=False)
+        return self._loop.run(packed)
+
+
+class _Loop:
+    """An event loop that lasts as long as its thread, so that nodes can keep connections."""
+
+    def __init__(self) -> None:
+        self._selector = selector = _Selector()
+        # No reference to itself: it is to end with its thread, and not when the collector comes.
+        self._runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
+
+    def run(self, calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]]) -> Answer:
+        started, idle = perf_counter(), self._selector.idle
+        outcomes: list[Outcome | None] = [None] * len(calls)
+        try:
+            self._runner.run(_run_all(calls, outcomes))
+        except BaseException as error:  # Ctrl-C, or what a task of a node's own raised
+            interrupted = pack_result(NodeResult(False, None, describe(error), {}, error))
+            done = [interrupted if outcome is None else outcome for outcome in outcomes]
+            self._runner.run(_cancel_leftovers())
+        else:
+            done = [outcome for outcome in outcomes if outcome is not None]
+        return Answer((), done, perf_counter() - started - (self._selector.idle - idle))
+
+    def __del__(self) -> None:
+        self._runner.close()
+
+
+class _Selector(selectors.DefaultSelector):
+    """Adds up how long an event loop waits."""
+
+    idle = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        started = perf_counter()
+        try:
+            return super().select(timeout)
+        finally:
+            self.idle += perf_counter() - started
+
+
+async def _run_all(
+    calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]], outcomes: list[Outcome | None]
+) -> None:
+    async def run(place: int, node: BaseNode | UnpicklingError, payload: bytes) -> None:
+        outcomes[place] = pack_result(await _execute(node, payload))
+
+    tasks = [asyncio.create_task(run(place, *call)) for place, call in enumerate(calls)]
+    await asyncio.gather(*tasks)
+    await _cancel_leftovers()
+
+
+async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResult:
+    try:
+        if isinstance(node, UnpicklingError):
+            raise node
+        input_data, workflow_context = unpack(payload, "the input")
+        return await execute_safely(node, NodeContext(input_data), workflow_context)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # a KeyboardInterrupt of the node's is not one of the caller's
+        return NodeResult(False, None, describe(error), {}, error)
+
+
+async def _cancel_leftovers() -> None:
+    """End the tasks that nodes have left behind."""
+    leftovers = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in leftovers:
+        task.cancel()
+    await asyncio.gather(*leftovers, return_exceptions=True)
+
+
+_here = _Thread()
