@@ -185,6 +185,9 @@ class Subscription:
                 await joiner
             except asyncio.CancelledError as error:
                 cancelled = error
+                # Cancel scopes of anyio cancel again in every turn of the loop.
+                if not self.finished:
+                    self._joiners.remove(joiner)
         if self._fatal is not None:
             raise self._fatal
         if cancelled is not None:

@@ -312,6 +312,21 @@ async def test_rule_r4_a_cancelled_join_is_delivered_after_the_clean_up() -> Non
     probe.assert_cleaned()
 
 
+async def test_rule_r4_a_join_that_is_cancelled_again_and_again_keeps_nothing_of_it() -> None:
+    probe = Probe()
+    run, _ = started(lanes_plan([5.0], probe))
+    await asyncio.sleep(1)
+    run.cancel()
+    joining = asyncio.create_task(run.join())
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+        joining.cancel()
+    assert sum(isinstance(found, asyncio.Future) for found in gc.get_objects()) < 100
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    probe.assert_cleaned()
+
+
 async def test_all_who_join_are_woken() -> None:
     run, _ = started(lanes_plan([1], sleeping))
     await asyncio.gather(*(run.join() for _ in range(3)))
