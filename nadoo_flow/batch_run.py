@@ -11,7 +11,6 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reactivex import Observable
-from reactivex import operators as ops
 
 from .batch_result import BatchResult
 from .context import NodeContext, NodeResult, WorkflowContext, as_input
@@ -74,7 +73,7 @@ class BatchRun:
                     recording.on_resumed = partial(stage.settled, seconds=None, outcome=FINISHED)
             items: Observable[Indexed[Any]] = emit(run, source, told)
             if indexes is not None:
-                items = items.pipe(ops.map(partial(_renumbered, indexes)))
+                items = _renumbered(items, indexes)
             lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
             if recording is None:
                 return items.pipe(lanes)
@@ -137,7 +136,23 @@ def outcome_of(result: BatchResult) -> Outcome:
 
 def in_order(results: Observable[BatchResult]) -> Observable[BatchResult]:
     """Put results in the order of their indexes."""
-    return results.pipe(ops.map(_numbered), InOrder[BatchResult]().operator, ops.map(itemgetter(1)))
+    from reactivex import operators as ops
+
+    def numbered(result: BatchResult) -> Indexed[BatchResult]:
+        return result.index, result
+
+    return results.pipe(ops.map(numbered), InOrder[BatchResult]().operator, ops.map(itemgetter(1)))
+
+
+def _renumbered(
+    items: Observable[Indexed[Any]], indexes: Sequence[int]
+) -> Observable[Indexed[Any]]:
+    from reactivex import operators as ops
+
+    def renumbered(indexed: Indexed[Any]) -> Indexed[Any]:
+        return indexes[indexed[0]], indexed[1]
+
+    return items.pipe(ops.map(renumbered))
 
 
 def _by_node(node: BaseNode, shared: WorkflowContext, time: Callable[[], float]) -> Work:
@@ -152,14 +167,6 @@ def _singly(single: Single, shared: WorkflowContext) -> Work:
         return single(indexed[1], indexed[0], shared)
 
     return work
-
-
-def _numbered(result: BatchResult) -> Indexed[BatchResult]:
-    return result.index, result
-
-
-def _renumbered(indexes: Sequence[int], indexed: Indexed[Any]) -> Indexed[Any]:
-    return indexes[indexed[0]], indexed[1]
 
 
 async def _must_succeed(node_id: str, work: Work, indexed: Indexed[Any]) -> BatchResult:
