@@ -37,7 +37,8 @@ BLOCKS = [
     Block(found[1], README.count("\n", 0, found.start(2)), found[2])
     for found in re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 ]
-EXAMPLES = [block for block in BLOCKS if block.language == "python"]
+PROGRAMS = {path.read_text(encoding="utf-8"): path.name for path in ROOT.glob("examples/*.py")}
+EXAMPLES = [block for block in BLOCKS if block.language == "python" and block.code not in PROGRAMS]
 COMMANDS = [block.code.strip() for block in BLOCKS if block.language == "bash"]
 
 
@@ -78,6 +79,12 @@ def test_every_block_of_code_is_one_that_is_checked() -> None:
     assert {block.language for block in BLOCKS} == {"python", "bash", "text"}
     assert README.count("```") == 2 * len(BLOCKS)
     assert len(EXAMPLES) >= 20
+
+
+def test_every_program_of_the_examples_is_shown_as_it_is() -> None:
+    shown = {block.code for block in BLOCKS}
+    assert [name for program, name in PROGRAMS.items() if program not in shown] == []
+    assert PROGRAMS
 
 
 def test_every_public_name_is_shown() -> None:

@@ -1,0 +1,84 @@
+"""The page of the web program in a real browser, without a window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from .processes import PATIENCE, WebServer
+from .programs import program
+
+FLAGS = [
+    "headless",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-dev-shm-usage",
+    "disable-quic",
+    "no-first-run",
+    "disable-background-networking",
+    "disable-component-update",
+    "disable-sync",
+]
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium", "chromium")
+    for flag in [*FLAGS, f"user-data-dir={tmp_path}"]:
+        options.add_argument(f"--{flag}")
+    driver = program("chromedriver", "chromium-driver")
+    with webdriver.Chrome(options, Service(driver)) as browser:
+        yield browser
+
+
+def until(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any]) -> None:
+    WebDriverWait(browser, PATIENCE, poll_frequency=0.01).until(condition)
+
+
+def shown(browser: webdriver.Chrome) -> list[str]:
+    return [item.text for item in browser.find_elements(By.TAG_NAME, "li")]
+
+
+def progress(browser: webdriver.Chrome) -> tuple[str | None, str | None]:
+    bar = browser.find_element(By.TAG_NAME, "progress")
+    return bar.get_property("value"), bar.get_property("max")
+
+
+def test_a_page_shows_each_result_when_it_is_there_and_closing_its_tab_cancels_the_run(
+    browser: webdriver.Chrome, web_server: WebServer
+) -> None:
+    with web_server.client() as client:
+        first_tab = browser.current_window_handle
+        browser.switch_to.new_window("tab")
+        browser.get(web_server.url)
+        browser.find_element(By.TAG_NAME, "textarea").send_keys("one\ntwo\nthree\nfour")
+        browser.find_element(By.TAG_NAME, "button").click()
+        client.get("/reached/running/4")
+        assert (shown(browser), progress(browser)) == ([], (0, 4))
+
+        expected: list[str] = []
+        for prompt in ("three", "one"):
+            client.post(f"/gates/{prompt}")
+            expected.append(f"{prompt}: {prompt.upper()}")
+            until(browser, lambda browser: shown(browser) == expected)
+            assert progress(browser) == (len(expected), 4)
+
+        closed = time.monotonic()
+        browser.close()
+        client.get("/reached/cancelled/2")
+        cleaned_up = client.get("/cancelled").json()
+        assert cleaned_up.keys() == {"two", "four"}
+        # The clock is the machine's, which all processes share. See it with `pytest -rP`.
+        seconds = max(cleaned_up.values()) - closed
+        print(f"the run ended {seconds:.2f} s after its tab was closed")
+        assert client.get("/idle").json()["permits"] == 0
+        browser.switch_to.window(first_tab)
