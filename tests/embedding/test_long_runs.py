@@ -1,0 +1,33 @@
+"""What runs for hours must not grow: a million events take no more than the first fifty thousand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .long_run import PIPELINES
+from .processes import ROOT
+
+EVENTS = int(os.environ.get("NADOO_FLOW_EVENTS", "100000"))
+LANES = 10
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_an_endless_run_grows_in_nothing(pipeline: str) -> None:
+    command = [sys.executable, "-m", "tests.embedding.long_run", pipeline, str(EVENTS)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+    used = json.loads(ended.stdout)
+    print(pipeline, used)
+    assert used["events"] == EVENTS
+    # One task each for the caller, the source and the lanes; a lane may just be starting anew.
+    assert max(used["tasks"]) <= 2 * LANES + 2
+    assert max(used["tasks"]) - min(used["tasks"]) <= 2
+    assert len(used["files"]) == 1
+    assert used["grown_mb"] < 10
+    # Of everything that is kept there would be one block for an event, at least.
+    assert used["grown_blocks"] < (EVENTS - 50_000) / 10
