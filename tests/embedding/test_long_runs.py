@@ -1,4 +1,4 @@
-"""What runs for hours must not grow: a million events take no more than the first fifty thousand."""
+"""What runs for hours must not grow: later events take no more memory than the first ones."""
 
 from __future__ import annotations
 
