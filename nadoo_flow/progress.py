@@ -63,13 +63,22 @@ class _Bar:
         if failed:
             self._failed += 1
             self._bar.set_postfix(failed=self._failed, refresh=False)
-        self._bar.update()
+        if self._bar.update():
+            self._fit_widget()
 
     def expect_one_less(self) -> None:
         if self._bar.total is not None:
             self._bar.total -= 1
 
+    def _fit_widget(self) -> None:
+        """Tell a widget the total, which tqdm does only once."""
+        widget = getattr(self._bar, "container", None)
+        if widget is not None and self._bar.total is not None:
+            _, bar, _ = widget.children
+            bar.max = self._bar.total
+
     def close(self) -> None:
+        self._fit_widget()
         self._bar.refresh()
         self._bar.close()
 

@@ -225,6 +225,15 @@ divide = FunctionNode(lambda x: 1 / x, "divide")
 results = await BatchProcessor(divide, progress=True).batch([1, 0, 2, 0])
 """
 
+CHAIN = """
+from nadoo_flow import FilterNode, MapNode
+
+one = MapNode("one", lambda x: x, "items", "a")
+even = FilterNode("even", lambda x: x % 2 == 0, "a", "b")
+two = MapNode("two", lambda x: x, "b", "c")
+output = await (one | even | two).run({"items": [1, 2, 3, 4, 5]}, progress=True)
+"""
+
 
 class TestInANotebook:
     def test_it_shows_a_widget_and_for_those_who_cannot_a_line(self, execute: Execute) -> None:
@@ -236,6 +245,13 @@ class TestInANotebook:
         widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         values = [str(widget["state"].get("value")) for widget in widgets.values()]
         assert [value for value in values if re.search(r"4/4\s\[.*failed=2", value)]
+
+    def test_its_widgets_are_full_where_not_all_items_came(self, execute: Execute) -> None:
+        notebook = new_notebook(cells=[new_code_cell(CHAIN)])
+        execute(notebook)
+        widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+        states = [widget["state"] for widget in widgets.values()]
+        assert [(s["value"], s["max"]) for s in states if "max" in s] == [(5, 5), (5, 5), (2, 2)]
 
     def test_without_ipywidgets_it_says_once_how_to_have_it(self, execute: Execute) -> None:
         hidden = "import sys; sys.modules['ipywidgets'] = None"  # as if it were not installed
