@@ -93,6 +93,18 @@ class Chunk:
         """Whether somebody still waits for one of its calls."""
         return self.unwanted < len(self.calls)
 
+    def end(self) -> Future[bytes]:
+        """Learn that it is on the executor no more, and hand over what the executor gave for it.
+
+        Dask keeps the result for as long as anybody holds that.
+        """
+        for call in self.calls:
+            call.chunk = None
+        self.ended.set_result(None)
+        future = self.future
+        del self.future
+        return future
+
 
 class ChunkSize:
     """How many calls travel together.

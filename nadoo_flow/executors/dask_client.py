@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 if TYPE_CHECKING:
     from distributed import Client
+
+T = TypeVar("T")
 
 
 def is_client(value: object) -> TypeGuard[Client]:
@@ -16,20 +20,63 @@ def is_client(value: object) -> TypeGuard[Client]:
     return distributed is not None and isinstance(value, distributed.Client)
 
 
-def executor_of(client: Client) -> Executor:
-    """Return the executor of a client.
+class ClientExecutor(Executor):
+    """A client as an executor, whose futures end also when the scheduler is lost.
+
+    That of the client itself, ``client.get_executor()``, forgets a future if its result cannot be
+    fetched.
+
+    Args:
+        client: One that is not asynchronous.
 
     Raises:
-        TypeError: If the client is asynchronous, which its executor cannot be used with.
+        TypeError: If it is.
     """
-    if client.asynchronous:
-        raise TypeError(
-            "executor must be a synchronous Client: make it with asynchronous=False, which is the "
-            "default, also where an event loop runs"
-        )
-    # By default Dask takes two calls with the same arguments for one.
-    executor: Executor = cast(Any, client).get_executor(pure=False)
-    return executor
+
+    def __init__(self, client: Client) -> None:
+        if client.asynchronous:
+            raise TypeError(
+                "executor must be a synchronous Client: make it with asynchronous=False, which is "
+                "the default, also where an event loop runs"
+            )
+        self._client: Any = client
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Give the client something to do.
+
+        Raises:
+            RuntimeError: If the client is closed, or about to be.
+        """
+        # What is submitted while a client closes, because it lost its scheduler, never ends.
+        if self._client.status not in ("running", "connecting"):
+            raise RuntimeError(f"the client of Dask's is {self._client.status}")
+        # By default Dask takes two calls with the same arguments for one.
+        remote = self._client.submit(fn, *args, **kwargs, pure=False)
+        future: Future[T] = Future()
+        future.add_done_callback(partial(self._cancel_too, remote))
+        self._client.loop.add_callback(self._bring_back, remote, future)
+        return future
+
+    async def _bring_back(self, remote: Any, future: Future[T]) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            (result,) = await self._client.gather([remote], asynchronous=True)
+        except BaseException as failed:
+            error = failed
+        if not future.set_running_or_notify_cancel():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def _cancel_too(self, remote: Any, future: Future[T]) -> None:
+        if future.cancelled():
+            self._client.loop.add_callback(self._client.cancel, [remote], asynchronous=True)
+
+    def __repr__(self) -> str:
+        return repr(self._client)
 
 
 def is_killed_worker(error: BaseException) -> bool:

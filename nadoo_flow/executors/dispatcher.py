@@ -96,10 +96,11 @@ class Dispatcher:
                 chunk.future.cancel()
 
     def _set_turn(self) -> None:
-        # Behind all that is about to run, so that the calls it makes travel together.
+        # Behind all that is about to run, and what that starts, so that the calls they make travel
+        # together: a run starts its other lanes when the first has suspended.
         if not self._turn_is_set:
             self._turn_is_set = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._loop.call_soon, self._turn)
 
     def _turn(self) -> None:
         self._turn_is_set = False
@@ -150,12 +151,11 @@ class Dispatcher:
 
     def _returned(self, chunk: Chunk) -> None:
         self._in_work.discard(chunk)
-        chunk.ended.set_result(None)
+        future = chunk.end()
         self._set_turn()
         wanted = [call for call in chunk.calls if call.wanted]
         if not wanted:
             return
-        future = chunk.future
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             self._deliver(chunk, wanted, Answer(*pickle.loads(future.result())))
@@ -181,7 +181,6 @@ class Dispatcher:
 
     def _retry(self, chunk: Chunk, wanted: Sequence[Call], error: BaseException) -> None:
         for call in wanted:
-            call.chunk = None
             call.deaths += deaths_behind(error)
             if is_guilty(chunk, call):
                 call.future.set_exception(worker_lost(call, error))

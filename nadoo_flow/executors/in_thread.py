@@ -41,8 +41,11 @@ async def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lam
         if not tell(loop, settle, result):
             unwanted(result)
 
-    Thread(target=run, daemon=True).start()
-    return await done
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    result = await done
+    thread.join()
+    return result
 
 
 def tell(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: object) -> bool:

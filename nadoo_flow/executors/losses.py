@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 
@@ -50,8 +51,10 @@ def engine_lost(error: BaseException) -> EngineLost:
         lost = EngineLost(*error.args)
         lost.__cause__ = error.__cause__
         return lost
-    if isinstance(error, CancelledError):
-        return EngineLost("the executor gave the item up: it was shut down, or lost its scheduler")
-    lost = EngineLost(f"the executor failed: {describe(error)}")
+    if isinstance(error, (CancelledError, asyncio.CancelledError)):
+        text = "the executor gave the item up: it was shut down, or lost its scheduler"
+    else:
+        text = f"the executor failed: {describe(error)}"
+    lost = EngineLost(text)
     lost.__cause__ = error
     return lost

@@ -12,7 +12,7 @@ from ..context import NodeContext, NodeResult, WorkflowContext
 from ..node import BaseNode
 from ..policies.wrapper import PolicyNode
 from .chunk import ChunkSize
-from .dask_client import executor_of, is_client
+from .dask_client import ClientExecutor, is_client
 from .dispatcher import Dispatcher
 from .engine import Engine
 from .session import Session
@@ -67,7 +67,7 @@ def on(
     if chunk is not None:
         positive_int(chunk, "chunk")
     if is_client(executor):
-        return On(executor_of(executor), None, chunk, lanes)
+        return On(ClientExecutor(executor), None, chunk, lanes)
     if isinstance(executor, Executor):
         return On(executor, None, chunk, lanes)
     if callable(executor):

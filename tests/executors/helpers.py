@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import pickle
 import threading
@@ -25,7 +26,21 @@ def two_processes() -> Executor:
 
 
 def local_cluster() -> LocalCluster:
-    return LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+    return LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    )
+
+
+async def turns(number: int = 20) -> None:
+    """Let the loop turn some times, in which all happens that waits for nobody else."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread brings about."""
+    while not condition():  # noqa: ASYNC110  # the code under test has no event to wait for
+        await asyncio.sleep(0)
 
 
 class ByHand(Executor):
@@ -55,7 +70,12 @@ class ByHand(Executor):
     @property
     def sizes(self) -> list[int]:
         """How many calls there are in each chunk."""
-        return [len(pickle.loads(args[1])[1]) for _, _, args in self.chunks]
+        return [len(self.calls(number)) for number in range(len(self.chunks))]
+
+    def calls(self, number: int) -> list[Any]:
+        """Return the items of a chunk."""
+        _, calls = pickle.loads(self.chunks[number][2][1])
+        return [pickle.loads(payload)[0]["item"] for _, payload in calls]
 
     def do(self, number: int) -> None:
         """Do a chunk, as a worker would."""
