@@ -15,7 +15,7 @@ from reactivex import Observable
 
 from .backoff import Wait, waits
 from .batch_result import BatchResult
-from .batch_run import BatchRun, in_order, outcome_of, process
+from .batch_run import BatchRun, in_order, outcome_of, processing
 from .checks import boolean, positive_int
 from .chunks import in_chunks, in_index_order
 from .clock import clock_of
@@ -253,7 +253,7 @@ class BatchProcessor:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
         shared = WorkflowContext() if workflow_context is None else workflow_context
         time = clock_of(asyncio.get_running_loop())
-        return await process(self.node, input_data, index, shared, time)
+        return await processing(self.node, shared, time)((index, input_data))
 
     def _plan(
         self,

@@ -38,7 +38,7 @@ class BatchRun:
         continue_on_error: Whether a failed input is a failed result, or ends the run.
         checkpoint: Where successes are recorded, if anywhere.
         codec: How outputs are stored there.
-        single: How one input is processed, if not by :func:`process`.
+        single: How one input is processed, if not as :func:`processing` does.
         report: Begins to report a run, if anybody watches.
     """
 
@@ -93,40 +93,44 @@ class BatchRun:
         self, shared: WorkflowContext, time: Callable[[], float], recording: Recording | None
     ) -> Work:
         """Say how one item of a run is processed."""
-        work = _singly(self.single, shared) if self.single else _by_node(self.node, shared, time)
+        if self.single is None:
+            work = processing(self.node, shared, time)
+        else:
+            work = _singly(self.single, shared)
         if recording is not None:
             work = recording.encoding(work)
         return work if self.continue_on_error else partial(_must_succeed, self.node.node_id, work)
 
 
-async def process(
-    node: BaseNode,
-    input_data: Any,
-    index: int,
-    workflow_context: WorkflowContext,
-    time: Callable[[], float],
-) -> BatchResult:
-    """Put one input through the node; a failure is a failed result."""
-    started = time()
-    try:
-        # As in execute_safely(), whose calls would cost 5% of a whole item.
-        data = input_data if type(input_data) is dict else as_input(input_data)
-        answer = node.execute(NodeContext(data), workflow_context)
-        result = await (answer if type(answer) is CoroutineType else awaitable(answer))
-        if type(result) is not NodeResult or not result.success:
-            result = checked(result)
-    except (Exception, asyncio.CancelledError) as error:
-        result = failure(error)
-    return BatchResult(
-        index,
-        input_data,
-        result.success,
-        result.output,
-        result.error,
-        time() - started,
-        result.exception,
-        result.metadata,
-    )
+def processing(
+    node: BaseNode, workflow_context: WorkflowContext, time: Callable[[], float]
+) -> Work:
+    """Say how one input goes through the node; a failure is a failed result."""
+
+    async def process(indexed: Indexed[Any]) -> BatchResult:
+        index, input_data = indexed
+        started = time()
+        try:
+            # As in execute_safely(), whose calls would cost 5% of a whole item.
+            data = input_data if type(input_data) is dict else as_input(input_data)
+            answer = node.execute(NodeContext(data), workflow_context)
+            result = await (answer if type(answer) is CoroutineType else awaitable(answer))
+            if type(result) is not NodeResult or not result.success:
+                result = checked(result)
+        except (Exception, asyncio.CancelledError) as error:
+            result = failure(error)
+        return BatchResult(
+            index,
+            input_data,
+            result.success,
+            result.output,
+            result.error,
+            time() - started,
+            result.exception,
+            result.metadata,
+        )
+
+    return process
 
 
 def outcome_of(result: BatchResult) -> Outcome:
@@ -153,13 +157,6 @@ def _renumbered(
         return indexes[indexed[0]], indexed[1]
 
     return items.pipe(ops.map(renumbered))
-
-
-def _by_node(node: BaseNode, shared: WorkflowContext, time: Callable[[], float]) -> Work:
-    def work(indexed: Indexed[Any]) -> Result:
-        return process(node, indexed[1], indexed[0], shared, time)
-
-    return work
 
 
 def _singly(single: Single, shared: WorkflowContext) -> Work:
