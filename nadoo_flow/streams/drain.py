@@ -39,14 +39,14 @@ async def drain(plan: Plan[T], on_next: Callable[[T], object]) -> Subscription:
 
 class _Sink(abc.ObserverBase[T], Generic[T]):
     def __init__(self, run: Subscription, on_next: Callable[[T], object]) -> None:
-        self._run = run
+        self._release = run.release
         self._on_next = on_next
         self.ended = run.loop.create_future()
         self.error: BaseException | None = None
 
     def on_next(self, value: T) -> None:
         self._on_next(value)
-        self._run.release()
+        self._release()
 
     def on_error(self, error: BaseException) -> None:
         self.error = error

@@ -104,9 +104,7 @@ class Subscription:
         """
         self._observer = observer
         chain = build(self).subscribe(
-            observer.on_next,
-            self._on_error,
-            self._on_completed,
+            _Items(observer, self._on_error, self._on_completed),
             scheduler=scheduler or AsyncIOThreadSafeScheduler(self.loop),
         )
         if self.stopped:
@@ -127,10 +125,11 @@ class Subscription:
         """
         if self.stopped:
             return
-        if n > self.outstanding:
+        outstanding = self.outstanding - n
+        if outstanding < 0:
             raise ValueError(f"released {n} items, but only {self.outstanding} are outstanding")
-        self.outstanding -= n
-        if self.outstanding <= self.low:
+        self.outstanding = outstanding
+        if outstanding <= self.low:
             self._on_demand()
 
     def spawn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
@@ -278,6 +277,29 @@ class Subscription:
     def report(self, message: str, error: BaseException) -> None:
         """Tell the event loop of an error that has no consumer to go to."""
         self.loop.call_exception_handler({"message": message, "exception": error})
+
+
+class _Items(abc.ObserverBase[T], Generic[T]):
+    """Gives items straight to an observer, and the end to someone else."""
+
+    __slots__ = ("_on_completed", "_on_error", "on_next")
+    on_next: Callable[[T], None]  # type: ignore[assignment]  # not bound to this object
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[T],
+        on_error: abc.OnError,
+        on_completed: abc.OnCompleted,
+    ) -> None:
+        self.on_next = observer.on_next  # a call less for each item
+        self._on_error = on_error
+        self._on_completed = on_completed
+
+    def on_error(self, error: Exception) -> None:
+        self._on_error(error)
+
+    def on_completed(self) -> None:
+        self._on_completed()
 
 
 # Weak, because the run holds the context in which this is set.
