@@ -24,9 +24,10 @@ def test_an_endless_run_grows_in_nothing(pipeline: str) -> None:
     used = json.loads(ended.stdout)
     print(pipeline, used)
     assert used["events"] == EVENTS
-    # One task each for the caller, the source and the lanes; a lane may just be starting anew.
-    assert max(used["tasks"]) <= 2 * LANES + 2
-    assert max(used["tasks"]) - min(used["tasks"]) <= 2
+    # One task each for the caller, the source and the lanes of two stages.
+    assert max(used["tasks"]) <= 2 + 2 * LANES
+    if pipeline != "from_a_thread":  # where lanes end whenever the thread is too slow for them
+        assert max(used["tasks"]) - min(used["tasks"]) <= 2
     assert len(used["files"]) == 1
     assert used["grown_mb"] < 10
     # Of everything that is kept there would be one block for an event, at least.
