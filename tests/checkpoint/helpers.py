@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,15 @@ async def as_async(items: Iterable[Any]) -> AsyncIterator[Any]:
     for item in items:
         await asyncio.sleep(0)
         yield item
+
+
+class Stuck(InMemory):
+    """A disk that hangs until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def record(self, records: Iterable[Record]) -> None:
+        assert self.go_on.wait(10)
+        super().record(records)

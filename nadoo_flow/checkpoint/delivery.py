@@ -1,0 +1,178 @@
+"""Behind the nodes: results are recorded in groups, and delivered when they are on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from reactivex import Observable, abc
+
+from ..batch_result import BatchResult
+from ..streams import Subscription
+from .protocol import CheckpointError, Record
+from .store import Store
+
+MOST_UNRECORDED = 4096
+"""Finished items that may wait for the disk without holding up the inputs."""
+
+PAUSE = 0.005
+"""Seconds between the beginnings of two writes, so that fast nodes make few and large groups."""
+
+
+class Delivery:
+    """Records the results of one run, and delivers each when it is recorded.
+
+    Args:
+        run: The run.
+        store: Where results are kept.
+        record_of: Makes the record of a success, and none of a failure, which is to run again.
+    """
+
+    def __init__(
+        self, run: Subscription, store: Store, record_of: Callable[[BatchResult], Record | None]
+    ) -> None:
+        self._run = run
+        self._store = store
+        self._record_of = record_of
+        self._unrecorded: list[tuple[BatchResult, Record]] = []
+        self._recorded: deque[BatchResult] = deque()
+        self._writing = False
+        self._next_write = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._delivering = False
+        self._lent = 0
+        self._end: Callable[[], None] | None = None
+        self._deliver_to: Callable[[BatchResult], None] = _nowhere
+        run.on_end(self._close)
+
+    def operator(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
+        """Pass on each success when it is recorded, and each failure at once."""
+
+        def subscribe(
+            observer: abc.ObserverBase[BatchResult], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            self._deliver_to = observer.on_next
+            return results.subscribe(
+                self._on_result,
+                lambda error: self._on_end(partial(observer.on_error, error)),
+                lambda: self._on_end(observer.on_completed),
+                scheduler=scheduler,
+            )
+
+        return Observable(subscribe)
+
+    def hand_over(self, result: BatchResult) -> None:
+        """Deliver a result that is recorded."""
+        try:
+            self._deliver_to(result)
+        except Exception as error:
+            self._run.fail(error)
+
+    def fail(self, error: CheckpointError, results: Sequence[BatchResult] = ()) -> None:
+        """End the run with an error of the checkpoint, which takes along what is lost.
+
+        Args:
+            error: The error.
+            results: What could not be recorded, before what was to follow.
+        """
+        error.unrecorded = [*results, *(result for result, _ in self._unrecorded)]
+        self._unrecorded.clear()
+        if self._run.stopped:
+            self._run.report("the checkpoint of a run that had ended failed", error)
+        else:
+            self._run.fail(error)
+
+    def refuse(self, error: CheckpointError) -> None:
+        """End the run and record nothing more: the checkpoint belongs to something else."""
+        self._unrecorded.clear()
+        self._run.fail(error)
+
+    def _on_result(self, result: BatchResult) -> None:
+        record = self._record_of(result)
+        if record is None:
+            self._deliver_to(result)
+            return
+        self._unrecorded.append((result, record))
+        if not self._writing:
+            self._write_soon()
+        if self._lent < MOST_UNRECORDED:
+            # While it waits for the disk another may be pulled, or nodes that are faster than the
+            # disk would stand still.
+            self._lent += 1
+            self._run.release()
+
+    def _write_soon(self) -> None:
+        """Write with whatever else this turn of the loop, or the pause, brings."""
+        self._writing = True
+        loop, now = self._run.loop, self._run.turn.time()
+        if now >= self._next_write:
+            loop.call_soon(self._write)
+        else:
+            self._timer = loop.call_later(self._next_write - now, self._write)
+
+    def _write(self) -> None:
+        self._timer = None
+        if self._run.stopped:
+            return
+        self._next_write = self._run.turn.time() + PAUSE
+        group, self._unrecorded = self._unrecorded, []
+        results = [result for result, _ in group]
+        self._store.record(
+            [record for _, record in group],
+            lambda _: self._on_written(results),
+            lambda error: self.fail(error, results),
+        )
+
+    def _write_now(self) -> None:
+        """Pause no longer, because nothing more will come."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write()
+
+    def _on_written(self, results: list[BatchResult]) -> None:
+        self._recorded.extend(results)
+        self._writing = False
+        if self._unrecorded:
+            self._write_soon()
+        if self._end is not None:
+            self._write_now()
+        if not self._delivering:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand over what is recorded, as far as the loop's turn goes."""
+        run, recorded = self._run, self._recorded
+        self._delivering = True
+        while recorded and not run.stopped:
+            if run.turn.spent():
+                run.loop.call_soon(self._deliver)
+                return
+            if self._lent:
+                self._lent -= 1
+                run.outstanding += 1
+            self.hand_over(recorded.popleft())
+        self._delivering = False
+        self._end_if_all_is_delivered()
+
+    def _on_end(self, signal: Callable[[], None]) -> None:
+        self._end = signal
+        self._write_now()
+        self._end_if_all_is_delivered()
+
+    def _end_if_all_is_delivered(self) -> None:
+        if self._end is None or self._writing or self._delivering or self._run.stopped:
+            return
+        signal, self._end = self._end, None
+        self._store.shut(lambda _: signal(), self.fail)
+
+    async def _close(self) -> None:
+        """Record what was finished when the run was cancelled, and close the checkpoint."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._store.close(lambda: [record for _, record in self._unrecorded])
+
+
+def _nowhere(result: BatchResult) -> None:
+    """Take what comes before there is anybody to take it."""
