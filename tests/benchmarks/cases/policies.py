@@ -69,7 +69,7 @@ CASES = (
         unit="us/item",
         variants=({"n": 20_000},),
         contestants=(
-            _contestant("no policy"),
+            _contestant("nadoo-flow, no policy"),
             _contestant("timeout", _timeout),
             _contestant("rate_limit", _rate_limit),
             _contestant("limit(ConcurrencyLimit)", _limit),
