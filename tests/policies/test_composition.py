@@ -291,7 +291,7 @@ class TestABadValue:
             *((value, ValueError) for value in (0, -1, 0.0, -0.5, NAN, INF, -INF, 10**400)),
             *((value, TypeError) for value in (True, False, "5", [5], 5j, object, slowly)),
         ],
-        ids=repr,
+        ids=lambda value: getattr(value, "__name__", repr(value)),
     )
     def test_for_a_positive_number_is_told_at_construction(
         self, parameter: str, value: Any, kind: type[Exception]
@@ -306,7 +306,7 @@ class TestABadValue:
             *((value, ValueError) for value in (0, -1, NAN)),
             *((value, TypeError) for value in (True, False, 1.0, 2.5, INF, "5", None, [5])),
         ],
-        ids=repr,
+        ids=lambda value: getattr(value, "__name__", repr(value)),
     )
     def test_for_a_positive_int_is_told_at_construction(
         self, parameter: str, value: Any, kind: type[Exception]

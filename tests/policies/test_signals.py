@@ -115,7 +115,7 @@ class TestRetryAfter:
             "Wed, 99 Oct 2015 07:27:00 GMT",
             "Wed, 21 Oct 2115 07:30:00 +" + 20 * "9",
         ],
-        ids=repr,
+        ids=lambda value: repr(value).partition(" at 0x")[0],
     )
     def test_is_nothing_where_it_makes_no_sense(
         self, value: Any, monkeypatch: pytest.MonkeyPatch
