@@ -8,23 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nadoo_flow import (
-    BatchResult,
-    NodeError,
-)
+from nadoo_flow import BatchResult, NodeError
 from nadoo_flow.checkpoint.delivery import MOST_UNRECORDED
 from nadoo_flow.streams import Buffering, drain
 
-from .helpers import (
-    Doubling,
-    InMemory,
-    Stuck,
-    processor,
-    real,
-    resumed_indexes,
-    turns,
-    until,
-)
+from .helpers import Doubling, InMemory, Stuck, processor, real, resumed_indexes, turns, until
 
 
 @real

@@ -12,11 +12,7 @@ from typing import Any
 
 import pytest
 
-from nadoo_flow import (
-    BatchResult,
-    NodeError,
-    NodeResult,
-)
+from nadoo_flow import BatchResult, NodeError, NodeResult
 
 from .helpers import (
     Doubling,

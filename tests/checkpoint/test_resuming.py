@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .helpers import (
-    Doubling,
-    processor,
-    raised,
-    real,
-    resumed_indexes,
-)
+from .helpers import Doubling, processor, raised, real, resumed_indexes
 
 
 @real

@@ -10,12 +10,7 @@ from typing import Any
 
 import pytest
 
-from nadoo_flow import (
-    BatchProcessor,
-    Checkpoint,
-    CheckpointError,
-    FunctionNode,
-)
+from nadoo_flow import BatchProcessor, Checkpoint, CheckpointError, FunctionNode
 from nadoo_flow.checkpoint import Record
 
 from .helpers import (

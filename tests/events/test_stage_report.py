@@ -1,10 +1,8 @@
-"""Events: what happens in runs, told while it happens to whoever watches."""
+"""What happens to the items of a stage is told while it happens."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
-import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +13,6 @@ from reactivex import operators as ops
 
 from nadoo_flow import (
     BatchProcessor,
-    Event,
     FilterNode,
     FunctionNode,
     MapNode,
@@ -23,25 +20,12 @@ from nadoo_flow import (
     OperatorNode,
     OverflowStrategy,
     ReduceNode,
-    Trace,
 )
-from nadoo_flow.events import Events
 from nadoo_flow.policies import limit, retry, timeout
 from nadoo_flow.policies.limits import ConcurrencyLimit
 
-from .nodes import assert_only_the_caller_runs, double, log_of_the_loop, now, raised_by, slowly
-
-
-def heard(source: Any) -> list[Event]:
-    """Subscribe to the events of a processor or stage."""
-    events: list[Event] = []
-    source.events.subscribe(events.append)
-    return events
-
-
-def shown(events: list[Event]) -> list[str]:
-    """Write events in short: what happened to which item of which stage, when."""
-    return [f"{e.time:g} {e.stage} {e.index} {e.kind}" for e in events]
+from ..nodes import assert_only_the_caller_runs, double, raised_by, slowly
+from .hearing import heard, shown
 
 
 def even(value: int) -> bool:
@@ -309,101 +293,3 @@ class TestRetries:
     async def test_retries_of_a_run_that_nobody_watches_are_told_to_nobody(self) -> None:
         node = FunctionNode(self.flaky(False, True)).pipe(retry(2, wait=1))
         assert (await BatchProcessor(node).batch(["x"]))[0].success
-
-
-class TestSubscribers:
-    async def test_a_run_that_nobody_watches_makes_no_events(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        made: list[Any] = []
-        monkeypatch.setattr("nadoo_flow.events.StageReport", lambda *args: made.append(args))
-        processor, stage = BatchProcessor(double), MapNode("map", double)
-        heard_and_left = processor.events.subscribe(lambda _: None)
-        heard_and_left.dispose()
-        await processor.batch([1])
-        await stage.run({"items": [1]})
-        assert made == []
-
-    async def test_who_leaves_in_the_middle_of_a_run_hears_no_more(self) -> None:
-        processor = BatchProcessor(slowly, 1)
-        events: list[Event] = []
-        await asyncio.gather(
-            self.listening(processor, events, until=1.5),
-            processor.batch([1, 1, 1]),
-        )
-        assert [event.time for event in events] == [1, 1]
-
-    async def listening(self, source: Any, into: list[Event], until: float) -> None:
-        everything = source.events.subscribe(lambda _: None)
-        await asyncio.sleep(0.5)
-        with source.events.subscribe(into.append):
-            await asyncio.sleep(until - 0.5)
-        everything.dispose()
-
-    async def test_who_comes_in_the_middle_of_a_run_that_nobody_watched_hears_of_the_next(
-        self,
-    ) -> None:
-        processor = BatchProcessor(slowly, 1)
-        running = asyncio.ensure_future(processor.batch([1, 1]))
-        await asyncio.sleep(0.5)
-        events = heard(processor)
-        await running
-        assert events == []
-        await processor.batch([1])
-        assert [event.kind for event in events] == ["started", "finished"]
-
-    async def test_events_can_go_through_operators(self) -> None:
-        processor = BatchProcessor(slowly)
-        counts: list[int] = []
-        processor.events.pipe(
-            ops.filter(lambda event: event.kind == "finished"),
-            ops.scan(lambda count, _: count + 1, 0),
-        ).subscribe(counts.append)
-        await processor.batch([1, 2, 3])
-        assert counts == [1, 2, 3]
-
-    async def test_one_that_raises_is_unsubscribed_and_breaks_no_run(self) -> None:
-        logged = log_of_the_loop()
-        processor = BatchProcessor(double)
-        processor.events.subscribe(lambda event: 1 / 0)
-        events = heard(processor)
-        assert (await processor.batch([1, 2])).outputs == [2, 4]
-        assert len(events) == 4
-        assert [entry["message"] for entry in logged()] == [
-            "an observer of events raised, it is unsubscribed"
-        ]
-
-    @pytest.mark.parametrize("method", ["on_begin", "on_event", "on_end"])
-    async def test_a_trace_that_raises_is_told_no_more_and_breaks_no_run(self, method: str) -> None:
-        def broken(said: Any) -> None:
-            raise ValueError("no")
-
-        logged = log_of_the_loop()
-        trace = type("Broken", (Trace,), {method: lambda self, said: broken(said)})()
-        output = await MapNode("map", double).run({"items": [1, 2]}, trace=trace)
-        assert output == {"results": [2, 4]}
-        assert [entry["message"] for entry in logged()] == [
-            "a watcher of a run raised, it is told no more"
-        ]
-
-    async def test_a_slow_subscriber_is_in_the_context_of_the_item(self) -> None:
-        processor = BatchProcessor(slowly)
-        tasks = set()
-        processor.events.subscribe(lambda _: tasks.add(asyncio.current_task()))
-        await processor.batch([1])
-        assert None not in tasks
-
-    @pytest.mark.parametrize("make_again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-    async def test_a_copy_of_a_node_has_no_subscribers(self, make_again: Any) -> None:
-        stage = MapNode("map", double)
-        events = heard(stage)
-        again = make_again(stage)
-        assert isinstance(again.events, Events)
-        await again.run({"items": [1]})
-        assert events == []
-
-
-async def test_an_event_cannot_be_changed() -> None:
-    event = Event("started", "node", 0, 0, now())
-    with pytest.raises(AttributeError):
-        event.kind = "failed"  # type: ignore[misc]

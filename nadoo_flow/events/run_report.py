@@ -1,0 +1,101 @@
+"""What a run tells: found out at its begin, whom and about which stages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence, Sized
+from functools import partial
+from itertools import count
+
+from ..watching import Event, RunInfo, StageInfo, Watcher, Watching
+from .guard import Guard
+from .observable import Events
+from .stage_report import Emit, StageReport
+
+_numbers = count(1)
+
+
+class RunReport:
+    """Tells all who watch a run what happens in it.
+
+    Attributes:
+        stages: Who makes the events of each stage.
+    """
+
+    def __init__(self, info: RunInfo, guards: Sequence[Guard], stages: list[StageReport]) -> None:
+        self.stages = stages
+        self._info = info
+        self._guards = guards
+        for guard in guards:
+            guard.on_begin(info)
+
+    async def end(self) -> None:
+        """Tell that the run has ended."""
+        for guard in self._guards:
+            guard.on_end(self._info)
+
+
+def report_run(
+    stages: Sequence[StageInfo],
+    source: object,
+    watching: Watching,
+    to_all: Events | None,
+    to_each: Sequence[Events | None] = (),
+) -> RunReport | None:
+    """Begin to report a run, or return None if nobody wants to know.
+
+    Args:
+        stages: The stages of the run.
+        source: Its inputs, whose number is known if they have a length.
+        watching: What the caller wants to see.
+        to_all: Gets the events of all stages.
+        to_each: For each stage, who else gets its events.
+    """
+    watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
+    if watching.progress:
+        from ..progress import Progress
+
+        watchers.append(Progress(always=watching.progress == "always"))
+    loop = asyncio.get_running_loop()
+    report = partial(_report, loop)
+    guards = [Guard(watcher, report) for watcher in watchers]
+    common: list[Emit] = [guard.on_event for guard in guards]
+    if to_all is not None and to_all.observed:
+        common.append(partial(to_all.emit, report))
+    sinks: list[list[Emit]] = [
+        [*common, partial(own.emit, report)]
+        if own is not None and own is not to_all and own.observed
+        else common
+        for own in to_each or [None] * len(stages)
+    ]
+    if not any(sinks):
+        return None
+    info = RunInfo(next(_numbers), tuple(stages), _length(source))
+    reports = [
+        StageReport(loop, info, position, _to_each(sink)) for position, sink in enumerate(sinks)
+    ]
+    return RunReport(info, guards, reports)
+
+
+def _length(source: object) -> int | None:
+    if not isinstance(source, Sized):
+        return None
+    try:
+        return len(source)
+    except Exception:  # a source that cannot tell how long it is may still be good to iterate over
+        return None
+
+
+def _to_each(sinks: Sequence[Emit]) -> Emit:
+    if len(sinks) == 1:
+        return sinks[0]
+
+    def emit(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return emit
+
+
+def _report(loop: asyncio.AbstractEventLoop, message: str, error: BaseException) -> None:
+    loop.call_exception_handler({"message": message, "exception": error})
