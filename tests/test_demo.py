@@ -17,10 +17,13 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from nadoo_flow import NodeContext, WorkflowContext, demo
+from nadoo_flow import NodeContext, WorkflowContext
 from nadoo_flow.__main__ import main, parser
 from nadoo_flow.cli import Progress
-from nadoo_flow.demo import DocumentProcessor, digest, headings, read_documents
+from nadoo_flow.demo import command
+from nadoo_flow.demo.command import read_documents
+from nadoo_flow.demo.digest import digest, headings
+from nadoo_flow.demo.pipeline import DocumentProcessor
 
 RunMain: TypeAlias = Callable[..., tuple[int, str, str]]
 
@@ -249,7 +252,7 @@ def test_what_was_installed_into_the_standard_library_is_left_out(
         (tree / installed).mkdir()
         (tree / installed / "other.py").write_text("x = 1")
     assert run_main("demo", tree)[1].startswith("documents  11\n")
-    monkeypatch.setattr(demo, "STANDARD_LIBRARY", str(tree))
+    monkeypatch.setattr(command, "STANDARD_LIBRARY", str(tree))
     assert run_main("demo")[1] == REPORT
 
 

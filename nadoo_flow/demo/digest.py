@@ -1,0 +1,67 @@
+"""What is in a document: a summary, the entities, and how many words."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+import tokenize
+from collections.abc import Iterator
+from typing import Any
+
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+
+
+def digest(document: str) -> dict[str, Any]:
+    """Extract a summary, the entities and the word count of a document."""
+    if document.lower().endswith(".py"):
+        with tokenize.open(document) as file:  # in the encoding that the file declares
+            text = file.read()
+        module = ast.parse(text, document)
+        summary, entities = first_sentence(ast.get_docstring(module) or ""), list(names(module))
+    else:
+        with open(document, encoding="utf-8-sig") as file:
+            text = file.read()
+        entities = list(headings(text, markdown=document.lower().endswith(".md")))
+        summary = entities[0] if entities else first_sentence(text)
+    return {
+        "document": document,
+        "summary": textwrap.shorten(summary, 100, placeholder="..."),
+        "entities": entities,
+        "word_count": len(text.split()),
+    }
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of the first paragraph."""
+    paragraph = re.split(r"\n\s*\n", text.strip(), maxsplit=1)[0]
+    return re.split(r"(?<=[.!?])\s", " ".join(paragraph.split()), maxsplit=1)[0]
+
+
+def names(module: ast.Module) -> Iterator[str]:
+    """Name the classes and functions of a module, also those inside others."""
+    waiting: list[ast.AST] = [module]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name
+        inner = [statement for block in BLOCKS for statement in getattr(node, block, ())]
+        waiting.extend(reversed(inner))
+
+
+def headings(text: str, *, markdown: bool) -> Iterator[str]:
+    """Find the headings of a prose text: the underlined ones, and Markdown's ``# ...``."""
+    previous, in_code = "", False
+    for line in map(str.strip, text.splitlines()):
+        if markdown and line.startswith(("```", "~~~")):
+            in_code = not in_code
+        elif markdown and not in_code and re.match(r"#{1,6}\s", line):
+            yield line.strip("# \t")
+        elif not in_code and is_underline(line) and any(map(str.isalnum, previous)):
+            yield previous
+        previous = line
+
+
+def is_underline(line: str) -> bool:
+    """Tell whether a line is one of the characters of an underline, and nothing but it."""
+    return len(line) >= 3 and line[0] in "=-~^*" and not line.strip(line[0])
