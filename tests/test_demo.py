@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import re
 import signal
@@ -19,7 +18,6 @@ import pytest
 
 from nadoo_flow import NodeContext, WorkflowContext
 from nadoo_flow.__main__ import main, parser
-from nadoo_flow.cli import Progress
 from nadoo_flow.demo import command
 from nadoo_flow.demo.command import read_documents
 from nadoo_flow.demo.digest import digest, headings
@@ -301,32 +299,6 @@ def test_the_entities_of_a_module_are_its_classes_and_functions_in_order(tree: P
 
 def test_headings_of_a_huge_line_are_found_without_delay() -> None:
     assert list(headings("a " * 500_000 + "\nTitle\n=====", markdown=True)) == ["Title"]
-
-
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def shown_progress(stream: io.StringIO, times: list[float]) -> str:
-    """Advance once at each of the times, of four thousand items."""
-    clock = iter([0.0, *times])
-    with Progress(4000, "documents", stream, lambda: next(clock)) as progress:
-        for _ in times:
-            progress.advance()
-    return stream.getvalue()
-
-
-def test_on_a_terminal_progress_rewrites_one_line_and_clears_it_in_the_end() -> None:
-    assert shown_progress(Screen(), [0.05, 0.125, 0.2, 0.25]) == (
-        "\r2 of 4,000 documents\x1b[K\r4 of 4,000 documents\x1b[K\r\x1b[K"
-    )
-
-
-def test_elsewhere_progress_is_a_few_plain_lines() -> None:
-    assert shown_progress(io.StringIO(), [1.9, 2, 3.9, 4, 4.1]) == (
-        "2 of 4,000 documents\n4 of 4,000 documents\n"
-    )
 
 
 @pytest.mark.asyncio(loop_factories=["real"])
