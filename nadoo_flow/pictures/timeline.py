@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from heapq import heappop, heappush
 from html import escape
 
+from .bottleneck import bottleneck_of, busy_share
 from .history import UNFINISHED, History, Line, Visit
+from .lanes import Bar, lanes_of, merged
 from .picture import Picture
 from .svg import (
     PALETTE,
@@ -25,16 +25,12 @@ from .svg import (
     time_axis,
     title,
 )
-from .text import counted, duration, fitted, in_lines, shortened
+from .text import counted, duration, fitted, in_lines
 
 LEFT = 46
 MOST_LANES = 40
-MOST_BARS = 3_000
 MOSTLY = 0.9
 """What is at work for less of its time than this is shown paler."""
-
-BUSY = 0.75
-"""A stage whose slots are at work for more of the time than this holds up the others."""
 
 _ROW_HEIGHTS = ((12, 18), (30, 11), (60, 7))
 
@@ -47,35 +43,20 @@ class Timeline(Picture):
     """
 
     def __init__(self, history: History) -> None:
-        self.bottleneck = _bottleneck(history)
+        self.bottleneck = bottleneck_of(history)
         super().__init__(_drawn(history, self.bottleneck))
-
-
-@dataclass(slots=True)
-class _Bar:
-    """Visits of one lane that are drawn as one, because they are too short to be told apart."""
-
-    start: float
-    end: float
-    visits: list[Visit]
-
-    def busy(self) -> float:
-        """Return which part of the time of the bar was work, and not the gaps between visits."""
-        lasted = self.end - self.start
-        at_work = sum(visit.end - visit.start for visit in self.visits)
-        return min(at_work / lasted, 1.0) if lasted else 1.0
 
 
 def _drawn(history: History, bottleneck: str) -> str:
     lines = [line for line in history.lines if line.visits]
     if not lines:
         return notes_only("timeline", "nothing was recorded")
-    lanes = [_lanes(line) for line in lines]
+    lanes = [lanes_of(line) for line in lines]
     rows = sum(min(len(of_line), MOST_LANES) for of_line in lanes)
     height = next((height for most, height in _ROW_HEIGHTS if rows <= most), 4)
     width = WIDTH - LEFT - RIGHT
     scale = width / (history.span or 1.0)
-    bars = _merged([of_line[:MOST_LANES] for of_line in lanes], scale)
+    bars = merged([of_line[:MOST_LANES] for of_line in lanes], scale)
     parts: list[str] = []
     y = float(TOP)
     for place, line in enumerate(lines):
@@ -96,67 +77,12 @@ def _drawn(history: History, bottleneck: str) -> str:
     return picture(WIDTH, y + 58 + 18 * len(said), "timeline", parts)
 
 
-def _lanes(line: Line) -> list[list[Visit]]:
-    """Sort visits into lanes, and find a lane for those that have none of their own."""
-    visits = sorted(
-        (visit for visit in line.visits if visit.item is not None), key=lambda visit: visit.start
-    )
-    own = all(visit.lane is not None for visit in visits) and _one_after_another(visits)
-    lanes: dict[int, list[Visit]] = {}
-    free: list[int] = []
-    busy: list[tuple[float, int]] = []
-    for visit in visits:
-        while busy and busy[0][0] <= visit.start:
-            heappush(free, heappop(busy)[1])
-        lane = heappop(free) if free else len(busy)
-        heappush(busy, (visit.end, lane))
-        lanes.setdefault(visit.lane if own and visit.lane is not None else lane, []).append(visit)
-    return [lanes[lane] for lane in sorted(lanes)]
-
-
-def _one_after_another(visits: Sequence[Visit]) -> bool:
-    """Tell whether no two runs were at work at the same time, so that their lanes are the same."""
-    ends: dict[int, float] = {}
-    for visit in visits:
-        if any(run != visit.run and end > visit.start for run, end in ends.items()):
-            return False
-        ends[visit.run] = max(ends.get(visit.run, 0.0), visit.end)
-    return True
-
-
-def _merged(lanes: list[list[list[Visit]]], scale: float) -> list[list[list[_Bar]]]:
-    """Draw neighbours that are too short as one bar, the more so the more there are."""
-    pixels = 1.5
-    while True:
-        bars = [[_bars(visits, pixels / scale) for visits in of_line] for of_line in lanes]
-        if sum(len(of_lane) for of_line in bars for of_lane in of_line) <= MOST_BARS:
-            return bars
-        pixels *= 2
-
-
-def _bars(visits: Sequence[Visit], shortest: float) -> list[_Bar]:
-    bars: list[_Bar] = []
-    for visit in visits:
-        last = bars[-1] if bars else None
-        if (
-            last is not None
-            and visit.start - last.end < shortest / 2
-            and (last.end - last.start < shortest or visit.end - visit.start < shortest)
-            and visit.end - last.start < 8 * shortest
-        ):
-            last.end = max(last.end, visit.end)
-            last.visits.append(visit)
-        else:
-            bars.append(_Bar(visit.start, visit.end, [visit]))
-    return bars
-
-
 def _heading(history: History, line: Line, used: int, y: float) -> str:
     limit = line.info.limit
     slots = counted(limit, "slot") if used >= limit else f"{used:,} of {limit:,} slots used"
     visits = [visit for visit in line.visits if visit.item is not None]
     parts = [
-        f"{slots}, {_busy(history, line):.0%} busy",
+        f"{slots}, {busy_share(history, line):.0%} busy",
         counted(len(visits), "item"),
         *_numbers(line.visits),
     ]
@@ -189,7 +115,7 @@ def _row(lane: int, y: float, height: float, width: float) -> str:
 
 
 def _bar(
-    bar: _Bar, line: Line, lane: int, y: float, height: float, scale: float, colour: str
+    bar: Bar, line: Line, lane: int, y: float, height: float, scale: float, colour: str
 ) -> str:
     kinds = {visit.kind for visit in bar.visits}
     first = bar.visits[0]
@@ -221,7 +147,7 @@ def _retried(x: float, y: float) -> str:
     return tag("path", d=mark, fill="#fff", stroke="#0008", pointer_events="none")
 
 
-def _meanings(bars: Sequence[_Bar]) -> Iterator[tuple[str, str]]:
+def _meanings(bars: Sequence[Bar]) -> Iterator[tuple[str, str]]:
     visits = [visit for bar in bars for visit in bar.visits]
     kinds = {visit.kind for visit in visits}
     box = {"y": -5, "width": 12, "height": 10}
@@ -240,32 +166,3 @@ def _meanings(bars: Sequence[_Bar]) -> Iterator[tuple[str, str]]:
 def _said(history: History) -> Iterator[str]:
     if history.left_out:
         yield f"The trace was full: {history.left_out:,} older events were left out."
-
-
-def _busy(history: History, line: Line) -> float:
-    """Return which part of their time, while their runs lasted, the slots were at work."""
-    at_work = sum(visit.end - visit.start for visit in line.visits)
-    lasted = sum(history.lasted(run) for run in {visit.run for visit in line.visits})
-    return min(at_work / (line.info.limit * lasted), 1.0) if lasted else 0.0
-
-
-def _bottleneck(history: History) -> str:
-    lines = [line for line in history.lines if line.visits]
-    if not lines:
-        return "Nothing was recorded."
-    busy = {place: _busy(history, line) for place, line in enumerate(lines)}
-    most = max(busy, key=lambda place: busy[place])
-    info = lines[most].info
-    name, slots = f"'{shortened(info.stage, 28)}'", counted(info.limit, "slot")
-    share = f"{busy[most]:.0%}"
-    if busy[most] >= BUSY:
-        verb = "was" if info.limit == 1 else "were"
-        others = [part for place, part in busy.items() if place != most]
-        least = f", those of the other stages at most {max(others):.0%}" if others else ""
-        return f"Bottleneck: {name}. Its {slots} {verb} at work {share} of the time{least}."
-    words = f"No stage was a bottleneck: {name}, the busiest, was at work {share} of the time."
-    started = max(visit.start for line in lines for visit in line.visits)
-    tail = 1 - started / history.span if history.span else 0.0
-    if tail >= 0.25:
-        return f"{words} For {tail:.0%} of it, at the end, nothing was left to start."
-    return f"{words} It waited for inputs, or for results to be taken."

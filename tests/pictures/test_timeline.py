@@ -62,48 +62,6 @@ async def test_tries_are_marked_and_counted() -> None:
     assert count_of(svg, "path", fill="#fff") == 3  # two, and the legend's
 
 
-class TestBottleneck:
-    async def test_it_is_the_stage_whose_slots_are_busy(self) -> None:
-        chain = MapNode("quick", lambda x: slowly(1), "a", "b", 4) | MapNode(
-            "slow", lambda x: slowly(3), "b", "c", 2
-        )
-        timeline = (await traced(chain, range(40))).timeline()
-        assert timeline.bottleneck == (
-            "Bottleneck: 'slow'. Its 2 slots were at work 98% of the time, "
-            "those of the other stages at most 16%."
-        )
-        assert timeline.bottleneck in texts(timeline.svg)
-
-    async def test_a_stage_by_itself_can_be_one(self) -> None:
-        timeline = (await traced(MapNode("map", slowly, max_concurrency=1), [1, 1])).timeline()
-        assert timeline.bottleneck == "Bottleneck: 'map'. Its 1 slot was at work 100% of the time."
-
-    async def test_a_few_slow_items_at_the_end_are_told_apart(self) -> None:
-        timeline = (await traced(MapNode("map", slowly, max_concurrency=2), [1, 1, 9])).timeline()
-        assert timeline.bottleneck == (
-            "No stage was a bottleneck: 'map', the busiest, was at work 55% of the time. "
-            "For 90% of it, at the end, nothing was left to start."
-        )
-
-    async def test_slow_inputs_are_told_apart(self) -> None:
-        async def inputs() -> Any:
-            for _ in range(20):
-                await slowly(1)
-                yield 0.5
-
-        trace = Trace()
-        async for _ in MapNode("map", slowly, max_concurrency=2).stream(inputs(), trace=trace):
-            pass
-        assert trace.timeline().bottleneck == (
-            "No stage was a bottleneck: 'map', the busiest, was at work 26% of the time. "
-            "It waited for inputs, or for results to be taken."
-        )
-
-    def test_there_is_none_where_nothing_was_recorded(self) -> None:
-        assert Trace().timeline().bottleneck == "Nothing was recorded."
-        assert texts(Trace().timeline().svg) == ["nothing was recorded"]
-
-
 async def test_runs_that_overlap_have_rows_of_their_own() -> None:
     trace = Trace()
     processor = BatchProcessor(slowly, 1, trace=trace)
