@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import re
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -188,6 +189,15 @@ class TestHtml:
         )
         assert tags_of(results._repr_html_()) == TAGS
         assert len(results._repr_html_()) < 12_000
+
+    def test_what_users_wrote_may_be_broken_into_lines_anywhere(self) -> None:
+        html = made(1, failed={0: ValueError("x" * 80)})._repr_html_()
+        cells = re.findall(r'<td style="[^"]*;([^";]*)"><bdi>(.*?)</bdi>', html)
+        assert {text[:5] for style, text in cells if style == "overflow-wrap:anywhere"} == {
+            "Value",
+            str(made(1)[0].input_data)[:5],
+        }
+        assert {style for style, text in cells if text == "ValueError"} == {"white-space:nowrap"}
 
     def test_an_input_that_cannot_be_printed_is_shown_as_such(self) -> None:
         misnamed = type("list", (), {})()  # which has nothing to iterate over

@@ -104,9 +104,17 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     names = "".join(
         f'<th style="{cells};opacity:.75;white-space:nowrap">{name}</th>' for name in head
     )
+    # What users wrote may be one word that is wider than the page.
+    wraps = [
+        "overflow-wrap:anywhere" if name in ("input", "error") else "white-space:nowrap"
+        for name in head
+    ]
     lines = "".join(
         f'<tr style="{_LINE};background:none">'
-        + "".join(f'<td style="{cells}"><bdi>{cell}</bdi></td>' for cell in row)
+        + "".join(
+            f'<td style="{cells};{wrap}"><bdi>{cell}</bdi></td>'
+            for cell, wrap in zip(row, wraps, strict=True)
+        )
         + "</tr>"
         for row in rows
     )
