@@ -21,15 +21,16 @@ def pack_exception(error: BaseException) -> Packed:
     Many classes pickle well and fail when they are unpickled, because their ``__init__`` takes
     other arguments than it gives to ``args``; others hold what cannot be pickled. What comes back
     is the first of these that tells the same type and message: the exception itself; one of its
-    class, made without ``__init__``, with what can be pickled of its arguments and attributes; a
-    :class:`RemoteError` with those attributes.
+    class, made without ``__init__``; one made as usual, as built-in exceptions need it; a
+    :class:`RemoteError`. All but the first have those arguments and attributes that can be pickled.
     """
     traceback = "".join(format_exception(error))
-    for portable in (lambda: error, lambda: _Remade(type(error), error)):
+    kind, args = type(error), error.args
+    for portable in (error, _Copy(error, _without_init, (kind, *args)), _Copy(error, kind, args)):
         data = _crossing(portable, error)
         if data is not None:
             return data, traceback
-    stand_in = _Remade(RemoteError, error, (describe(error),))
+    stand_in = _Copy(error, RemoteError, (describe(error),))
     return pack(stand_in, "a RemoteError"), traceback
 
 
@@ -49,9 +50,9 @@ def unpack_exception(packed: Packed, error: str) -> BaseException:
     return exception
 
 
-def _crossing(portable: Callable[[], object], error: BaseException) -> bytes | None:
+def _crossing(portable: object, error: BaseException) -> bytes | None:
     try:
-        data = pack(portable(), "an exception")
+        data = pack(portable, "an exception")
         back = unpack(data, "an exception")
     except (PicklingError, UnpicklingError):
         return None
@@ -59,30 +60,30 @@ def _crossing(portable: Callable[[], object], error: BaseException) -> bytes | N
     return data if same else None
 
 
-class _Remade:
-    """Is unpickled as an exception that is made without its ``__init__``."""
+class _Copy:
+    """Is unpickled as a copy of an exception, with what can be pickled of it."""
 
     def __init__(
-        self, kind: type[BaseException], error: BaseException, args: tuple[Any, ...] | None = None
+        self, error: BaseException, make: Callable[..., BaseException], args: tuple[Any, ...]
     ) -> None:
-        self._kind = kind
-        self._args = tuple(map(_argument, error.args)) if args is None else args
+        self._make = make
+        self._args = tuple(arg if _crosses(arg) else str(arg) for arg in args)
         self._attributes = {name: value for name, value in vars(error).items() if _crosses(value)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (self._kind, self._args, self._attributes)
+        return _remade, (self._make, self._args, self._attributes)
 
 
-def _make(
-    kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]
+def _remade(
+    make: Callable[..., BaseException], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> BaseException:
-    error = kind.__new__(kind, *args)
+    error = make(*args)
     vars(error).update(attributes)
     return error
 
 
-def _argument(value: Any) -> Any:
-    return value if _crosses(value) else str(value)
+def _without_init(kind: type[BaseException], *args: Any) -> BaseException:
+    return kind.__new__(kind, *args)
 
 
 def _crosses(value: Any) -> bool:

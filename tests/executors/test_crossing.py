@@ -102,14 +102,14 @@ async def test_an_exception_that_cannot_be_pickled_fails_alone_and_is_told(execu
 async def test_an_exception_whose_words_cannot_cross_is_told_by_a_stand_in(executor: Any) -> None:
     def work(n: int) -> int:
         class Odd(Exception):
-            def __init__(self) -> None:
-                self.where = threading.Lock()
+            def __init__(self, *, where: Any) -> None:
+                self.where = where
                 self.retry_after = 3
 
             def __str__(self) -> str:
                 return f"odd and {'locked' if self.where.locked() else 'open'}"
 
-        raise Odd
+        raise Odd(where=threading.Lock())
 
     (result,) = await BatchProcessor(FunctionNode(work).pipe(on(executor))).batch([1])
     assert result.error == "Odd: odd and open"

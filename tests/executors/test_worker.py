@@ -1,0 +1,200 @@
+"""What runs in a worker: a chunk on the event loop of its thread."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from hashlib import sha256
+from pickle import UnpicklingError
+from typing import Any
+
+import pytest
+
+from nadoo_flow import BaseNode, FunctionNode, MapNode, NodeResult, WorkflowContext
+from nadoo_flow.executors.outcome import unpack_result
+from nadoo_flow.executors.wire import pack
+from nadoo_flow.executors.worker import KEPT_NODES, Answer, pack_chunk, run_chunk
+
+from ..nodes import slowly
+
+
+class Worker:
+    """A thread in which chunks run."""
+
+    def __init__(self) -> None:
+        self.executor = ThreadPoolExecutor(1)
+
+    def answer(self, node: Any, *items: Any, along: bool = True) -> Answer:
+        """Run the items of a chunk; the node travels along or is known already."""
+        node = node if isinstance(node, BaseNode) else FunctionNode(node)
+        data = pack(node, "the node")
+        digest = sha256(data).digest()
+        payloads = [pack(({"item": item}, WorkflowContext()), "the input") for item in items]
+        nodes = {digest: data} if along else {}
+        chunk = pack_chunk(nodes, [(digest, payload) for payload in payloads])
+        return Answer(*pickle.loads(self.executor.submit(run_chunk, 1, chunk).result(60)))
+
+    def results(self, node: Any, *items: Any) -> list[NodeResult]:
+        return [unpack_result(outcome) for outcome in self.answer(node, *items).outcomes]
+
+    def outputs(self, node: Any, *items: Any) -> list[Any]:
+        return [result.output for result in self.results(node, *items)]
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.executor.shutdown()
+
+
+def test_the_calls_of_a_chunk_run_concurrently(worker: Worker) -> None:
+    class Meeting(BaseNode):
+        async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
+            loop: Any = asyncio.get_running_loop()
+            here = loop.__dict__.setdefault("here", asyncio.Barrier(3))
+            return NodeResult(True, await here.wait())
+
+    assert sorted(worker.outputs(Meeting(), "a", "b", "c")) == [0, 1, 2]
+
+
+def test_a_thread_keeps_its_loop_and_its_nodes(worker: Worker) -> None:
+    node = Connected()
+    other = Worker()
+    assert worker.outputs(node, 1, 2) == [(True, True), (False, True)]
+    assert worker.outputs(node, 3) == [(False, True)]
+    assert other.outputs(node, 4) == [(True, True)]
+    other.executor.shutdown()
+
+
+def test_a_node_that_is_not_known_is_asked_for(worker: Worker) -> None:
+    asked = worker.answer(abs, -1, along=False)
+    assert (len(asked.missing), asked.outcomes) == (1, ())
+    assert worker.outputs(abs, -1) == [1]
+    assert worker.answer(abs, -1, along=False).missing == ()
+
+
+def test_nodes_are_forgotten_when_others_have_been_used_since(worker: Worker) -> None:
+    def adding(number: int) -> Callable[[int], int]:
+        return lambda n: n + number
+
+    functions = [adding(number) for number in range(KEPT_NODES + 1)]
+    for function in functions[:-1]:
+        worker.answer(function, 1)
+    assert worker.answer(functions[0], 1, along=False).missing == ()
+    worker.answer(functions[-1], 1)
+    assert worker.answer(functions[0], 1, along=False).missing == ()
+    assert len(worker.answer(functions[1], 1, along=False).missing) == 1
+
+
+def test_context_variables_are_isolated(worker: Worker) -> None:
+    assert worker.outputs(visit, "a", "b") == ["nobody", "nobody"]
+    assert worker.outputs(visit, "c") == ["nobody"]
+
+
+def test_work_counts_and_waiting_does_not(worker: Worker) -> None:
+    assert worker.answer(time.sleep, 0.05, 0.05).seconds >= 0.1
+    assert worker.answer(slowly, 2.0, 2.0).seconds < 1
+
+
+def test_a_list_stage_runs_inside(worker: Worker) -> None:
+    stage = MapNode("map", slowly, "item", "out")
+    assert worker.outputs(stage, [0.0, 0.01]) == [{"out": [0.0, 0.01]}]
+
+
+def test_tasks_that_a_node_leaves_behind_are_cancelled_and_awaited(worker: Worker) -> None:
+    assert worker.outputs(leave_a_task, 1, 2) == ["left", "left"]
+    assert CLEANED == ["cleaned", "cleaned"]
+    CLEANED.clear()
+
+
+def test_an_interrupt_in_a_task_of_a_nodes_own_fails_what_has_not_ended(worker: Worker) -> None:
+    outcomes = worker.results(interrupted_inside, 0.0, 3600.0)
+    assert [result.success for result in outcomes] == [True, False]
+    assert outcomes[1].error == "KeyboardInterrupt"
+    # The loop goes on working.
+    assert worker.outputs(slowly, 0.0) == [0.0]
+
+
+def test_a_stray_cancellation_fails_its_item_alone(worker: Worker) -> None:
+    def work(item: int) -> int:
+        if item:
+            raise asyncio.CancelledError("stray")
+        return item
+
+    assert [result.error for result in worker.results(work, 0, 1)] == [
+        None,
+        "CancelledError: stray",
+    ]
+
+
+def test_a_wrong_answer_fails_its_item_alone(worker: Worker) -> None:
+    class Wrong(BaseNode):
+        async def execute(self, node_context: Any, workflow_context: Any) -> Any:
+            item = node_context.input_data["item"]
+            return NodeResult(True, item) if item else {"a": "dict"}
+
+    errors = [result.error for result in worker.results(Wrong(), 0, 1)]
+    assert errors == ["TypeError: expected NodeResult, got dict", None]
+
+
+def test_a_node_that_cannot_be_unpickled_fails_its_items(worker: Worker) -> None:
+    class Broken(BaseNode):
+        async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
+            return NodeResult(True)
+
+        def __reduce__(self) -> Any:
+            return int, ("no number",)
+
+    for result in [*worker.results(Broken(), 1, 2), *worker.results(Broken(), 3)]:
+        assert result.error == (
+            "UnpicklingError: the node cannot be unpickled: ValueError: invalid literal for int() "
+            "with base 10: 'no number'"
+        )
+        assert isinstance(result.exception, UnpicklingError)
+
+
+class Connected(BaseNode):
+    loop: Any = None
+
+    async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
+        first = self.loop is None
+        self.loop = self.loop or asyncio.get_running_loop()
+        return NodeResult(True, (first, self.loop is asyncio.get_running_loop()))
+
+
+user: ContextVar[str] = ContextVar("user", default="nobody")
+CLEANED: list[str] = []
+
+
+def visit(name: str) -> str:
+    before = user.get()
+    user.set(name)
+    return before
+
+
+async def leave_a_task(_: Any) -> str:
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            CLEANED.append("cleaned")
+
+    task = asyncio.create_task(forever())
+    await asyncio.sleep(0)
+    return "lost" if task.done() else "left"
+
+
+async def interrupted_inside(seconds: float) -> None:
+    async def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    if seconds:
+        task = asyncio.create_task(interrupt())
+        await asyncio.sleep(seconds)
+        task.cancel()
