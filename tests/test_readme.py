@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import subprocess
+import threading
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,8 +45,14 @@ COMMANDS = [block.code.strip() for block in BLOCKS if block.language == "bash"]
 
 def run_as_script(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a block in virtual time and a namespace of its own; it may await at its top level."""
-    # asyncio.run inside a block takes its loop from here.
-    monkeypatch.setattr(asyncio.events, "new_event_loop", VirtualTimeLoop)
+    real_loop = asyncio.events.new_event_loop
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        here = threading.current_thread() is threading.main_thread()
+        return VirtualTimeLoop() if here else real_loop()
+
+    # asyncio.run inside a block takes its loop from here, and so do the threads of other packages.
+    monkeypatch.setattr(asyncio.events, "new_event_loop", new_event_loop)
     code = compile(
         "\n" * block.line + block.code,  # so that a traceback shows the line of the README
         "README.md",
