@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .cases.executors import IN_THE_LOOP, ON_DASK, ON_PROCESSES
 from .cases.pipelines import BY_HAND, FUSED
 from .model import Case, Params
 from .report import find, number, table
@@ -69,7 +70,7 @@ class Target:
 
 
 def _short(ours: str) -> str:
-    return ours.removeprefix("nadoo-flow ")
+    return ours.removeprefix("nadoo-flow").lstrip(", ")
 
 
 def _per_item(node: str, contestant: str) -> Cell:
@@ -171,6 +172,16 @@ TARGETS = (
         _heartbeat(ours, collector=collector)
         for collector in (False, True)
         for ours in (OURS_BATCH, OURS)
+    ),
+    *(
+        Target(
+            f"400 items of 5 ms, {_short(IN_THE_LOOP)} over {_short(workers)}",
+            "at least",
+            limit,
+            Cell("executors", IN_THE_LOOP, {"n": 400}),
+            Cell("executors", workers, {"n": 400}),
+        )
+        for workers, limit in ((ON_PROCESSES, 1.6), (ON_DASK, 1.3))
     ),
     Target(
         "import nadoo_flow over import reactivex",

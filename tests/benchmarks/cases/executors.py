@@ -1,0 +1,87 @@
+"""Pure Python work in one event loop, in two processes, and on two workers of Dask."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+from ..model import Case, Contestant, Outcome, Params, Peer, Run, as_measured
+from ..nodes import expected_total, inputs
+
+DASK = Peer("distributed", "distributed")
+
+IN_THE_LOOP = "nadoo-flow, in the loop"
+ON_PROCESSES = "nadoo-flow, on two processes"
+ON_DASK = "nadoo-flow, on two workers of Dask"
+
+TURNS = 120_000
+"""Turns of a loop that take about 5 ms."""
+
+
+def _computed(n: int) -> int:
+    for _ in range(TURNS):
+        pass
+    return n + 1
+
+
+def _two_processes() -> Executor:
+    executor = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    atexit.register(executor.shutdown)
+    return executor
+
+
+def _two_dask_workers() -> Any:
+    from distributed import Client, LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    )
+    client = Client(cluster)
+    atexit.register(cluster.close)
+    atexit.register(client.close)
+    return client
+
+
+def _prepare(make: Callable[[], Any] | None, params: Params) -> Run:
+    from nadoo_flow import BatchProcessor, FunctionNode
+    from nadoo_flow.executors import on
+
+    node: Any = FunctionNode(_computed)
+    if make is not None:
+        node = node.pipe(on(make()))
+    processor = BatchProcessor(node, max_concurrency=100)
+    given = [each["n"] for each in inputs(params["n"])]
+    warm = False
+
+    async def once() -> Outcome:
+        nonlocal warm
+        if not warm:  # workers take a while to start, and to import what they need
+            await processor.batch(given)
+            warm = True
+        results = await processor.batch(given)
+        return Outcome((len(results.outputs), sum(results.outputs)), results.seconds)
+
+    return once
+
+
+CASES = (
+    Case(
+        module=__name__,
+        name="executors",
+        title="Makespan of items that compute for 5 ms, workers started",
+        unit="s",
+        variants=({"n": 400},),
+        contestants=(
+            Contestant(IN_THE_LOOP, partial(_prepare, None)),
+            Contestant(ON_PROCESSES, partial(_prepare, _two_processes)),
+            Contestant(ON_DASK, partial(_prepare, _two_dask_workers), DASK),
+        ),
+        expected=expected_total,
+        figure=as_measured,
+        steady=False,
+    ),
+)
