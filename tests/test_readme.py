@@ -38,7 +38,9 @@ BLOCKS = [
     Block(found[1], README.count("\n", 0, found.start(2)), found[2])
     for found in re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 ]
-PROGRAMS = {path.read_text(encoding="utf-8"): path.name for path in ROOT.glob("examples/*.py")}
+PROGRAMS = {
+    path.read_text(encoding="utf-8"): path.name for path in ROOT.glob("tests/examples/[!_]*.py")
+}
 EXAMPLES = [block for block in BLOCKS if block.language == "python" and block.code not in PROGRAMS]
 COMMANDS = [block.code.strip() for block in BLOCKS if block.language == "bash"]
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from examples import web
 from nadoo_flow import Event, FunctionNode
 from nadoo_flow.policies import limit
+
+from ..examples import web
 
 CLEAN_UP = 0.1
 """Real seconds that an answer needs to end, so that whoever does not wait for it is found out."""

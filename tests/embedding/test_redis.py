@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from examples import consumer
-from examples.consumer import ANSWERS, GROUP, PROMPTS
 from nadoo_flow import BatchProcessor
 
+from ..examples import consumer
+from ..examples.consumer import ANSWERS, GROUP, PROMPTS
 from ..nodes import assert_only_the_caller_runs
 from .processes import PATIENCE, Process, RedisServer
 from .worker import EXECUTED, LANES, WINDOW

@@ -9,8 +9,9 @@ import asyncio
 import sys
 from typing import Any
 
-from examples import consumer
 from nadoo_flow import BatchProcessor
+
+from ..examples import consumer
 
 ABANDONED = 3_000
 EXECUTED = "executed"
