@@ -51,19 +51,21 @@ class ClientExecutor(Executor):
         if self._client.status not in ("running", "connecting"):
             raise RuntimeError(f"the client of Dask's is {self._client.status}")
         # By default Dask takes two calls with the same arguments for one.
-        remote = self._client.submit(fn, *args, **kwargs, pure=False)
+        # Dask keeps a result while anybody holds its future, so it is held here and let go of.
+        remote = [self._client.submit(fn, *args, **kwargs, pure=False)]
         future: Future[T] = Future()
         future.add_done_callback(partial(self._cancel_too, remote))
         self._client.loop.add_callback(self._bring_back, remote, future)
         return future
 
-    async def _bring_back(self, remote: Any, future: Future[T]) -> None:
+    async def _bring_back(self, remote: list[Any], future: Future[T]) -> None:
         result: Any = None
         error: BaseException | None = None
         try:
-            (result,) = await self._client.gather([remote], asynchronous=True)
+            (result,) = await self._client.gather(remote, asynchronous=True)
         except BaseException as failed:
             error = failed
+        remote.clear()
         if not future.set_running_or_notify_cancel():
             return
         if error is None:
@@ -71,9 +73,9 @@ class ClientExecutor(Executor):
         else:
             future.set_exception(error)
 
-    def _cancel_too(self, remote: Any, future: Future[T]) -> None:
+    def _cancel_too(self, remote: list[Any], future: Future[T]) -> None:
         if future.cancelled():
-            self._client.loop.add_callback(self._client.cancel, [remote], asynchronous=True)
+            self._client.loop.add_callback(self._client.cancel, [*remote], asynchronous=True)
 
     def __repr__(self) -> str:
         return repr(self._client)
