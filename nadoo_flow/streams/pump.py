@@ -82,12 +82,15 @@ class Pump(Generic[T]):
             except NothingYet:
                 return True
             except StopIteration:
+                self.stop()  # a pump that was scheduled before may still come
                 self._observer.on_completed()
                 return False
             except SourceFailed as failed:
+                self.stop()
                 self._observer.on_error(failed.error)
                 return False
             except Exception as error:
+                self.stop()
                 self._observer.on_error(error)
                 return False
             run.pulled += 1

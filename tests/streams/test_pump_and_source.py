@@ -21,6 +21,7 @@ from nadoo_flow.streams import (
     flat_map,
     observe,
 )
+from nadoo_flow.streams.pump import Pump, SourceFailed
 
 from ..nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, observed, raised_by
 from .runs import (
@@ -605,3 +606,21 @@ async def test_rule_r6_what_a_source_sets_stays_in_the_source(kind: str) -> None
     assert seen_by_items == {"caller"}
     # A generator sees what it set before, as it would in a plain loop.
     assert seen_by_source == ["caller"] + [f"source {number}" for number in range(29)]
+
+
+@pytest.mark.parametrize("error", [StopIteration(), SourceFailed(OSError()), OSError()])
+async def test_rule_107_a_pump_that_comes_again_after_the_end_does_not_tell_it_again(
+    error: Exception,
+) -> None:
+    class Ending:
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            raise error
+
+    seen = Seen()
+    pump = Pump(Plan(values_of([]), 1).open(), lambda: iter(Ending()), seen)
+    pump.pump()
+    pump.pump()
+    assert len(seen.ends) == 1
