@@ -13,8 +13,8 @@ class Direct(Observable[T]):
     """An Observable that keeps the rules of Rx by itself: silence after its end, and after dispose.
 
     Rx puts a guard between an observer and what it subscribes to, and each item pays for it. A part
-    of the engine that subscribes here does without. Functions, which is what all stock operators
-    subscribe with, are guarded as anywhere.
+    of the engine that subscribes here does without. Functions, which is what the operators around
+    the engine subscribe with, are guarded as anywhere.
     """
 
     def subscribe(
