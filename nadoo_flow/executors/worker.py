@@ -117,7 +117,12 @@ class _Loop:
         return Answer((), done, perf_counter() - started - (self._selector.idle - idle))
 
     def __del__(self) -> None:
-        self._runner.close()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._runner.close()
+        else:  # the garbage collector comes in any thread, and no loop can run inside another
+            self._runner.get_loop().close()
 
 
 class _Selector(selectors.DefaultSelector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import pytest
 from nadoo_flow import BaseNode, FunctionNode, MapNode, NodeResult, WorkflowContext
 from nadoo_flow.executors.outcome import unpack_result
 from nadoo_flow.executors.wire import pack
-from nadoo_flow.executors.worker import KEPT_NODES, Answer, pack_chunk, run_chunk
+from nadoo_flow.executors.worker import KEPT_NODES, Answer, _Loop, pack_chunk, run_chunk
 
 from ..nodes import slowly
 
@@ -156,6 +157,18 @@ def test_a_node_that_cannot_be_unpickled_fails_its_items(worker: Worker) -> None
             "with base 10: 'no number'"
         )
         assert isinstance(result.exception, UnpicklingError)
+
+
+async def test_a_loop_can_be_collected_where_another_one_runs() -> None:
+    loop = _Loop()
+    data = pack(({"item": 1}, WorkflowContext()), "the input")
+    with ThreadPoolExecutor(1) as thread:
+        answer = await asyncio.wrap_future(thread.submit(loop.run, [(FunctionNode(abs), data)]))
+    assert unpack_result(answer.outcomes[0]).output == 1
+    inner = loop._runner.get_loop()
+    del loop
+    gc.collect()  # what it raises there fails the test
+    assert inner.is_closed()
 
 
 class Connected(BaseNode):
