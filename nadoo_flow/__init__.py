@@ -72,7 +72,8 @@ if not TYPE_CHECKING:  # a checker would take any name for one of the module's
     def __getattr__(name: str) -> object:
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_LATE[name], __name__), name)
+        value = globals()[name] = getattr(import_module(_LATE[name], __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:
