@@ -28,14 +28,14 @@ async def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lam
         else:
             done.set_result(result)
 
-    def fail(error: Exception) -> None:
+    def fail(error: BaseException) -> None:
         if not done.cancelled():
             done.set_exception(error)
 
     def run() -> None:
         try:
             result = work()
-        except Exception as error:
+        except BaseException as error:  # else nobody would learn of a SystemExit
             tell(loop, fail, error)
             return
         if not tell(loop, settle, result):
