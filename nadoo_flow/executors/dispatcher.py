@@ -158,7 +158,12 @@ class Dispatcher:
             return
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
-            self._deliver(chunk, wanted, Answer(*pickle.loads(future.result())))
+            try:
+                answer = Answer(*pickle.loads(future.result()))
+            except Exception as unreadable:
+                self._fail(wanted, unreadable)
+            else:
+                self._deliver(chunk, wanted, answer)
         elif self._may_retry(error):
             self._retry(chunk, wanted, error)
         else:

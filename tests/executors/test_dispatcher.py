@@ -270,3 +270,13 @@ async def test_a_cancelled_call_is_not_sent_again() -> None:
         assert make.made[1].calls(0) == [2]
         make.made[1].do(0)
     assert second.result() == 4
+
+
+async def test_an_answer_that_cannot_be_read_fails_its_items() -> None:
+    executor = ByHand()
+    run = batch(FunctionNode(double).pipe(on(executor)), 1)
+    await turns()
+    executor.chunks[0][0].set_result(b"nonsense")
+    (result,) = await run
+    assert isinstance(result.exception, EngineLost)
+    assert str(result.error).startswith("EngineLost: the executor failed: UnpicklingError")
