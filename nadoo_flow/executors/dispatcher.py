@@ -87,6 +87,14 @@ class Dispatcher:
         _, left = await asyncio.wait(ends, timeout=seconds)
         return len(left)
 
+    def abandon(self) -> None:
+        """Expect nothing more of an executor that is made here, because its last user has left."""
+        if self._engine.makes_executors:
+            # A worker that is stuck must not keep a lane of the next executor.
+            self._in_work.clear()
+        if self._starting is not None:
+            self._starting.cancel()  # what it has made is shut down when it comes
+
     def _withdraw(self, call: Call) -> None:
         self._waiting.pop(call, None)
         chunk = call.chunk

@@ -68,18 +68,20 @@ class Session:
 
     async def _leave(self, user: object) -> None:
         self._users.discard(user)
+        until = asyncio.get_running_loop().time() + GRACE
         try:
             left = await self._dispatcher.settle(GRACE)
         finally:
             if not self._users:
                 self._nodes.clear()
-                await self._stop()
+                self._dispatcher.abandon()
+                await self._stop(until)
         if left:
             _log.warning("a worker is still busy with items that nobody waits for any more")
 
-    async def _stop(self) -> None:
+    async def _stop(self, until: float) -> None:
         try:
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout_at(until):
                 await self._engine.stop()
         except TimeoutError:
             _log.warning("an executor that is shut down is still busy")
