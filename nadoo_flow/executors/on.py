@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -78,6 +79,10 @@ def on(
     )
 
 
+# Not of each policy, which could not be copied with it.
+_adding = threading.Lock()
+
+
 class On:
     """A policy that every node it is applied to shares."""
 
@@ -103,12 +108,12 @@ class On:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
-            self._sessions = {
-                old: kept for old, kept in self._sessions.items() if not old.is_closed()
-            }
             engine = Engine(self._executor, self._make)
             dispatcher = Dispatcher(engine, ChunkSize(self.chunk), self.lanes)
-            session = self._sessions[loop] = Session(engine, dispatcher)
+            session = Session(engine, dispatcher)
+            with _adding:  # each thread has a loop of its own
+                alive = {old: kept for old, kept in self._sessions.items() if not old.is_closed()}
+                self._sessions = {**alive, loop: session}
         return session
 
     def __repr__(self) -> str:
