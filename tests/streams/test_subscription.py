@@ -610,6 +610,7 @@ async def test_a_finished_run_is_around_nothing_any_more() -> None:
     assert await found[0] is None
 
 
+@pytest.mark.asyncio(loop_factories=["real"])
 async def test_a_run_of_another_loop_is_not_around() -> None:
     async def elsewhere(item: int) -> Subscription | None:
         return await asyncio.to_thread(asyncio.run, asked())
