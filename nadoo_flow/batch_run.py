@@ -16,7 +16,7 @@ from .batch_result import BatchResult
 from .context import NodeContext, NodeResult, WorkflowContext, as_input
 from .errors import NO_MESSAGE, NodeError
 from .events import FINISHED, Outcome, RunReport
-from .execution import awaitable, checked, failure
+from .execution import awaitable, checked, failure_of_item
 from .node import BaseNode
 from .streams import Buffering, Indexed, InOrder, Plan, Source, Subscription, emit, flat_map
 
@@ -111,14 +111,14 @@ def processing(
         index, input_data = indexed
         started = time()
         try:
-            # As in execute_safely(), whose calls would cost 5% of a whole item.
+            # As in execute_item(), whose calls would cost 5% of a whole item.
             data = input_data if type(input_data) is dict else as_input(input_data)
             answer = node.execute(NodeContext(data), workflow_context)
             result = await (answer if type(answer) is CoroutineType else awaitable(answer))
             if type(result) is not NodeResult or not result.success:
                 result = checked(result)
-        except (Exception, asyncio.CancelledError) as error:
-            result = failure(error)
+        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+            result = failure_of_item(error)
         return BatchResult(
             index,
             input_data,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, Protocol
 
 from .context import NodeContext, NodeResult, WorkflowContext
 from .errors import NO_MESSAGE, describe
-from .tasks import is_being_cancelled
+from .tasks import is_being_cancelled, is_closing, is_to_end
 
 
 class Executable(Protocol):
@@ -27,13 +27,27 @@ async def execute_safely(
 ) -> NodeResult:
     """Execute a node and turn every failure, also a wrong kind of answer, into a NodeResult.
 
-    A failed result always has an ``error``. A cancellation of the running task passes, and so do
-    KeyboardInterrupt and SystemExit; a CancelledError that nobody asked for is a failure.
+    A failed result always has an ``error``. A cancellation of the running task passes, since a
+    policy or a timeout around this call may have requested it, and so do KeyboardInterrupt and
+    SystemExit. A CancelledError that was not requested is a failure.
     """
     try:
         return checked(await awaitable(node.execute(node_context, workflow_context)))
-    except (Exception, asyncio.CancelledError) as error:
+    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
         return failure(error)
+
+
+async def execute_item(
+    node: Executable, node_context: NodeContext, workflow_context: WorkflowContext
+) -> NodeResult:
+    """Execute a node as :func:`execute_safely` does, with only the engine around this call.
+
+    So a cancellation passes only if the engine ends the task; any other is the node's own failure.
+    """
+    try:
+        return checked(await awaitable(node.execute(node_context, workflow_context)))
+    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+        return failure_of_item(error)
 
 
 def awaitable(answer: Any) -> Awaitable[Any]:
@@ -53,10 +67,23 @@ def checked(result: Any) -> NodeResult:
 
 
 def failure(error: BaseException) -> NodeResult:
-    """Make a failed NodeResult of an exception, or raise the cancellation of the current task."""
-    if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+    """Make a failed NodeResult of an exception, or raise what passes; see execute_safely()."""
+    if _passes(error, is_being_cancelled):
         raise error
     return NodeResult(False, None, describe(error), {}, error)
+
+
+def failure_of_item(error: BaseException) -> NodeResult:
+    """Make a failed NodeResult of an exception, or raise what passes; see execute_item()."""
+    if _passes(error, is_to_end):
+        raise error
+    return NodeResult(False, None, describe(error), {}, error)
+
+
+def _passes(error: BaseException, is_cancelled: Callable[[], bool]) -> bool:
+    if isinstance(error, GeneratorExit):
+        return is_closing()
+    return isinstance(error, asyncio.CancelledError) and is_cancelled()
 
 
 def _not_a_result(answer: object) -> TypeError:

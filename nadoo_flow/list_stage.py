@@ -12,25 +12,24 @@ from reactivex import Observable
 
 from .checks import is_list_like, non_empty_str, positive_int, shown
 from .context import NodeContext, NodeResult, WorkflowContext
-from .errors import NodeError, describe
+from .errors import NO_MESSAGE, NodeError
 from .events import RunReport, report_run
-from .execution import failure
+from .execution import failure, failure_of_item
 from .fusion import OnFailed, Operator, StageRun, fuse
 from .live_stage import LiveStage
 from .node import BaseNode
 from .parts import Part
 from .streams import (
-    MAX_WINDOW,
     Buffering,
     Indexed,
     Plan,
     Source,
     Subscription,
     as_source,
+    default_window,
     drain,
     emit,
 )
-from .tasks import is_being_cancelled
 from .watching import StageInfo, Watching, wanted
 
 
@@ -117,18 +116,15 @@ class ListStage(LiveStage):
         try:
             answer = fn(*arguments)
             return await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:
-            raise NodeError(self.node_id, describe(error), index) from error
-        except asyncio.CancelledError as error:
-            if is_being_cancelled():
-                raise
-            raise NodeError(self.node_id, describe(error), index) from error
+        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+            result = failure_of_item(error)
+            raise NodeError(self.node_id, result.error or NO_MESSAGE, index) from error
 
     def _parts(self) -> tuple[Part, ...]:
         boxes = tuple(stage._box() for stage in self.stages)
         if len(boxes) == 1:
             return (Part(boxes),)
-        window = min(4 * self.max_concurrency, MAX_WINDOW)
+        window = default_window(self.max_concurrency)
         return (Part(boxes, f"one chain: items pass one by one, at most {window:,} on their way"),)
 
     def _detail(self) -> str:

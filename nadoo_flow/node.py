@@ -9,9 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 from .checks import function, non_empty_str, shown
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
-from .errors import NO_MESSAGE, NodeError
+from .errors import NO_MESSAGE, NodeError, describe
 from .execution import execute_safely
 from .parts import Box, Part
+from .tasks import running_task
 from .watching import ProgressArgument, Watcher, Watching, watched
 
 Isolation: TypeAlias = Literal["context", "task"]
@@ -74,7 +75,13 @@ class BaseNode:
             NodeError: If the node fails; its ``__cause__`` is the exception behind it.
         """
         workflow_context = WorkflowContext() if workflow_context is None else workflow_context
-        result = await execute_safely(self, NodeContext(as_input(input_data)), workflow_context)
+        task = running_task()
+        try:
+            result = await execute_safely(self, NodeContext(as_input(input_data)), workflow_context)
+        except GeneratorExit as error:
+            if task is None or running_task() is not task:  # this coroutine is being closed
+                raise
+            raise NodeError(self.node_id, describe(error)) from error
         if result.success:
             return result.output
         raise NodeError(self.node_id, result.error or NO_MESSAGE) from result.exception

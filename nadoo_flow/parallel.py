@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from .checks import is_list_like, shown
 from .context import NodeContext, NodeResult, WorkflowContext
-from .execution import execute_safely
+from .execution import execute_item
 from .node import BaseNode, NodeLike, as_node
-from .tasks import cancel_and_join, contained, raise_fatal
+from .tasks import OwnedTask, end_and_join, raise_fatal, start_owned
 
-_Tasks: TypeAlias = dict[asyncio.Task[NodeResult], BaseNode]
+_Tasks: TypeAlias = dict[OwnedTask[NodeResult], BaseNode]
 
 
 class ParallelStrategy(Enum):
@@ -77,15 +77,15 @@ class ParallelNode(BaseNode):
         tasks: _Tasks = {}
         for node in self.nodes:
             execute = partial(
-                execute_safely, node, NodeContext(node_context.input_data), workflow_context
+                execute_item, node, NodeContext(node_context.input_data), workflow_context
             )
-            tasks[asyncio.create_task(contained(execute))] = node
+            tasks[start_owned(execute)] = node
         settled: dict[str, NodeResult] = {}
         try:
             decisive = await self._settle(tasks, settled)
         finally:
             try:
-                await cancel_and_join(tasks)
+                await end_and_join(tasks)
             finally:
                 raise_fatal(tasks)
         if self.strategy in (ParallelStrategy.RACE, ParallelStrategy.ANY):

@@ -14,7 +14,7 @@ from .checks import boolean, function
 from .context import NodeContext, as_input, unwrap_item
 from .errors import NO_MESSAGE, NodeError
 from .events import DROPPED, FINISHED, Outcome, note_failure
-from .execution import execute_safely
+from .execution import execute_item
 from .fusion import Operator, StageRun
 from .list_stage import ListStage
 from .node import NodeLike, as_node
@@ -60,7 +60,7 @@ class MapNode(ListStage):
     def operator(self, stage_run: StageRun) -> Operator:
         async def work(indexed: Indexed[Any]) -> Indexed[Any]:
             index, value = indexed
-            result = await execute_safely(
+            result = await execute_item(
                 self.child_node, NodeContext(as_input(value)), stage_run.workflow_context
             )
             if result.success:

@@ -32,7 +32,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.operators import flat_map
 from nadoo_flow.streams import CloseableAsyncIterator
-from nadoo_flow.tasks import FatalError, contained
+from nadoo_flow.tasks import FatalError, start_owned
 
 from .nodes import (
     CLEAN_UP,
@@ -729,7 +729,7 @@ async def test_an_error_during_clean_up_neither_hides_the_cancel_nor_is_logged(r
 @with_tasks
 async def test_what_is_fatal_in_a_clean_up_propagates(run: Run, fatal: BaseException) -> None:
     logged = log_of_the_loop()
-    task = asyncio.create_task(contained(lambda: run(_dying_in_clean_up(fatal))))
+    task = start_owned(lambda: run(_dying_in_clean_up(fatal)))
     await asyncio.sleep(1)
     task.cancel()
     error = await raised_by(task)

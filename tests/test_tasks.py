@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -11,28 +12,25 @@ import pytest
 
 from nadoo_flow.tasks import (
     FatalError,
-    cancel_and_join,
-    cancel_once,
-    contained,
-    in_own_task,
+    end_and_join,
     is_being_cancelled,
+    is_closing,
+    run_in_own_task,
+    start_owned,
 )
 
 from .nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
+from .virtual_time import VirtualTimeLoop
 
 _FATAL = [KeyboardInterrupt("stop"), SystemExit(3)]
-_ORDINARY = [ValueError("x"), asyncio.CancelledError("x"), GeneratorExit()]
+_ORDINARY = [ValueError("x"), asyncio.CancelledError("x")]
 
 
 async def _raise(error: BaseException) -> None:
     raise error
 
 
-async def _alone(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return await in_own_task(make, lambda _: None)
-
-
-@pytest.mark.parametrize("wrapper", [contained, _alone])
+@pytest.mark.parametrize("wrapper", [start_owned, run_in_own_task])
 class TestAwaitingInsideATask:
     async def test_returns_what_it_awaits(self, wrapper: Callable[..., Any]) -> None:
         assert await wrapper(partial(asyncio.sleep, 1, "done")) == "done"
@@ -48,10 +46,10 @@ class TestAwaitingInsideATask:
 async def test_what_is_fatal_leaves_a_task_without_tearing_the_loop_down(
     fatal: BaseException,
 ) -> None:
-    error = await raised_by(asyncio.create_task(contained(partial(_raise, fatal))))
+    error = await raised_by(start_owned(partial(_raise, fatal)))
     assert isinstance(error, FatalError)
     assert error.error is fatal
-    assert await raised_by(_alone(partial(_raise, fatal))) is fatal
+    assert await raised_by(run_in_own_task(partial(_raise, fatal))) is fatal
 
 
 async def test_a_task_that_is_cancelled_before_its_first_step_has_made_nothing() -> None:
@@ -61,41 +59,43 @@ async def test_a_task_that_is_cancelled_before_its_first_step_has_made_nothing()
         made.append(1)
         return asyncio.sleep(1)
 
-    task = asyncio.create_task(contained(make))
+    task = start_owned(make)
     task.cancel()
     assert isinstance(await raised_by(task), asyncio.CancelledError)
     assert made == []
 
 
-async def test_what_is_contained_runs_its_finally_blocks_when_it_is_closed() -> None:
-    closed: list[str] = []
+def test_what_is_contained_runs_its_finally_blocks_when_it_is_closed() -> None:
+    loop, closed = VirtualTimeLoop(), list[bool]()
+    loop.set_exception_handler(lambda _, context: None)
 
     async def work() -> None:
         try:
             await asyncio.sleep(10)
         finally:
-            closed.append("closed")
+            closed.append(is_closing())
 
-    running = contained(work)
-    running.send(None)
-    running.close()
-    assert closed == ["closed"]
+    async def leave() -> None:
+        start_owned(work)
+        await asyncio.sleep(1)
+
+    loop.run_until_complete(leave())
+    loop.close()
+    gc.collect()
+    assert closed == [True]
 
 
 async def test_work_in_its_own_task_sees_another_current_task() -> None:
     async def current() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
 
-    told: list[asyncio.Task[Any] | None] = []
-    task = await in_own_task(current, told.append)
-    assert task is not asyncio.current_task()
-    assert told == [task]
+    assert await run_in_own_task(current) not in (None, asyncio.current_task())
     assert_only_the_caller_runs()
 
 
 async def test_work_in_its_own_task_has_cleaned_up_when_its_cancelled_caller_goes_on() -> None:
     probe = Probe()
-    task = asyncio.create_task(_alone(partial(probe, 10)))
+    task = asyncio.create_task(run_in_own_task(partial(probe, 10)))
     await asyncio.sleep(2)
     task.cancel()
     assert isinstance(await raised_by(task), asyncio.CancelledError)
@@ -106,20 +106,20 @@ async def test_work_in_its_own_task_has_cleaned_up_when_its_cancelled_caller_goe
 
 async def test_a_second_cancel_does_not_break_a_clean_up_off() -> None:
     probe = Probe()
-    task = asyncio.create_task(probe(10))
+    task = start_owned(partial(probe, 10))
     await asyncio.sleep(1)
-    cancel_once(task)
+    task.end()
     await asyncio.sleep(CLEAN_UP / 2)
-    cancel_once(task)
+    task.end()
     assert isinstance(await raised_by(task), asyncio.CancelledError)
     probe.assert_cleaned()
 
 
 async def test_joining_waits_for_all_also_when_the_waiter_is_cancelled_again_and_again() -> None:
     probe = Probe()
-    tasks = [asyncio.create_task(probe(seconds)) for seconds in (0.5, 10, 20)]
+    tasks = [start_owned(partial(probe, seconds)) for seconds in (0.5, 10, 20)]
     await asyncio.sleep(2)
-    joining = asyncio.create_task(cancel_and_join(tasks))
+    joining = asyncio.create_task(end_and_join(tasks))
     for _ in range(3):
         await asyncio.sleep(CLEAN_UP / 4)
         joining.cancel()

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ..checks import positive_number
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..node import BaseNode, Policy
-from ..tasks import is_unwanted
+from ..tasks import is_ended_by_owner
 from .wrapper import PolicyNode
 
 
@@ -43,7 +43,7 @@ class TimeoutNode(PolicyNode):
         def expire() -> None:
             nonlocal expired
             # Not if the run is being left: that would break off the clean-up.
-            if not is_unwanted(task):
+            if not is_ended_by_owner(task):
                 expired = True
                 task.cancel()
 

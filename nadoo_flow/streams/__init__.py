@@ -9,7 +9,7 @@ from .observe import observe
 from .on_loop import on_loop
 from .pump import Indexed
 from .source import Source, as_source, emit
-from .subscription import MAX_WINDOW, Plan, Subscription, outermost_run
+from .subscription import MAX_WINDOW, Plan, Subscription, default_window, outermost_run
 
 __all__ = [
     "BUFFER",
@@ -25,6 +25,7 @@ __all__ = [
     "Source",
     "Subscription",
     "as_source",
+    "default_window",
     "drain",
     "emit",
     "flat_map",

@@ -12,12 +12,22 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..tasks import cancel_once, in_own_task
+from ..tasks import (
+    Driver,
+    OwnedTask,
+    close_work,
+    run_in_own_task,
+    running_task,
+    take_strays_off,
+)
 from .direct import Direct
 from .subscription import Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+STARTS = 100
+"""Lanes that have been started and have not suspended yet, at most."""
 
 Isolation: TypeAlias = Literal["context", "task"]
 
@@ -45,7 +55,7 @@ def flat_map(
     """
 
     def in_task(item: T) -> Coroutine[Any, Any, R]:
-        return in_own_task(partial(mapper, item), run.enter)
+        return run_in_own_task(partial(mapper, item))
 
     work = in_task if isolate == "task" else mapper
 
@@ -78,7 +88,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._max_concurrent = max_concurrent
         self._observer = observer
         self._queue: deque[T] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
+        self._lanes: set[OwnedTask[None]] = set()
+        self._interrupted: dict[OwnedTask[None], Driver[R]] = {}
         self._starting = 0
         self._disposed = False
         self._end: Callable[[], None] | None = None
@@ -105,12 +116,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     def _start_lanes(self, wanted: int) -> None:
         if self._run.stopped:
             return
-        for _ in range(min(wanted, self._max_concurrent - len(self._lanes))):
+        # Each lane that has suspended starts further ones, so that no turn has to start them all.
+        free = min(self._max_concurrent - len(self._lanes), STARTS - self._starting)
+        for _ in range(min(wanted, free)):
             self._starting += 1
             self._lanes.add(self._run.spawn(self._lane))
 
     def dispose(self) -> None:
-        """Stop all lanes, because nobody wants what they make."""
+        """Stop all lanes, because what they make is of no use any more."""
         self._disposed = True
         self._queue.clear()
         for lane in self._lanes:
@@ -122,14 +135,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
         This is the loop that a task per item would run in C; everything here is paid per item.
         """
-        lane = cast("asyncio.Task[None]", asyncio.current_task())
+        lane = cast("OwnedTask[None]", asyncio.current_task())
         run, queue, mapper = self._run, self._queue, self._mapper
         new_context, on_next = run.context.copy, self._observer.on_next
         turn, time = run.turn, run.turn.time
-        suspended = False
+        suspended = yield from self._resume(lane)
         while queue and not run.stopped:
             if time() >= turn.ends and turn.spent():
-                yield
+                yield from self._wait_for_turn(lane)
                 continue
             work = mapper(queue.popleft())
             in_context = new_context().run
@@ -140,25 +153,70 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                 except StopIteration as done:
                     result = done.value
                     break
+                except (asyncio.CancelledError, GeneratorExit) as error:
+                    if lane.is_to_end:
+                        raise
+                    raise _let_out(error) from error
+                argument = None  # or an exception would seem to be handled by the work
                 if not suspended:
                     suspended = True
                     self._starting -= 1
                     self._start_lanes(len(queue))
-                if run.stopped:
-                    # The run may have ended inside a timeout of the node's, which undid the cancel.
-                    cancel_once(lane)
+                if lane.ended_by_owner:
+                    # A timeout of the node's may have taken the cancel of the run's end back.
+                    lane.deliver()
                 try:
                     step, argument = work.send, (yield awaited)
-                except GeneratorExit:
-                    in_context(work.close)
+                except GeneratorExit as error:
+                    if running_task() is lane:
+                        driver = self._interrupted[lane] = Driver(
+                            partial(_hand_over, work), in_context
+                        )
+                        raise driver.interrupt(error) from None
+                    close_work(work, in_context)
                     raise
+                except asyncio.CancelledError as error:
+                    lane.note_thrown(error)
+                    step, argument = work.throw, error
                 except BaseException as error:
                     step, argument = work.throw, error
             if run.stopped:
                 return
             on_next(result)
+            if lane.has_strays:
+                yield from take_strays_off(lane)
         if not suspended:
             self._starting -= 1
         self._lanes.discard(lane)
         if self._end is not None and not self._lanes and not run.stopped:
             self._end()
+
+    @coroutine
+    def _resume(self, lane: OwnedTask[None]) -> Generator[Any, Any, bool]:
+        """Finish the item, if there is one, in which the lane was interrupted."""
+        driver = self._interrupted.get(lane)
+        if driver is None:
+            return False
+        result = yield from driver.drive()
+        del self._interrupted[lane]
+        if not self._run.stopped:
+            self._observer.on_next(result)
+            yield from take_strays_off(lane)
+        return True
+
+    @coroutine
+    def _wait_for_turn(self, lane: OwnedTask[None]) -> Generator[Any, Any, None]:
+        try:
+            yield from self._run.turn.wait().__await__()
+        except asyncio.CancelledError:
+            if lane.is_to_end:
+                raise
+            yield from take_strays_off(lane)
+
+
+def _hand_over(work: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+    return work
+
+
+def _let_out(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"a mapper raised {type(error).__name__}, although it was not cancelled")

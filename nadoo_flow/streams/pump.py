@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeAlias, TypeVar
+import asyncio
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from reactivex import abc
 
@@ -22,7 +23,7 @@ class NothingYet(Exception):
 class SourceFailed(Exception):
     """The source ended with an error, which may be of any kind, also a StopIteration."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
 
@@ -55,6 +56,10 @@ class Pump(Generic[T]):
         """Emit nothing more."""
         self._stopped = True
 
+    async def close(self, generator: Generator[object, object, object]) -> None:
+        """Close a generator in the context in which it is iterated."""
+        self._context.run(generator.close)
+
     def pump(self) -> None:
         """Emit while there is demand; stay registered for more unless the source has ended."""
         # Not registered while it emits: an item that is settled at once brings demand that the
@@ -73,7 +78,7 @@ class Pump(Generic[T]):
         turn, time = run.turn, run.turn.time
         while run.outstanding < run.window and not self._stopped:
             if time() >= turn.ends and turn.spent():
-                run.loop.call_soon(self.pump)
+                turn.call_later(self.pump)
                 return False
             try:
                 if inputs is None:
@@ -86,17 +91,28 @@ class Pump(Generic[T]):
                 self._observer.on_completed()
                 return False
             except SourceFailed as failed:
-                self.stop()
-                self._observer.on_error(failed.error)
-                return False
-            except Exception as error:
-                self.stop()
-                self._observer.on_error(error)
-                return False
+                return self._fail(failed.error)
+            except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                return self._fail(error)
             run.pulled += 1
             run.outstanding += 1
             on_next(indexed)
         return True
+
+    def _fail(self, error: BaseException) -> bool:
+        self.stop()
+        self._observer.on_error(as_source_error(error))
+        return False
+
+
+def as_source_error(error: BaseException) -> Exception:
+    """Return the error of a source as it is signalled: not as a cancellation of the consumer."""
+    if isinstance(error, asyncio.CancelledError):
+        stray = RuntimeError("the inputs raised a CancelledError that nobody asked for")
+        stray.__cause__ = error
+        return stray
+    # Rx types errors as Exception; a GeneratorExit takes the same way.
+    return cast(Exception, error)
 
 
 def _nothing() -> None:

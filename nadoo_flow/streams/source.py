@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
-    Awaitable,
-    Callable,
     Generator,
     Iterable,
     Iterator,
@@ -51,9 +49,16 @@ def emit(
             hot = HotSource(run, buffering or Buffering(), observer)
             return hot.connect(source, scheduler)
         if isinstance(source, AsyncIterable):
-            task = run.spawn(AsyncPump(run, source, observer).pump)
+            task = run.spawn_source(AsyncPump(run, source, observer).pump)
             return Disposable(lambda: run.withdraw(task))
-        pump = Pump(run, partial(_opened, run, source), observer)
+
+        def open_source() -> Iterator[T]:
+            iterator = iter(source)
+            if isinstance(iterator, Generator):
+                run.on_end(partial(pump.close, iterator))
+            return iterator
+
+        pump = Pump(run, open_source, observer)
         run.loop.call_soon(pump.pump)
         return Disposable(pump.stop)
 
@@ -79,20 +84,6 @@ def as_source(value: object, parameter: str) -> Source[Any]:
         f"{parameter} must be an iterable, async iterable or Observable of items, "
         f"got {shown(value)}{hint}"
     )
-
-
-def _opened(run: Subscription, source: Iterable[T]) -> Iterator[T]:
-    iterator = iter(source)
-    if isinstance(iterator, Generator):
-        run.on_end(_closing(iterator))
-    return iterator
-
-
-def _closing(generator: Generator[object, object, object]) -> Callable[[], Awaitable[None]]:
-    async def close() -> None:
-        generator.close()
-
-    return close
 
 
 class _Once(Generic[T]):

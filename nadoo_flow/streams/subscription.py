@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar, copy_context
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
-from weakref import ReferenceType, WeakSet, ref
+from weakref import ReferenceType, ref
 
 from reactivex import Observable, abc
 from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
-from ..tasks import cancel_once
+from ..tasks import Driver, Interrupted, OwnedTask
 from .turn import LoopTurn
 
-MAX_WINDOW = 65_536
+AHEAD = 65_536
+"""Items that a run may hold at once beside those that its lanes work on."""
+
+MAX_WINDOW = 262_144
 """Items that a run may hold at once, whatever concurrency it was asked for."""
 
 T = TypeVar("T")
@@ -33,7 +36,8 @@ class Plan(Generic[T]):
         build: Makes the chain of operators for one run.
         max_concurrent: Items that must be outstanding to keep every lane of the chain busy.
         window: Most items outstanding. The default is four for each lane, so that none runs dry
-            while others are slow, up to MAX_WINDOW.
+            while others are slow, up to AHEAD; or one for each lane, up to MAX_WINDOW, where that
+            is more.
     """
 
     build: Build[T]
@@ -46,8 +50,13 @@ class Plan(Generic[T]):
 
     def open(self) -> Subscription:
         """Open a run inside the running event loop."""
-        window = min(4 * self.max_concurrent, MAX_WINDOW) if self.window is None else self.window
+        window = default_window(self.max_concurrent) if self.window is None else self.window
         return Subscription(window, self.max_concurrent)
+
+
+def default_window(max_concurrent: int) -> int:
+    """Return how many items may be outstanding, where the caller does not say it."""
+    return min(4 * max_concurrent, max(AHEAD, max_concurrent), MAX_WINDOW)
 
 
 class Subscription:
@@ -71,8 +80,7 @@ class Subscription:
         self.loop = _running_loop()
         self.turn = LoopTurn.of(self.loop)
         self.context = copy_context()
-        if outermost_run() is None:
-            self.context.run(_outermost.set, ref(self))
+        self.context.run(_enclosing.set, (ref(self), *_live(_enclosing.get())))
         self.window = window
         self.low = min(window - 1, max(window - window // 4, max_concurrent))
         self.pulled = 0
@@ -82,9 +90,11 @@ class Subscription:
         self.dropped = 0
         self._on_demand: Callable[[], None] = _nothing
         self._cleanups: list[Callable[[], Awaitable[None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._withdrawn: WeakSet[asyncio.Task[None]] = WeakSet()
-        self._item_tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._around = copy_context()
+        self._lanes: set[OwnedTask[None]] = set()
+        self._sources: set[OwnedTask[None]] = set()
+        self._withdrawn: set[OwnedTask[None]] = set()
+        self._lanes_ended: asyncio.Future[None] = self.loop.create_future()
         self._fatal: BaseException | None = None
         self._signal: Callable[[], None] = _nothing
         self._joiners: list[asyncio.Future[None]] = []
@@ -132,22 +142,34 @@ class Subscription:
         if outstanding <= self.low:
             self._on_demand()
 
-    def spawn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Run what a function makes as a task that is cancelled, and awaited, with this run."""
-        # Not through the loop's task factory: an eager one would run lanes inside on_next.
-        task = asyncio.Task(self._guarded(work), loop=self.loop)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-        return task
+    def spawn(self, work: Callable[[], Awaitable[None]]) -> OwnedTask[None]:
+        """Run a lane: a task that is ended, and awaited, with this run.
 
-    def withdraw(self, task: asyncio.Task[None]) -> None:
-        """Cancel one task without ending the run, because nobody wants what it makes."""
+        Its own context is that of the subscriber, since observers are called in it. It drives each
+        item in a context of the run.
+        """
+        return self._own(self._guarded(work), self._lanes, self._around)
+
+    def spawn_source(self, work: Callable[[], Coroutine[Any, Any, None]]) -> OwnedTask[None]:
+        """Run a source: a task that is ended with the lanes, and may close itself behind them."""
+        return self._own(self._guarded(Driver(work).drive), self._sources, self.context)
+
+    async def wait_for_lanes(self) -> None:
+        """Wait until the run is to end and no lane is left, whoever cancels the waiter."""
+        while not self._lanes_ended.done():
+            try:
+                await asyncio.wait([self._lanes_ended])
+            except asyncio.CancelledError:
+                continue
+
+    def withdraw(self, task: OwnedTask[None]) -> None:
+        """End one task without ending the run, because what it makes is of no use any more."""
         self._withdrawn.add(task)
-        cancel_once(task)
+        task.end()
 
-    def enter(self, task: asyncio.Task[Any]) -> None:
-        """Learn of a task in which a lane has an item worked on; the lane ends it."""
-        self._item_tasks.add(task)
+    def is_around_caller(self) -> bool:
+        """Return whether the caller is called by a node or source of this run, also indirectly."""
+        return any(run() is self for run in _enclosing.get())
 
     def on_end(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal."""
@@ -174,7 +196,7 @@ class Subscription:
         A cancellation of the waiter is delivered only after that, so that no ``finally`` block of
         the run is left behind. A KeyboardInterrupt or SystemExit of the clean-up wins over it.
         """
-        if asyncio.current_task() in (*self._tasks, *self._item_tasks):
+        if self.is_around_caller():
             raise RuntimeError("a run cannot be awaited or closed from inside one of its own nodes")
         cancelled: asyncio.CancelledError | None = None
         while not self.finished:
@@ -206,45 +228,76 @@ class Subscription:
         self._on_demand = _nothing
         if self._chain is not None:
             self._chain.dispose()
-        for task in self._tasks:
-            cancel_once(task)
-        if not self._tasks:
-            self._clean_up()
+        for task in (*self._lanes, *self._sources):
+            task.end()
+        self._end_in_steps()
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _own(
+        self, work: Coroutine[Any, Any, None], group: set[OwnedTask[None]], context: Context
+    ) -> OwnedTask[None]:
+        task = OwnedTask(
+            work,
+            loop=self.loop,
+            context=context.copy(),
+            is_caller_inside=self.is_around_caller,
+        )
+        group.add(task)
+        task.add_done_callback(self._on_task_done)
+        return task
+
+    async def _guarded(self, drive: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work()
+            while True:
+                try:
+                    return await drive()
+                except Interrupted:
+                    continue
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
             # Also KeyboardInterrupt and SystemExit: left to the task, they would tear the event
             # loop down before the run could be joined.
-            if self.stopped and not isinstance(error, Exception):
-                self._fatal = error
-            self.fail(error)
+            self.fail_fatally(error)
 
-    def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+    def fail_fatally(self, error: BaseException) -> None:
+        """Stop the run for an error that also counts where the run has been stopped already."""
+        if self.stopped and not isinstance(error, Exception):
+            self._fatal = error
+        self.fail(error)
+
+    def _on_task_done(self, task: OwnedTask[None]) -> None:
+        self._lanes.discard(task)
+        self._sources.discard(task)
         if task.cancelled() and not self.stopped and task not in self._withdrawn:
             self.fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
-        if self.stopped and not self._tasks:
-            self._clean_up()
+        self._withdrawn.discard(task)
+        if self.stopped:
+            self._end_in_steps()
 
-    def _clean_up(self) -> None:
+    def _end_in_steps(self) -> None:
+        """End the lanes, then the sources, then what was registered with :meth:`on_end`."""
+        if self._lanes:
+            return
+        if not self._lanes_ended.done():
+            self._lanes_ended.set_result(None)
+        if self._sources or self._closer is not None or self.finished:
+            return
         if self._cleanups:
-            self._closer = asyncio.Task(self._close_sources(), loop=self.loop)
+            self._closer = asyncio.Task(self._clean_up(), loop=self.loop)
         else:
             self._finish()
 
-    async def _close_sources(self) -> None:
-        try:
-            for cleanup in self._cleanups:
-                try:
-                    await cleanup()
-                except Exception as error:
-                    self.report("a source raised while it was being closed", error)
-        finally:
-            self._finish()
+    async def _clean_up(self) -> None:
+        for cleanup in self._cleanups:
+            try:
+                await cleanup()
+            except (KeyboardInterrupt, SystemExit) as error:
+                self._fatal = error
+            except asyncio.CancelledError:
+                continue  # whoever cancels all tasks must not keep the others from being closed
+            except Exception as error:
+                self.report("a source raised while it was being closed", error)
+        self._finish()
 
     def _finish(self) -> None:
         self.finished = True
@@ -303,16 +356,28 @@ class _Items(abc.ObserverBase[T], Generic[T]):
 
 
 # Weak, because the run holds the context in which this is set.
-_outermost: ContextVar[ReferenceType[Subscription] | None] = ContextVar(
-    "nadoo_flow_outermost_run", default=None
+_enclosing: ContextVar[tuple[ReferenceType[Subscription], ...]] = ContextVar(
+    "nadoo_flow_enclosing_runs", default=()
 )
 
 
 def outermost_run() -> Subscription | None:
     """Return the run that all runs around the caller are part of, if there is one on this loop."""
-    reference = _outermost.get()
-    run = None if reference is None else reference()
-    return None if run is None or run.finished or run.loop is not _running_loop() else run
+    loop, outermost = _running_loop(), None
+    for reference in _live(_enclosing.get()):
+        run = reference()
+        if run is not None and run.loop is loop:
+            outermost = run
+    return outermost
+
+
+def _live(
+    references: tuple[ReferenceType[Subscription], ...],
+) -> Iterator[ReferenceType[Subscription]]:
+    for reference in references:
+        run = reference()
+        if run is not None and not run.finished:
+            yield reference
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

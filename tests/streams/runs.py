@@ -20,7 +20,7 @@ from ..virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 
-FAR_TOO_MANY = 200_000
+FAR_TOO_MANY = 400_000
 """Items of an endless source that no test may come to; without a limit it would hang instead."""
 
 in_any_case = settings(

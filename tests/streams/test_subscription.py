@@ -48,6 +48,8 @@ def opened(max_concurrent: int, window: int | None = None) -> Subscription:
         (10, 40, 30),
         (16_384, 65_536, 49_152),
         (16_385, 65_536, 49_152),
+        (70_000, 70_000, 69_999),
+        (300_000, 262_144, 262_143),
     ],
 )
 async def test_rule_101_the_window_is_four_items_a_lane_and_refilled_at_three_quarters(
@@ -79,7 +81,7 @@ async def test_rule_101_the_window_has_a_cap_of_its_own() -> None:
     run, seen = started(Plan(values_of(inputs.sync()), 10**9))
     await asyncio.sleep(1)
     assert (run.window, run.low) == (MAX_WINDOW, MAX_WINDOW - 1)
-    assert inputs.pulled == len(seen.values) == run.outstanding == 65_536
+    assert inputs.pulled == len(seen.values) == run.outstanding == 262_144
     run.cancel()
 
 
