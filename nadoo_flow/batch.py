@@ -23,6 +23,7 @@ from .context import WorkflowContext
 from .errors import NodeError
 from .events import Events, RunReport, report_run
 from .node import NodeLike, as_node
+from .overrides import accept_context, call_with_context, iterate_results
 from .results import BatchResults
 from .streams import (
     BUFFER,
@@ -39,6 +40,7 @@ from .trace import Trace
 from .watching import ProgressArgument, StageInfo, Watching, as_progress
 
 if TYPE_CHECKING:
+    from .batch_run import Single
     from .checkpoint import Checkpoint, Codec
 
 
@@ -172,7 +174,7 @@ class BatchProcessor:
             An async generator; leave it early with ``contextlib.aclosing``. Errors are those of
             :meth:`batch_as_completed`.
         """
-        positive_int(chunk_size, "chunk_size")
+        chunk_size = positive_int(chunk_size, "chunk_size")
         if self._overrides("batch_as_completed"):
             completed = self._completed(inputs, workflow_context)
             return in_chunks(in_index_order(completed), chunk_size)
@@ -195,7 +197,7 @@ class BatchProcessor:
                 exponential backoff with jitter: about 1, 2, 4, … seconds, at most 60.
             workflow_context: State that the tries share; a fresh one for each by default.
         """
-        positive_int(attempts, "attempts")
+        attempts = positive_int(attempts, "attempts")
         latest = list(results)
         for seconds in waits(wait, attempts):
             failed = [place for place, result in enumerate(latest) if not result.success]
@@ -216,7 +218,7 @@ class BatchProcessor:
         indexes = [result.index for result in failed]
         if self.checkpoint is None:
             try:
-                results = await self.batch(inputs, workflow_context)
+                results = await call_with_context(self.batch, inputs, workflow_context)
             except NodeError as error:
                 if error.index is None:
                     raise
@@ -251,7 +253,7 @@ class BatchProcessor:
         self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
     ) -> BatchResult:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
-        shared = WorkflowContext() if workflow_context is None else workflow_context
+        shared = self._shared(workflow_context)
         time = clock_of(asyncio.get_running_loop())
         return await processing(self.node, shared, time)((index, input_data))
 
@@ -271,7 +273,7 @@ class BatchProcessor:
             self.continue_on_error,
             self.checkpoint,
             self.codec,
-            self.process_single if self._overrides("process_single") else None,
+            self._single() if self._overrides("process_single") else None,
             lambda: None if _told_of.get() is self else self._report(inputs, watching),
         )
         return run.plan(source, workflow_context, buffering, indexes)
@@ -309,12 +311,38 @@ class BatchProcessor:
 
     def _completed(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None
-    ) -> CloseableAsyncIterator[BatchResult]:
-        # A subclass may have overridden it with one that takes the inputs alone.
-        given = () if workflow_context is None else (workflow_context,)
-        return self.batch_as_completed(inputs, *given)
+    ) -> AsyncGenerator[BatchResult, None]:
+        completed = call_with_context(self.batch_as_completed, inputs, workflow_context)
+        return iterate_results(completed)
+
+    def _single(self) -> Single:
+        """Say how a subclass's own ``process_single`` is given the context that its run shares."""
+        taking_context = accept_context(self.process_single, 2)
+        if taking_context is not None:
+            return taking_context
+
+        async def process(
+            input_data: Any, index: int, workflow_context: WorkflowContext
+        ) -> BatchResult:
+            token = _shared_by.set((self, workflow_context))
+            try:
+                return await self.process_single(input_data, index)
+            finally:
+                _shared_by.reset(token)
+
+        return process
+
+    def _shared(self, workflow_context: WorkflowContext | None) -> WorkflowContext:
+        """Return a context that was given, or that of the run in which this is called, or one."""
+        if workflow_context is not None:
+            return workflow_context
+        owner, shared = _shared_by.get()
+        return shared if owner is self else WorkflowContext()
 
 
+_shared_by: ContextVar[tuple[BatchProcessor | None, WorkflowContext]] = ContextVar(
+    "nadoo_flow_shared_by", default=(None, WorkflowContext())
+)
 _told_of: ContextVar[BatchProcessor | None] = ContextVar("nadoo_flow_told_of", default=None)
 
 

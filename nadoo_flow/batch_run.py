@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -18,13 +19,14 @@ from .errors import NO_MESSAGE, NodeError
 from .events import FINISHED, Outcome, RunReport
 from .execution import awaitable, checked, failure_of_item
 from .node import BaseNode
+from .overrides import sound_result
 from .streams import Buffering, Indexed, InOrder, Plan, Source, Subscription, emit, flat_map
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint, Codec, Recording
 
     Result: TypeAlias = Coroutine[Any, Any, BatchResult]
-    Single: TypeAlias = Callable[[Any, int, WorkflowContext], Result]
+    Single: TypeAlias = Callable[[Any, int, WorkflowContext], Awaitable[BatchResult]]
     Work: TypeAlias = Callable[[Indexed[Any]], Result]
 
 
@@ -96,7 +98,7 @@ class BatchRun:
         if self.single is None:
             work = processing(self.node, shared, time)
         else:
-            work = _singly(self.single, shared)
+            work = _singly(self.single, shared, time)
         if recording is not None:
             work = recording.encoding(work)
         return work if self.continue_on_error else partial(_must_succeed, self.node.node_id, work)
@@ -115,8 +117,18 @@ def processing(
             data = input_data if type(input_data) is dict else as_input(input_data)
             answer = node.execute(NodeContext(data), workflow_context)
             result = await (answer if type(answer) is CoroutineType else awaitable(answer))
-            if type(result) is not NodeResult or not result.success:
-                result = checked(result)
+            if (
+                type(result) is NodeResult
+                and result.success is True
+                and result.error is None
+                and result.exception is None
+                and type(metadata := result.metadata) is dict
+            ):
+                seconds = time() - started
+                return BatchResult(
+                    index, input_data, True, result.output, None, seconds, None, metadata
+                )
+            result = checked(result)
         except (Exception, asyncio.CancelledError, GeneratorExit) as error:
             result = failure_of_item(error)
         return BatchResult(
@@ -159,9 +171,20 @@ def _renumbered(
     return items.pipe(ops.map(renumbered))
 
 
-def _singly(single: Single, shared: WorkflowContext) -> Work:
-    def work(indexed: Indexed[Any]) -> Result:
-        return single(indexed[1], indexed[0], shared)
+def _singly(single: Single, shared: WorkflowContext, time: Callable[[], float]) -> Work:
+    """Say how a subclass's own ``process_single`` is called; its failure is a failed result."""
+
+    async def work(indexed: Indexed[Any]) -> BatchResult:
+        index, input_data = indexed
+        started = time()
+        try:
+            answer: Any = single(input_data, index, shared)
+            result = await answer if inspect.isawaitable(answer) else answer
+            return sound_result(result, "process_single")
+        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+            failed = failure_of_item(error)
+        seconds = time() - started
+        return BatchResult(index, input_data, False, None, failed.error, seconds, failed.exception)
 
     return work
 

@@ -9,7 +9,8 @@ from types import CoroutineType
 from typing import Any, Protocol
 
 from .context import NodeContext, NodeResult, WorkflowContext
-from .errors import NO_MESSAGE, describe
+from .errors import describe
+from .soundness import make_sound
 from .tasks import is_being_cancelled, is_closing, is_to_end
 
 
@@ -58,12 +59,18 @@ def awaitable(answer: Any) -> Awaitable[Any]:
 
 
 def checked(result: Any) -> NodeResult:
-    """Return the answer of ``execute``, if it is a NodeResult, never a failure without words."""
+    """Return the answer of ``execute`` made sound, if it is a NodeResult."""
     if not isinstance(result, NodeResult):
         raise _not_a_result(result)
-    if result.success or result.error:
+    # Most are plain successes, and a call for each would cost four times as much as a look.
+    if (
+        result.success is True
+        and result.error is None
+        and type(result.metadata) is dict
+        and result.exception is None
+    ):
         return result
-    return NodeResult(False, result.output, NO_MESSAGE, result.metadata, result.exception)
+    return make_sound(result)
 
 
 def failure(error: BaseException) -> NodeResult:

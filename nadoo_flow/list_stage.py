@@ -103,6 +103,7 @@ class ListStage(LiveStage):
         raise NotImplementedError(f"{type(self).__name__} must define operator()")
 
     def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
+        self._check_key_of(following)
         if (
             isinstance(following, ListStage)
             and self.makes_list
@@ -110,6 +111,17 @@ class ListStage(LiveStage):
         ):
             return (Chain(*self.stages, *following.stages),)
         return super()._then(following)
+
+    def _check_key_of(self, following: BaseNode) -> None:
+        """Refuse a stage that is certain to miss its list in what this one puts out."""
+        if not isinstance(following, ListStage) or self.output_key == following.input_key:
+            return
+        # What overrides it may put out more, or look elsewhere.
+        if all(type(stage).execute is ListStage.execute for stage in (self, following)):
+            raise ValueError(
+                f"the input_key of {following.node_id!r} must be {self.output_key!r}, the only key "
+                f"in the output of {self.node_id!r}, got {following.input_key!r}"
+            )
 
     async def _called(self, index: int, fn: Callable[..., Any], *arguments: Any) -> Any:
         """Call a user's function, sync or async, and name the item if it fails."""

@@ -167,7 +167,7 @@ class LiveStage(BaseNode):
     ) -> Plan[Any]:
         boolean(ordered, "ordered")
         if max_in_flight is not None:
-            positive_int(max_in_flight, "max_in_flight")
+            max_in_flight = positive_int(max_in_flight, "max_in_flight")
         plan = self._plan(
             source,
             WorkflowContext() if workflow_context is None else workflow_context,

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
-from .checks import function, non_empty_str, shown
+from .checks import function, hint_at_call, non_empty_str, shown, yields
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
 from .errors import NO_MESSAGE, NodeError, describe
 from .execution import execute_safely
 from .parts import Box, Part
+from .policy import PolicyMark
 from .tasks import running_task
 from .watching import ProgressArgument, Watcher, Watching, watched
 
@@ -49,6 +50,11 @@ class BaseNode:
         config: dict[str, Any] | None = None,
     ) -> None:
         kind = type(self).__name__
+        if yields(type(self).execute):
+            raise TypeError(
+                f"{kind}.execute must return a NodeResult, and it yields; "
+                "let it return one whose output is a list of what it yields"
+            )
         self.node_id = kind if node_id is None else non_empty_str(node_id, "node_id")
         self.node_type = kind if node_type is None else node_type
         self.name = self.node_id if name is None else name
@@ -106,10 +112,10 @@ class BaseNode:
         return node
 
     def __or__(self, other: NodeLike) -> BaseNode:
-        return _in_sequence(self, other) if _is_node_like(other) else NotImplemented
+        return _in_sequence(self, other) if _can_be_joined(other) else NotImplemented
 
     def __ror__(self, other: NodeLike) -> BaseNode:
-        return _in_sequence(other, self) if _is_node_like(other) else NotImplemented
+        return _in_sequence(other, self) if _can_be_joined(other) else NotImplemented
 
     def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
         """Say what this node and the one that follows it in a pipeline amount to."""
@@ -237,13 +243,18 @@ def as_node(value: object, parameter: str) -> BaseNode:
     """Return a node as it is, and a function as a :class:`FunctionNode`.
 
     Raises:
-        TypeError: If it is neither (a node class must be instantiated first).
+        TypeError: If it is neither: a node class, a policy, a coroutine.
     """
     if isinstance(value, BaseNode):
         return value
+    if isinstance(value, PolicyMark):
+        raise TypeError(
+            f"{parameter} must be a node, got the policy {value!r}; write node.pipe({value!r})"
+        )
     if _is_node_like(value):
         return FunctionNode(function(value, parameter))
-    hint = "; make an instance of it first" if isinstance(value, type) else ""
+    is_class = isinstance(value, type)
+    hint = "; make an instance of it first" if is_class else hint_at_call(value)
     raise TypeError(f"{parameter} must be a node or a function, got {shown(value)}{hint}")
 
 
@@ -251,6 +262,11 @@ def _policy_name(policy: BaseNode) -> str:
     """Write ``rate_limit`` for a RateLimitNode."""
     name = type(policy).__name__.removesuffix("Node")
     return re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower()
+
+
+def _can_be_joined(value: object) -> bool:
+    # A coroutine cannot, and as_node() knows better than Python what to say of it.
+    return _is_node_like(value) or inspect.iscoroutine(value)
 
 
 def _is_node_like(value: object) -> bool:

@@ -25,7 +25,7 @@ class Trace(Watcher):
     def __init__(self, limit: int = 100_000) -> None:
         self.limit = positive_int(limit, "limit")
         self._seen = 0
-        self._events: deque[Event] = deque(maxlen=limit)
+        self._events: deque[Event] = deque(maxlen=self.limit)
         self._runs: dict[int, RunInfo] = {}
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,11 +129,46 @@ def test_stages_whose_keys_meet_are_one_chain_however_they_are_grouped() -> None
         assert (chain.input_key, chain.output_key, chain.node_id) == ("a", "d", "a | b | c")
 
 
-def test_stages_whose_keys_do_not_meet_stay_apart() -> None:
-    a, b = MapNode("a", abs, "x", "y"), MapNode("b", abs, "other", "z")
-    pipeline = a | b
-    assert isinstance(pipeline, Pipeline)
-    assert pipeline.nodes == (a, b)
+@pytest.mark.parametrize(
+    "first",
+    [
+        MapNode("a", abs, "x", "y"),
+        ReduceNode("a", max, 0, "x", "y"),
+        MapNode("x", abs, "x", "w") | MapNode("a", abs, "w", "y"),
+    ],
+    ids=["map", "reduce", "chain"],
+)
+@pytest.mark.parametrize("join", [operator.or_, Pipeline], ids=["|", "Pipeline"])
+def test_rule_r18_stages_whose_keys_cannot_meet_are_refused(first: BaseNode, join: Any) -> None:
+    with pytest.raises(ValueError, match=r"^the input_key of 'b' must be 'y'") as caught:
+        join(first, MapNode("b", abs, "other", "z"))
+    assert str(caught.value) == (
+        "the input_key of 'b' must be 'y', the only key in the output of "
+        f"{first.node_id!r}, got 'other'"
+    )
+
+
+async def test_stages_that_may_have_more_keys_stay_apart() -> None:
+    class Keeping(MapNode):
+        async def execute(
+            self, node_context: NodeContext, workflow_context: WorkflowContext
+        ) -> NodeResult:
+            result = await super().execute(node_context, workflow_context)
+            result.output = {**node_context.input_data, **result.output}
+            return result
+
+    class Elsewhere(MapNode):
+        async def execute(
+            self, node_context: NodeContext, workflow_context: WorkflowContext
+        ) -> NodeResult:
+            data = {self.input_key: node_context.input_data["y"]}
+            return await super().execute(NodeContext(data), workflow_context)
+
+    data = {"x": [-1], "other": [-2, -3]}
+    keeping = Keeping("a", abs, "x", "y") | MapNode("b", abs, "other", "z")
+    assert await keeping.run(data) == {"z": [2, 3]}
+    elsewhere = MapNode("a", abs, "x", "y") | Elsewhere("b", repr, "other", "z")
+    assert await elsewhere.run(data) == {"z": ["1"]}
 
 
 def test_neighbours_fuse_also_behind_and_before_other_nodes() -> None:

@@ -143,14 +143,16 @@ class TestACancelThatWasSwallowed:
             "CancelledError: out of nowhere",
         ]
 
-    async def test_rule_r9_lets_a_hostile_process_single_end_the_run_with_an_error(self) -> None:
+    @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
+    async def test_rule_r9_of_an_overridden_process_single_fails_its_item(
+        self, error: type[BaseException]
+    ) -> None:
         class Hostile(BatchProcessor):
             async def process_single(self, *arguments: Any) -> Any:
-                raise asyncio.CancelledError("out of nowhere")
+                raise error
 
-        error = await raised_by(Hostile(same, 1).batch(range(4)))
-        assert isinstance(error, RuntimeError)
-        assert_only_the_caller_runs()
+        results = await Hostile(same, 1).batch(range(2))
+        assert [result.error for result in results] == [error.__name__] * 2
 
 
 async def cancel_without_a_catch(_: Any) -> None:

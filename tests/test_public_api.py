@@ -158,8 +158,8 @@ IMPORTS = {module: _imports(module) for module in MODULES}
 NODE_LAYER = [
     f"nadoo_flow.{name}"
     for name in (
-        *("errors", "checks", "context", "tasks", "execution", "watching"),
-        *("parts", "pictures.text", "pictures.svg", "pictures.diagram", "node"),
+        *("errors", "checks", "context", "tasks", "soundness", "execution", "watching"),
+        *("parts", "pictures.text", "pictures.svg", "pictures.diagram", "policy", "node"),
     )
 ]
 # What streams may know: nothing of nodes.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..checks import positive_int, shown
 from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode
+from ..node import BaseNode, NodeLike
 from ..policies.wrapper import PolicyNode
+from ..policy import PolicyMark
 from .chunk import ChunkSize
 from .dask_client import ClientExecutor, is_client
 from .dispatcher import Dispatcher
@@ -64,9 +65,9 @@ def on(
         ImportError: If cloudpickle is not installed.
     """
     cloudpickle()
-    positive_int(lanes, "lanes")
+    lanes = positive_int(lanes, "lanes")
     if chunk is not None:
-        positive_int(chunk, "chunk")
+        chunk = positive_int(chunk, "chunk")
     if is_client(executor):
         return On(ClientExecutor(executor), None, chunk, lanes)
     if isinstance(executor, Executor):
@@ -83,7 +84,7 @@ def on(
 _adding = threading.Lock()
 
 
-class On:
+class On(PolicyMark):
     """A policy that every node it is applied to shares."""
 
     def __init__(
@@ -99,7 +100,7 @@ class On:
         self._make = make
         self._sessions: dict[asyncio.AbstractEventLoop, Session] = {}
 
-    def __call__(self, node: BaseNode) -> BaseNode:
+    def __call__(self, node: NodeLike) -> BaseNode:
         """Wrap a node."""
         return OnNode(node, self)
 
@@ -123,7 +124,7 @@ class On:
 class OnNode(PolicyNode):
     """A node that is executed elsewhere."""
 
-    def __init__(self, node: BaseNode, on: On) -> None:
+    def __init__(self, node: NodeLike, on: On) -> None:
         super().__init__(node)
         self.on = on
 

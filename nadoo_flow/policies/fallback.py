@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..execution import execute_safely
-from ..node import BaseNode, NodeLike, Policy, as_node
-from .wrapper import PolicyNode
+from ..node import BaseNode, NodeLike, as_node
+from .wrapper import NodePolicy, PolicyNode
 
 
-def fallback(*others: NodeLike) -> Policy:
+def fallback(*others: NodeLike) -> NodePolicy:
     """Let the next node answer when one fails.
 
     ``metadata["fallback"]`` is the id of the node that answered, if it was not the first. If all
@@ -20,13 +20,14 @@ def fallback(*others: NodeLike) -> Policy:
     if not others:
         raise ValueError("others must hold at least one node")
     nodes = tuple(as_node(other, "each of others") for other in others)
-    return lambda node: FallbackNode(node, nodes)
+    ids = ", ".join(repr(node.node_id) for node in nodes)
+    return NodePolicy(lambda node: FallbackNode(node, nodes), f"fallback({ids})")
 
 
 class FallbackNode(PolicyNode):
     """A node with others that answer in its place."""
 
-    def __init__(self, node: BaseNode, others: tuple[BaseNode, ...]) -> None:
+    def __init__(self, node: NodeLike, others: tuple[BaseNode, ...]) -> None:
         super().__init__(node)
         self.others = others
         if any(other.isolate == "task" for other in others):

@@ -8,13 +8,13 @@ from contextvars import ContextVar
 
 from ..checks import shown
 from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode, Policy
+from ..node import NodeLike
 from .limits import AdaptiveLimit, ConcurrencyLimit
 from .signals import is_overload
-from .wrapper import PolicyNode
+from .wrapper import NodePolicy, PolicyNode
 
 
-def limit(shared: ConcurrencyLimit) -> Policy:
+def limit(shared: ConcurrencyLimit) -> NodePolicy:
     """Execute a node only while it holds a permit of a limit that others may share.
 
     A permit is held around the work itself and not around a nesting of it: a node inside the
@@ -28,15 +28,16 @@ def limit(shared: ConcurrencyLimit) -> Policy:
         raise TypeError(
             f"shared must be a ConcurrencyLimit or an AdaptiveLimit, got {shown(shared)}"
         )
+    text = f"limit({shared!r})"
     if isinstance(shared, AdaptiveLimit):
-        return lambda node: AdaptiveLimitNode(node, shared)
-    return lambda node: LimitNode(node, shared)
+        return NodePolicy(lambda node: AdaptiveLimitNode(node, shared), text)
+    return NodePolicy(lambda node: LimitNode(node, shared), text)
 
 
 class LimitNode(PolicyNode):
     """A node that executes only while it holds a permit."""
 
-    def __init__(self, node: BaseNode, shared: ConcurrencyLimit) -> None:
+    def __init__(self, node: NodeLike, shared: ConcurrencyLimit) -> None:
         super().__init__(node)
         self.shared = shared
 
@@ -59,7 +60,7 @@ class LimitNode(PolicyNode):
 class AdaptiveLimitNode(LimitNode):
     """A node whose executions tell its limit how they went."""
 
-    def __init__(self, node: BaseNode, shared: AdaptiveLimit) -> None:
+    def __init__(self, node: NodeLike, shared: AdaptiveLimit) -> None:
         super().__init__(node, shared)
         self._observed = shared.observed
 

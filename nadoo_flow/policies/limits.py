@@ -56,7 +56,7 @@ class ConcurrencyLimit:
     def take(self) -> bool:
         """Take a permit if there is one and nobody waits."""
         self._bind()
-        free = self.in_use < self._size and not self._waiters
+        free = self.in_use < self.size and not self._waiters
         self.in_use += free
         return free
 
@@ -77,7 +77,7 @@ class ConcurrencyLimit:
         self._hand_out()
 
     def _hand_out(self) -> None:
-        while self._waiters and self.in_use < self._size:
+        while self._waiters and self.in_use < self.size:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 self.in_use += 1
@@ -138,12 +138,12 @@ class AdaptiveLimit(ConcurrencyLimit):
         super().__init__(positive_int(initial, "initial"))
         self.minimum = positive_int(minimum, "minimum")
         self.maximum = positive_int(maximum, "maximum")
-        if not minimum <= initial <= maximum:
+        if not self.minimum <= self._size <= self.maximum:
             raise ValueError(
                 f"initial must be between minimum and maximum, got {minimum}, {initial}, {maximum}"
             )
         if target_latency is not None:
-            positive_number(target_latency, "target_latency")
+            target_latency = positive_number(target_latency, "target_latency")
         self.target_latency = target_latency
         self._relaxed = target_latency
         self._starting = True

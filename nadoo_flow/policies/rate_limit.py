@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import positive_number
 from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode
+from ..node import BaseNode, NodeLike
+from ..policy import PolicyMark
 from .wrapper import PolicyNode
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
     return RateLimit(positive_number(rate, "rate"), positive_number(per, "per"))
 
 
-class RateLimit:
+class RateLimit(PolicyMark):
     """A policy that every node it is applied to shares."""
 
     def __init__(self, rate: float, per: float) -> None:
@@ -46,7 +47,7 @@ class RateLimit:
         self.per = per
         self._limiters: dict[asyncio.AbstractEventLoop, AsyncLimiter] = {}
 
-    def __call__(self, node: BaseNode) -> BaseNode:
+    def __call__(self, node: NodeLike) -> BaseNode:
         """Wrap a node."""
         return RateLimitNode(node, self)
 
@@ -74,7 +75,7 @@ class RateLimit:
 class RateLimitNode(PolicyNode):
     """A node that waits for its turn."""
 
-    def __init__(self, node: BaseNode, limit: RateLimit) -> None:
+    def __init__(self, node: NodeLike, limit: RateLimit) -> None:
         super().__init__(node)
         self.limit = limit
 

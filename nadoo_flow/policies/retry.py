@@ -11,10 +11,10 @@ from ..backoff import Wait, as_wait
 from ..checks import positive_int, shown
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..errors import NO_MESSAGE, NodeError
-from ..node import BaseNode, Policy
+from ..node import NodeLike
 from ..watching import tell_of_retry
 from .signals import retry_after
-from .wrapper import PolicyNode
+from .wrapper import NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -24,7 +24,7 @@ RetryOn: TypeAlias = (
 )
 
 
-def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Exception) -> Policy:
+def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Exception) -> NodePolicy:
     """Try an item again when it fails, by an exception or a ``success=False``, on tenacity.
 
     Items are retried independently: one that waits holds up no other but occupies its slot. The
@@ -39,10 +39,12 @@ def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Excep
         retry_on: Which failures are worth another try: exception classes, or a predicate on the
             exception. A failure without an exception counts as a :class:`NodeError`.
     """
-    positive_int(attempts, "attempts")
+    attempts = positive_int(attempts, "attempts")
     worth = _predicate(retry_on)
     strategy = as_wait(wait)
-    return lambda node: RetryNode(node, attempts, strategy, worth)
+    return NodePolicy(
+        lambda node: RetryNode(node, attempts, strategy, worth), f"retry(attempts={attempts})"
+    )
 
 
 class RetryNode(PolicyNode):
@@ -50,7 +52,7 @@ class RetryNode(PolicyNode):
 
     def __init__(
         self,
-        node: BaseNode,
+        node: NodeLike,
         attempts: int,
         wait: Callable[[RetryCallState], float],
         worth: Callable[[BaseException], bool],

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from ..checks import positive_number
 from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode, Policy
+from ..node import NodeLike
 from ..tasks import is_ended_by_owner
-from .wrapper import PolicyNode
+from .wrapper import NodePolicy, PolicyNode
 
 
-def timeout(seconds: float) -> Policy:
+def timeout(seconds: float) -> NodePolicy:
     """Fail an item with a TimeoutError if it takes longer.
 
     The item is cancelled, and its ``finally`` blocks have run before the failure is told and its
@@ -21,14 +21,14 @@ def timeout(seconds: float) -> Policy:
     Args:
         seconds: Seconds for one execution of all that is inside the policy.
     """
-    positive_number(seconds, "seconds")
-    return lambda node: TimeoutNode(node, seconds)
+    seconds = positive_number(seconds, "seconds")
+    return NodePolicy(lambda node: TimeoutNode(node, seconds), f"timeout({seconds:g})")
 
 
 class TimeoutNode(PolicyNode):
     """A node with a time limit."""
 
-    def __init__(self, node: BaseNode, seconds: float) -> None:
+    def __init__(self, node: NodeLike, seconds: float) -> None:
         super().__init__(node)
         self.seconds = seconds
 

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..execution import execute_safely
-from ..node import BaseNode
+from ..node import BaseNode, NodeLike, as_node
+from ..policy import PolicyMark
+
+
+class NodePolicy(PolicyMark):
+    """A policy that makes a node around each node or function that it is applied to.
+
+    Args:
+        wrap: Makes it.
+        text: What the policy is called in front of people.
+    """
+
+    def __init__(self, wrap: Callable[[NodeLike], BaseNode], text: str) -> None:
+        self._wrap = wrap
+        self._text = text
+
+    def __call__(self, node: NodeLike) -> BaseNode:
+        """Wrap a node."""
+        return self._wrap(node)
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 class PolicyNode(BaseNode):
     """A node around another, under whose id it appears, so that errors name the real one.
 
     Args:
-        node: The node inside.
+        node: The node or function inside.
     """
 
-    def __init__(self, node: BaseNode) -> None:
+    def __init__(self, node: NodeLike) -> None:
+        node = as_node(node, "node")
         super().__init__(node.node_id, node_type=node.node_type, name=node.name, config=node.config)
         self.node = node
         self.isolate = node.isolate

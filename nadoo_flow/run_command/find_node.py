@@ -11,7 +11,7 @@ from typing import Any
 
 from ..cli import CommandError
 from ..errors import describe
-from ..node import BaseNode, as_node
+from ..node import BaseNode, Policy, as_node
 from ..policies import rate_limit, retry, timeout
 
 
@@ -44,7 +44,7 @@ def find_node(name: str) -> BaseNode:
 
 def prepared(node: BaseNode, options: argparse.Namespace) -> BaseNode:
     """Wrap a node in the policies that the options ask for, in the recommended order."""
-    policies = []
+    policies: list[Policy] = []
     if options.timeout is not None:
         policies.append(timeout(options.timeout))
     if options.rate is not None:

@@ -48,7 +48,8 @@ class Buffering:
     on_dropped: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
-        positive_int(self.limit, "buffer")
+        # A frozen dataclass cannot assign to its own fields in the plain way.
+        object.__setattr__(self, "limit", positive_int(self.limit, "buffer"))
         if not isinstance(self.overflow, OverflowStrategy):
             raise TypeError(f"overflow must be an OverflowStrategy, got {shown(self.overflow)}")
 

@@ -83,8 +83,8 @@ def test_a_node_says_what_limits_it(node: BaseNode, says: str) -> None:
     assert texts(node._repr_svg_())[1] == says
 
 
-def test_stages_whose_keys_do_not_meet_are_in_no_frame() -> None:
-    apart = MapNode("one", double, "a", "b") | MapNode("two", double, "x", "y")
+def test_stages_that_stay_apart_are_in_no_frame() -> None:
+    apart = ReduceNode("one", max, 0, "a", "b") | MapNode("two", double, "b", "y")
     assert "one chain" not in apart._repr_svg_()
     assert "subgraph" not in apart.to_mermaid()
 

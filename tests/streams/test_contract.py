@@ -17,7 +17,7 @@ TESTED = {
 
 
 def test_each_rule_has_a_test_that_carries_its_number() -> None:
-    assert len(RULES) == 31
+    assert {"101", "R1"} <= RULES
     assert not RULES - TESTED
 
 

@@ -29,6 +29,7 @@ from nadoo_flow import (
     WorkflowContext,
 )
 from nadoo_flow.operators import flat_map
+from nadoo_flow.policies import retry, timeout
 
 
 class Shout(BaseNode):
@@ -67,6 +68,8 @@ async def nodes() -> None:
     assert_type(await shout.run({"text": "x"}), Any)
     assert_type(await shout.run("bare", workflow_context=WorkflowContext()), Any)
     assert_type(shout.pipe(labelled("a"), labelled("b")), BaseNode)
+    assert_type(shout.pipe(retry(3), timeout(5), labelled("a")), BaseNode)
+    assert_type(retry(3)(slow_length), BaseNode)
     assert_type(shout | Untyped() | length | slow_length, BaseNode)
     assert_type(length | shout, BaseNode)
     assert_type(Pipeline(shout, length, node_id="both"), Pipeline)
