@@ -38,7 +38,8 @@ class LiveStage(BaseNode):
     @cached_property
     def events(self) -> Events:
         """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
-        return Events()
+        # Threads that ask for it at the same time must get the same one.
+        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
 
     async def run(
         self,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..checks import positive_int, shown
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..node import BaseNode, NodeLike
+from ..per_loop import PerLoop
 from ..policies.wrapper import PolicyNode
 from ..policy import PolicyMark
 from .chunk import ChunkSize
@@ -80,10 +79,6 @@ def on(
     )
 
 
-# Not of each policy, which could not be copied with it.
-_adding = threading.Lock()
-
-
 class On(PolicyMark):
     """A policy that every node it is applied to shares."""
 
@@ -98,7 +93,7 @@ class On(PolicyMark):
         self.lanes = lanes
         self._executor = executor
         self._make = make
-        self._sessions: dict[asyncio.AbstractEventLoop, Session] = {}
+        self._sessions: PerLoop[Session] = PerLoop()
 
     def __call__(self, node: NodeLike) -> BaseNode:
         """Wrap a node."""
@@ -106,16 +101,11 @@ class On(PolicyMark):
 
     def session(self) -> Session:
         """Return the session of the running event loop."""
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None:
-            engine = Engine(self._executor, self._make)
-            dispatcher = Dispatcher(engine, ChunkSize(self.chunk), self.lanes)
-            session = Session(engine, dispatcher)
-            with _adding:  # each thread has a loop of its own
-                alive = {old: kept for old, kept in self._sessions.items() if not old.is_closed()}
-                self._sessions = {**alive, loop: session}
-        return session
+        return self._sessions.get(self._new_session)
+
+    def _new_session(self) -> Session:
+        engine = Engine(self._executor, self._make)
+        return Session(engine, Dispatcher(engine, ChunkSize(self.chunk), self.lanes))
 
     def __repr__(self) -> str:
         return f"on({shown(self._executor or self._make)}, chunk={self.chunk}, lanes={self.lanes})"

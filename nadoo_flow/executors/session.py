@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from functools import partial
 
 from ..context import NodeContext, NodeResult, WorkflowContext
@@ -13,6 +14,7 @@ from .chunk import PackedNode
 from .dispatcher import Dispatcher
 from .engine import Engine
 from .wire import pack
+from .worker import KEPT_NODES
 
 GRACE = 5.0
 """Seconds that the end of a run waits for a worker that is busy with what nobody wants."""
@@ -34,8 +36,9 @@ class Session:
         self._engine = engine
         self._dispatcher = dispatcher
         self._users: set[object] = set()
-        # By identity, because a node need not be hashable. A user's nodes live as long as it.
-        self._nodes: dict[int, tuple[BaseNode, PackedNode]] = {}
+        # By identity, because a node need not be hashable; while a node is kept here, no other can
+        # have its id. The last used ones, because a service may make a node for each request.
+        self._nodes: OrderedDict[int, tuple[BaseNode, PackedNode]] = OrderedDict()
 
     async def execute(
         self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
@@ -61,9 +64,10 @@ class Session:
         return await self._dispatcher.call(self._packed(node), payload)
 
     def _packed(self, node: BaseNode) -> PackedNode:
-        known = self._nodes.get(id(node))
-        if known is None:
-            known = self._nodes[id(node)] = (node, PackedNode(node))
+        known = self._nodes.pop(id(node), None) or (node, PackedNode(node))
+        self._nodes[id(node)] = known
+        if len(self._nodes) > KEPT_NODES:
+            self._nodes.popitem(last=False)
         return known[1]
 
     async def _leave(self, user: object) -> None:

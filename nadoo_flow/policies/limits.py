@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from contextlib import suppress
 from statistics import median
 
 from ..checks import positive_int, positive_number
+
+# Loops in several threads may use one limit in turns: which of them does must not change while a
+# permit is taken or given back. Not of each limit, which could not be copied with it. Reentrant,
+# because the garbage collector may end the holder of a permit at any point.
+_changing = threading.RLock()
 
 
 class ConcurrencyLimit:
@@ -55,9 +61,11 @@ class ConcurrencyLimit:
 
     def take(self) -> bool:
         """Take a permit if there is one and nobody waits."""
-        self._bind()
-        free = self.in_use < self.size and not self._waiters
-        self.in_use += free
+        loop = asyncio.get_running_loop()
+        with _changing:
+            self._bind(loop)
+            free = self.in_use < self.size and not self._waiters
+            self.in_use += free
         return free
 
     def queue(self) -> asyncio.Future[None]:
@@ -73,8 +81,9 @@ class ConcurrencyLimit:
 
     def release(self) -> None:
         """Give a permit back."""
-        self.in_use -= 1
-        self._hand_out()
+        with _changing:
+            self.in_use -= 1
+            self._hand_out()
 
     def _hand_out(self) -> None:
         while self._waiters and self.in_use < self.size:
@@ -83,8 +92,7 @@ class ConcurrencyLimit:
                 self.in_use += 1
                 waiter.set_result(None)
 
-    def _bind(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is loop:
             return
         if self._loop is not None and self.in_use and not self._loop.is_closed():

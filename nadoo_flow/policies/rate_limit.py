@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks import positive_number
 from ..context import NodeContext, NodeResult, WorkflowContext
 from ..node import BaseNode, NodeLike
+from ..per_loop import PerLoop
 from ..policy import PolicyMark
 from .wrapper import PolicyNode
 
@@ -45,7 +45,7 @@ class RateLimit(PolicyMark):
     def __init__(self, rate: float, per: float) -> None:
         self.rate = rate
         self.per = per
-        self._limiters: dict[asyncio.AbstractEventLoop, AsyncLimiter] = {}
+        self._limiters: PerLoop[AsyncLimiter] = PerLoop()
 
     def __call__(self, node: NodeLike) -> BaseNode:
         """Wrap a node."""
@@ -53,14 +53,7 @@ class RateLimit(PolicyMark):
 
     def turn(self) -> Coroutine[Any, Any, None]:
         """Wait for the next start."""
-        loop = asyncio.get_running_loop()
-        limiter = self._limiters.get(loop)
-        if limiter is None:
-            self._limiters = {
-                old: kept for old, kept in self._limiters.items() if not old.is_closed()
-            }
-            limiter = self._limiters[loop] = self._new_limiter()
-        return limiter.acquire()
+        return self._limiters.get(self._new_limiter).acquire()
 
     def _new_limiter(self) -> AsyncLimiter:
         from aiolimiter import AsyncLimiter

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
-from nadoo_flow import BatchProcessor, BatchResults, FunctionNode
+from nadoo_flow import BaseNode, BatchProcessor, BatchResults, FunctionNode, NodeResult
 from nadoo_flow.executors import EngineLost, on
+from nadoo_flow.executors.worker import KEPT_NODES
 
 from ..nodes import assert_only_the_caller_runs, double, now, raised_by
 from .helpers import ByHand, turns, until
@@ -166,6 +169,59 @@ class TestAStartThatFails:
         await until(lambda: made.sizes == [1])
         made.do(0)
         assert [result.output for result in await run] == [0]
+
+
+async def test_rule_r21_nodes_that_were_not_used_lately_are_forgotten() -> None:
+    """As a service needs it that is never without a run, and makes a node for each request."""
+    executor = ByHand()
+    policy = on(executor, chunk=1)
+
+    async def output(function: Any, number: int) -> Any:
+        call = asyncio.create_task(FunctionNode(function, "it").pipe(policy).run(number))
+        await turns()
+        executor.do(-1)
+        return await call
+
+    staying = asyncio.create_task(FunctionNode(double).pipe(policy).run(1))
+    await turns()
+    alive: list[weakref.ref[Any]] = []
+    for number in range(100):
+        function = partial(max, number)
+        alive.append(weakref.ref(function))
+        # An id is used again as soon as its node is forgotten.
+        assert await output(function, 0) == number
+        del function
+    gc.collect()
+    assert sum(function() is not None for function in alive) <= KEPT_NODES
+    executor.do(0)
+    assert await staying == 2
+
+
+async def test_rule_r21_a_node_is_packed_once_while_others_come_and_go() -> None:
+    packed = 0
+
+    class Counted(BaseNode):
+        async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
+            return NodeResult(True)
+
+        def __reduce__(self) -> Any:
+            nonlocal packed
+            packed += 1
+            return FunctionNode, (double,)
+
+    executor = ByHand()
+    policy = on(executor, chunk=1)
+    staying = Counted("it").pipe(policy)
+    calls = [
+        asyncio.create_task(node.run(1))
+        for number in range(3 * KEPT_NODES)
+        for node in (staying, FunctionNode(partial(max, number), "it").pipe(policy))
+    ]
+    await turns()
+    assert packed == 1
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
 
 
 def test_loops_one_after_another_have_their_own_sessions_and_share_an_executor() -> None:

@@ -30,6 +30,7 @@ from nadoo_flow.policies import fallback, limit, retry, timeout
 
 from ..nodes import assert_only_the_caller_runs, now, raised_by, slowly
 from ..streams.runs import in_virtual_time
+from ..threads import in_loops
 from ..virtual_time import VirtualTimeLoop
 from .services import outcome
 
@@ -468,6 +469,31 @@ class TestEventLoops:
         first.close()
         (result,) = in_virtual_time(lambda: BatchProcessor(node).batch([1]))
         assert (result.success, shared.in_use) == (True, 0)
+
+    def test_rule_r20_in_several_threads_never_hold_permits_together(self) -> None:
+        shared = [ConcurrencyLimit(2) for _ in range(20)]
+        holders: list[list[asyncio.AbstractEventLoop]] = [[] for _ in shared]
+        refusals: set[str] = set()
+
+        async def hold(number: int) -> None:
+            loop = asyncio.get_running_loop()
+            try:
+                await shared[number].acquire()
+            except RuntimeError as error:
+                refusals.add(f"RuntimeError: {error}")
+                return
+            holders[number].append(loop)
+            assert set(holders[number]) == {loop}
+            await asyncio.sleep(0)
+            holders[number].remove(loop)
+            shared[number].release()
+
+        async def use(number: int) -> None:
+            await asyncio.gather(*(hold(number) for _ in range(5)))
+
+        in_loops(4, 20, use)
+        assert refusals == {WRONG_LOOP}
+        assert {one.in_use for one in shared} == {0}
 
     def test_that_were_closed_in_the_middle_are_forgotten(self) -> None:
         shared, gauge = ConcurrencyLimit(2), Gauge()

@@ -28,6 +28,7 @@ from nadoo_flow.node import Policy
 from nadoo_flow.policies import rate_limit, retry
 
 from ..nodes import assert_only_the_caller_runs, now, raised_by
+from ..threads import in_loops
 from ..virtual_time import VirtualTimeLoop, advance
 from .services import Flaky, outcome
 
@@ -287,6 +288,19 @@ class TestEventLoops:
         assert [task.cancelled() for task in tasks] == [True, True]
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             assert runner.run(starts_of(policy, 3)) == pytest.approx([0, 1, 2])
+
+
+def test_rule_r20_threads_that_use_a_policy_for_the_first_time_have_a_limiter_each() -> None:
+    nodes = [FunctionNode(lambda n: n, "same").pipe(rate_limit(25)) for _ in range(10)]
+
+    async def gap(number: int) -> float:
+        # Two limiters of one loop would let both start at once.
+        started = asyncio.get_running_loop().time()
+        await nodes[number].run(1)
+        await nodes[number].run(2)
+        return asyncio.get_running_loop().time() - started
+
+    assert min(map(min, in_loops(4, 10, gap))) >= 0.04
 
 
 class RateLimitedProcessor(BatchProcessor):

@@ -1,0 +1,43 @@
+"""One value for each event loop, for objects that several threads may share."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# Not of each object, which could not be copied with it.
+_adding = threading.Lock()
+
+
+class PerLoop(Generic[T]):
+    """Keeps one value for each event loop until that loop is closed.
+
+    Any number of threads may ask at the same time, each on the loop that runs in it.
+    """
+
+    def __init__(self) -> None:
+        # Replaced by each addition and never changed, so that reading needs no lock.
+        self._values: dict[asyncio.AbstractEventLoop, T] = {}
+
+    def get(self, make: Callable[[], T]) -> T:
+        """Return the value of the running event loop, which is made when it is first asked for."""
+        loop = asyncio.get_running_loop()
+        try:
+            return self._values[loop]
+        except KeyError:
+            value = make()
+        with _adding:
+            alive = {old: kept for old, kept in self._values.items() if not old.is_closed()}
+            self._values = {**alive, loop: value}
+        return value
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __reduce__(self) -> tuple[type[PerLoop[T]], tuple[()]]:
+        # A copy has nothing to do with the loops of the original, and loops cannot be pickled.
+        return PerLoop, ()
