@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+import hypothesis  # noqa: F401  # before the heap is frozen, which it makes twice as large
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -25,6 +27,12 @@ def pytest_asyncio_loop_factories(
     if marker is not None and "loop_factories" in marker.kwargs:
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualTimeLoop}
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there by now out of the garbage collections that tests ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

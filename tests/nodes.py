@@ -86,6 +86,19 @@ async def slowly(seconds: float) -> float:
     return seconds
 
 
+def describe_failure(fail: Callable[[], object]) -> str:
+    """Return the type and the words of what a call raises, as this Python puts them."""
+    try:
+        fail()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    raise AssertionError(f"{fail!r} did not fail")
+
+
+DIVISION = describe_failure(lambda: 1 / 0)
+FLOOR_DIVISION = describe_failure(lambda: 1 // 0)
+
+
 def double(value: Any) -> Any:
     """Take no time."""
     return value * 2

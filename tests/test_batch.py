@@ -27,6 +27,7 @@ from nadoo_flow import (
 
 from .nodes import (
     CLEAN_UP,
+    FLOOR_DIVISION,
     Listener,
     Probe,
     ScriptedNode,
@@ -183,7 +184,7 @@ class TestEveryWay:
         results = await collect(BatchProcessor(lambda value: 6 // value), [1, 0, 3])
         assert [(result.success, result.output, result.error) for result in results] == [
             (True, 6, None),
-            (False, None, "ZeroDivisionError: integer division or modulo by zero"),
+            (False, None, FLOOR_DIVISION),
             (True, 2, None),
         ]
 
@@ -357,7 +358,7 @@ class TestProcessSingle:
         processor = BatchProcessor(lambda value: 1 // value, continue_on_error=False)
         result = await processor.process_single(0, 3)
         assert (result.index, result.success) == (3, False)
-        assert result.error == "ZeroDivisionError: integer division or modulo by zero"
+        assert result.error == FLOOR_DIVISION
         assert isinstance(result.exception, ZeroDivisionError)
 
 

@@ -34,6 +34,7 @@ from nadoo_flow.operators import flat_map
 from nadoo_flow.streams import CloseableAsyncIterator
 from nadoo_flow.tasks import FatalError, start_owned
 
+from .interrupts import interruptible
 from .nodes import (
     CLEAN_UP,
     Probe,
@@ -299,7 +300,7 @@ class TestTheEndOfTheEventLoop:
             asyncio.get_running_loop().call_later(2, signal.raise_signal, signal.SIGINT)
             await run(probe)
 
-        with pytest.raises(KeyboardInterrupt):
+        with interruptible(), pytest.raises(KeyboardInterrupt):
             _run_to_the_end(main())
         probe.assert_cleaned()
         assert caplog.messages == []

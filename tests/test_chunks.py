@@ -19,7 +19,16 @@ from nadoo_flow import (
     WorkflowContext,
 )
 
-from .nodes import Listener, Probe, assert_only_the_caller_runs, double, now, raised_by, slowly
+from .nodes import (
+    FLOOR_DIVISION,
+    Listener,
+    Probe,
+    assert_only_the_caller_runs,
+    double,
+    now,
+    raised_by,
+    slowly,
+)
 from .streams.runs import Inputs, both_kinds, in_virtual_time
 
 
@@ -79,7 +88,7 @@ class TestTheChunks:
         processor = BatchProcessor(lambda n: 12 // n)
         (first, second) = [chunk async for chunk in processor.batch_in_chunks([3, 0, 4], 2)]
         assert [result.output for result in first + second] == [4, None, 3]
-        assert first[1].error == "ZeroDivisionError: integer division or modulo by zero"
+        assert first[1].error == FLOOR_DIVISION
 
     async def test_come_as_soon_as_all_of_them_is_there(self) -> None:
         processor = BatchProcessor(slowly, 3)

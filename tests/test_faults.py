@@ -29,6 +29,7 @@ from .nodes import (
     ScriptedNode,
     answer,
     assert_only_the_caller_runs,
+    describe_failure,
     now,
     observed,
     raised_by,
@@ -110,6 +111,10 @@ def _returning(value: Any) -> Callable[[], Any]:
     return fault
 
 
+async def _stop() -> NodeResult:
+    raise StopIteration("end")
+
+
 async def _timing_out() -> NodeResult:
     async with asyncio.timeout(1):
         await asyncio.sleep(2)
@@ -137,8 +142,8 @@ FAULTS: dict[str, tuple[Callable[[], Any], str, type[BaseException] | None]] = {
         _Unspeakable,
     ),
     "raises StopIteration": (
-        _raising(StopIteration("end")),
-        "RuntimeError: coroutine raised StopIteration",
+        _stop,
+        describe_failure(lambda: _stop().send(None)),
         RuntimeError,
     ),
     "raises StopAsyncIteration": (

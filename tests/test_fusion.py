@@ -106,6 +106,7 @@ async def fused(stages: list[ListStage], items: list[int]) -> NodeResult:
     return result
 
 
+@pytest.mark.slow
 @settings(max_examples=2_000, deadline=None)
 @given(
     specs=st.lists(stage_specs, min_size=1, max_size=4),

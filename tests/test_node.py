@@ -315,7 +315,7 @@ class TestPipeline:
     @pytest.mark.parametrize("other", [5, "upper", None, {}, _Echo])
     def test_is_not_made_of_what_is_no_node(self, other: Any) -> None:
         for join in (lambda: _Echo() | other, lambda: other | _Echo()):
-            with pytest.raises(TypeError, match=r"unsupported operand type\(s\) for \|"):
+            with pytest.raises(TypeError):
                 join()
         with pytest.raises(TypeError, match=r"^node must be a node or a function, got "):
             Pipeline(_Echo(), other)

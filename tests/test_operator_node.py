@@ -121,6 +121,7 @@ async def test_an_error_of_the_source_is_not_blamed_on_the_operators() -> None:
     assert seen == [1]
 
 
+@pytest.mark.slow
 async def test_permits_balance_where_outputs_are_fewer_or_more_than_inputs() -> None:
     for operator in (ops.buffer_with_count(7), ops.flat_map(lambda x: rx.of(x, x, x))):
         stage: ListStage = OperatorNode(operator)

@@ -7,11 +7,10 @@ import io
 import re
 import sys
 from collections.abc import Iterator
-from types import SimpleNamespace
+from contextlib import redirect_stderr
 from typing import Any
 
 import pytest
-import tqdm.std
 from nbformat.v4 import new_code_cell, new_notebook
 from reactivex import operators as ops
 
@@ -37,11 +36,8 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Make stderr a terminal for tqdm; pytest sets the real one anew when the test begins."""
-    stderr = Terminal()
-    monkeypatch.setattr(tqdm.std, "sys", SimpleNamespace(**{**vars(sys), "stderr": stderr}))
-    return stderr
+def terminal() -> Terminal:
+    return Terminal()
 
 
 def bars(written: str) -> list[str]:
@@ -62,18 +58,21 @@ def even(value: int) -> bool:
 class TestWhatIsShown:
     async def test_a_batch_counts_its_items_and_failures(self, terminal: Terminal) -> None:
         node = FunctionNode(lambda x: 1 / x, "divide")
-        await BatchProcessor(node, progress=True).batch([1, 0, 2, 0])
+        with redirect_stderr(terminal):
+            await BatchProcessor(node, progress=True).batch([1, 0, 2, 0])
         assert bars(terminal.getvalue()) == ["divide 4/4 failed=2"]
 
     async def test_a_total_that_is_not_known_is_not_shown(self, terminal: Terminal) -> None:
         processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
-        await processor.batch(iter([1, 2, 3]))
+        with redirect_stderr(terminal):
+            await processor.batch(iter([1, 2, 3]))
         assert bars(terminal.getvalue()) == ["double 3it"]
 
     async def test_every_way_to_run_shows_it(self, terminal: Terminal) -> None:
         processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
-        async for _ in processor.batch_as_completed([1, 2]):
-            pass
+        with redirect_stderr(terminal):
+            async for _ in processor.batch_as_completed([1, 2]):
+                pass
         assert bars(terminal.getvalue()) == ["double 2/2"]
 
     async def test_a_subclass_that_overrides_the_iteration_shows_it(
@@ -84,7 +83,8 @@ class TestWhatIsShown:
                 for index, value in enumerate(inputs):
                     yield await self.process_single(value, index)
 
-        await OneByOne(FunctionNode(double, "double"), progress=True).batch([1, 2])
+        with redirect_stderr(terminal):
+            await OneByOne(FunctionNode(double, "double"), progress=True).batch([1, 2])
         assert bars(terminal.getvalue()) == ["double 2/2"]
 
     async def test_each_stage_has_a_bar_that_waits_for_what_still_comes(
@@ -95,7 +95,8 @@ class TestWhatIsShown:
             | FilterNode("filter", even, "b", "c")
             | ReduceNode("sum", lambda total, x: total + x, 0, "c", "d")
         )
-        await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True)  # 0 fails; 10, 5, 2, 1
+        with redirect_stderr(terminal):
+            await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True)  # 0 fails; 10, 5, 2, 1
         assert bars(terminal.getvalue()) == ["map 5/5 failed=1", "filter 4/4", "sum 2/2"]
 
     async def test_behind_operators_nobody_knows_how_many_come(self, terminal: Terminal) -> None:
@@ -104,7 +105,8 @@ class TestWhatIsShown:
             | OperatorNode(ops.take(2), input_key="b", output_key="c", node_id="take")
             | MapNode("again", double, "c", "d")
         )
-        await chain.run({"a": [1, 2, 3]}, progress=True)
+        with redirect_stderr(terminal):
+            await chain.run({"a": [1, 2, 3]}, progress=True)
         assert bars(terminal.getvalue())[1:] == ["take 2it", "again 2it"]
 
     async def test_a_pipeline_shows_a_bar_for_each_of_its_list_stages(
@@ -115,35 +117,43 @@ class TestWhatIsShown:
             | (lambda x: {"items": x["results"][:2]})
             | MapNode("two", double)
         )
-        assert await pipeline.run({"items": [1, 2, 3]}, progress=True) == {"results": [4, 8]}
+        with redirect_stderr(terminal):
+            assert await pipeline.run({"items": [1, 2, 3]}, progress=True) == {"results": [4, 8]}
         assert bars(terminal.getvalue()) == ["one 3/3", "two 2/2"]
 
     async def test_a_stream_shows_it(self, terminal: Terminal) -> None:
-        async for _ in MapNode("map", double).stream([1, 2], progress=True):
-            pass
+        with redirect_stderr(terminal):
+            async for _ in MapNode("map", double).stream([1, 2], progress=True):
+                pass
         assert bars(terminal.getvalue()) == ["map 2/2"]
 
     async def test_stages_inside_items_show_nothing(self, terminal: Terminal) -> None:
         inner = MapNode("inner", double)
-        await MapNode("outer", inner).run({"items": [{"items": [1, 2]}]}, progress=True)
+        with redirect_stderr(terminal):
+            await MapNode("outer", inner).run({"items": [{"items": [1, 2]}]}, progress=True)
         assert bars(terminal.getvalue()) == ["outer 1/1"]
 
     async def test_a_run_that_is_left_early_leaves_its_bar_where_it_was(
         self, terminal: Terminal
     ) -> None:
-        async with MapNode("map", slowly, max_concurrency=1).stream([1] * 9, progress=True) as it:
-            await anext(it)
+        stage = MapNode("map", slowly, max_concurrency=1)
+        with redirect_stderr(terminal):
+            async with stage.stream([1] * 9, progress=True) as outputs:
+                await anext(outputs)
         assert bars(terminal.getvalue()) == ["map 1/9"]
         assert terminal.getvalue().endswith("\n")
 
     async def test_a_failed_run_shows_the_failure(self, terminal: Terminal) -> None:
-        error = await raised_by(MapNode("map", lambda x: 1 / x).run({"items": [0]}, progress=True))
+        stage = MapNode("map", lambda x: 1 / x)
+        with redirect_stderr(terminal):
+            error = await raised_by(stage.run({"items": [0]}, progress=True))
         assert isinstance(error, NodeError)
         assert bars(terminal.getvalue()) == ["map 1/1 failed=1"]
 
     async def test_a_name_is_one_short_line(self, terminal: Terminal) -> None:
         node = FunctionNode(double, "<b>\n\x1b[31m" + "x" * 1_000)
-        await BatchProcessor(node, progress=True).batch([1])
+        with redirect_stderr(terminal):
+            await BatchProcessor(node, progress=True).batch([1])
         assert "\x1b[31m" not in terminal.getvalue()
         assert max(map(len, terminal.getvalue().split("\r"))) < 150
 
@@ -163,8 +173,9 @@ class TestWhereItIsShown:
         assert bars(capsys.readouterr().err) == ["a 1/1", "b 1/1"]
 
     async def test_nothing_is_written_unless_it_is_asked_for(self, terminal: Terminal) -> None:
-        await BatchProcessor(double).batch([1])
-        await MapNode("map", double).run({"items": [1]})
+        with redirect_stderr(terminal):
+            await BatchProcessor(double).batch([1])
+            await MapNode("map", double).run({"items": [1]})
         assert terminal.getvalue() == ""
 
     @pytest.mark.parametrize("progress", [1, "yes", None])
@@ -207,14 +218,16 @@ class Lengthless:
 
 async def test_inputs_whose_length_cannot_be_read_are_run_all_the_same(terminal: Terminal) -> None:
     processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
-    assert (await processor.batch(Lengthless())).outputs == [2, 4]
+    with redirect_stderr(terminal):
+        assert (await processor.batch(Lengthless())).outputs == [2, 4]
     assert bars(terminal.getvalue()) == ["double 2it"]
 
 
 async def test_two_runs_at_a_time_have_a_bar_each(terminal: Terminal) -> None:
     one = BatchProcessor(FunctionNode(slowly, "one"), progress=True)
     two = BatchProcessor(FunctionNode(slowly, "two"), progress=True)
-    await asyncio.gather(one.batch([1, 2]), two.batch([2, 1, 3]))
+    with redirect_stderr(terminal):
+        await asyncio.gather(one.batch([1, 2]), two.batch([2, 1, 3]))
     assert sorted(bars(terminal.getvalue())) == ["one 2/2", "two 3/3"]
 
 
@@ -235,13 +248,16 @@ output = await (one | even | two).run({"items": [1, 2, 3, 4, 5]}, progress=True)
 """
 
 
+@pytest.mark.slow
 class TestInANotebook:
     def test_it_shows_a_widget_and_for_those_who_cannot_a_line(self, execute: Execute) -> None:
         notebook = new_notebook(cells=[new_code_cell(BATCH)])
         execute(notebook)
         (output,) = notebook.cells[0].outputs
         assert output.data.pop("application/vnd.jupyter.widget-view+json")["model_id"]
-        assert output.data == {"text/plain": "divide:   0%|          | 0/4 [00:00<?, ?it/s]"}
+        (line,) = output.data.values()
+        assert line.startswith("divide: ")
+        assert "0/4" in line
         widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         values = [str(widget["state"].get("value")) for widget in widgets.values()]
         assert [value for value in values if re.search(r"4/4\s\[.*failed=2", value)]

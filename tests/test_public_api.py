@@ -275,11 +275,13 @@ def _import_alone(modules: list[str], blocked: list[str]) -> dict[str, str]:
     return failures
 
 
+@pytest.mark.slow
 def test_every_module_can_be_the_first_to_be_imported() -> None:
     by_itself = [module for module in MODULES if "nadoo_flow" not in _reached_from(module)]
     assert _import_alone(by_itself, blocked=[]) == {}
 
 
+@pytest.mark.slow
 def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
     rooms = ["checkpoint", "dynamic_batch", "parallel", "pictures", "policies", "stages", "summary"]
     others = ["html", "reactivex.operators", "sqlite3", "statistics", "tenacity", "tqdm", "uuid"]
@@ -289,6 +291,7 @@ def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_the_node_layer_works_without_rx() -> None:
     assert _import_alone(NODE_LAYER, blocked=["reactivex"]) == {}
     (failure,) = _import_alone(["nadoo_flow.streams"], blocked=["reactivex"]).values()

@@ -42,16 +42,22 @@ PROGRAMS = {
     path.read_text(encoding="utf-8"): path.name for path in ROOT.glob("tests/examples/[!_]*.py")
 }
 EXAMPLES = [block for block in BLOCKS if block.language == "python" and block.code not in PROGRAMS]
+WORKERS = "nadoo_flow.executors"
+"""What is imported by the examples whose work is done elsewhere, in real time."""
 COMMANDS = [block.code.strip() for block in BLOCKS if block.language == "bash"]
 
 
 def run_as_script(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a block in virtual time and a namespace of its own; it may await at its top level."""
+    """Run a block in a namespace of its own; it may await at its top level.
+
+    Time is virtual, except where other processes work.
+    """
     real_loop = asyncio.events.new_event_loop
+    make_loop = real_loop if WORKERS in block.code else VirtualTimeLoop
 
     def new_event_loop() -> asyncio.AbstractEventLoop:
         here = threading.current_thread() is threading.main_thread()
-        return VirtualTimeLoop() if here else real_loop()
+        return make_loop() if here else real_loop()
 
     # asyncio.run inside a block takes its loop from here, and so do the threads of other packages.
     monkeypatch.setattr(asyncio.events, "new_event_loop", new_event_loop)
@@ -64,7 +70,7 @@ def run_as_script(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     answer: Any = eval(code, {"__name__": "__main__"})
     if inspect.isawaitable(answer):
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(_leaving_no_task(answer))
 
 
@@ -74,7 +80,17 @@ async def _leaving_no_task(work: Awaitable[object]) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line{block.line}")
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(
+            block,
+            id=f"line{block.line}",
+            marks=[pytest.mark.slow] if WORKERS in block.code else [],
+        )
+        for block in EXAMPLES
+    ],
+)
 def test_an_example_prints_what_its_comments_say(
     block: Block, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

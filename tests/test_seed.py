@@ -29,7 +29,7 @@ from nadoo_flow import (
     WorkflowContext,
 )
 
-from .nodes import Probe, answer, now
+from .nodes import DIVISION, Probe, answer, now
 
 IMPORTED_FURTHER_UP = {
     "asyncio": asyncio,
@@ -727,7 +727,7 @@ async def stream_batch_results(processor, inputs):
         stream = names["stream_batch_results"](BatchProcessor(work), inputs)
         assert [(chunk, now()) async for chunk in stream] == [
             (
-                {"index": 1, "error": "ZeroDivisionError: division by zero", "status": "failed"},
+                {"index": 1, "error": DIVISION, "status": "failed"},
                 1,
             ),
             ({"index": 2, "data": {"inverse": 0.25}, "status": "completed"}, 2),

@@ -22,7 +22,7 @@ from .benchmarks._worker import peak, reset_peak
 from .benchmarks.nodes import Input, expected_total, make_node
 from .benchmarks.ways import Way, bare_pool, collected, folded, ours_as_completed, ours_batch
 
-pytestmark = pytest.mark.floor
+pytestmark = [pytest.mark.floor, pytest.mark.slow]
 
 OURS = {"batch": collected(ours_batch), "batch_as_completed": folded(ours_as_completed)}
 TURNS = 7

@@ -25,6 +25,7 @@ from nadoo_flow import (
 
 from .nodes import (
     CLEAN_UP,
+    FLOOR_DIVISION,
     Listener,
     Probe,
     ScriptedNode,
@@ -163,9 +164,7 @@ class TestMapNode:
         node = MapNode("map", lambda value: 1 // value)
         with pytest.raises(NodeError) as caught:
             await node.run({"items": [1, 0]})
-        assert str(caught.value) == (
-            "node 'map' failed: item 1: ZeroDivisionError: integer division or modulo by zero"
-        )
+        assert str(caught.value) == f"node 'map' failed: item 1: {FLOOR_DIVISION}"
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
     async def test_goes_on_without_failed_items_and_reports_them_in_input_order(self) -> None:
@@ -331,7 +330,7 @@ class TestAUsersFunction:
         result = await answer(make(kind(lambda item: 6 // item)), {"items": [1, 2, 0, 3]})
         assert result == NodeResult(
             success=False,
-            error="item 2: ZeroDivisionError: integer division or modulo by zero",
+            error=f"item 2: {FLOOR_DIVISION}",
         )
         assert isinstance(result.exception, ZeroDivisionError)
         assert_only_the_caller_runs()
@@ -347,6 +346,7 @@ class TestAUsersFunction:
         assert isinstance(result.exception, asyncio.CancelledError)
 
 
+@pytest.mark.slow
 @given(
     items=st.lists(st.tuples(st.integers(0, 9), st.floats(0, 5))),
     limits=st.tuples(st.integers(1, 6), st.integers(1, 6)),

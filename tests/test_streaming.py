@@ -28,6 +28,8 @@ from nadoo_flow import (
 )
 from nadoo_flow.list_stage import ListStage
 
+from .nodes import DIVISION
+
 
 async def slow(value: float) -> float:
     await asyncio.sleep(value)
@@ -163,7 +165,7 @@ async def test_an_item_that_is_left_out_of_a_stream_is_logged(
     with caplog.at_level(logging.WARNING, "nadoo_flow"):
         assert [x async for x in stage.stream([1, 0, 2], ordered=True)] == [1, 0.5]
     assert [record.getMessage() for record in caplog.records] == [
-        "node 'inverse' goes on without item 1: ZeroDivisionError: division by zero"
+        f"node 'inverse' goes on without item 1: {DIVISION}"
     ]
 
 
@@ -282,6 +284,7 @@ async def test_every_item_from_a_thread_is_accounted_for(overflow: OverflowStrat
         assert len(seen) + outputs.dropped == sent
 
 
+@pytest.mark.slow
 async def test_a_cold_observable_of_any_length_goes_through_the_operator() -> None:
     doubled = MapNode("double", lambda x: 2 * x).as_operator()
     total = await rx.from_iterable(range(70_000)).pipe(doubled, ops.sum())

@@ -130,6 +130,7 @@ class TestPictures:
             parsed(drawn.svg)
             assert repr(drawn).endswith("characters of SVG; save it with .save()>")
 
+    @pytest.mark.slow
     async def test_ten_thousand_items_stay_below_a_megabyte(self) -> None:
         trace = Trace()
         node = FunctionNode(slowly).pipe(retry(1))
@@ -138,6 +139,7 @@ class TestPictures:
         for drawn in (trace.marbles(), trace.timeline()):
             assert 20_000 < len(drawn.svg.encode()) < 1_000_000
 
+    @pytest.mark.slow
     async def test_so_do_a_few_items_that_pass_many_stages(self) -> None:
         trace = Trace()
         chain: Any = MapNode("stage 0", slowly, "key 0", "key 1", 50)

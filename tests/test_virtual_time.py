@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from . import virtual_time
 from .virtual_time import DeadlockError, VirtualTimeLoop, advance
 
 
@@ -25,7 +26,8 @@ async def test_work_can_take_time_without_suspending() -> None:
     assert asyncio.get_running_loop().time() == 0.5
 
 
-def test_a_deadlock_is_an_error_and_not_a_hang() -> None:
+def test_a_deadlock_is_an_error_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_time, "PATIENCE", 0.1)
     loop = VirtualTimeLoop()
     with pytest.raises(DeadlockError):
         loop.run_until_complete(loop.create_future())

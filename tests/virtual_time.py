@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-PATIENCE = 2.0
+PATIENCE = 20.0
 """Real seconds that a loop without timers waits for other threads."""
 
 

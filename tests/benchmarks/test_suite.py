@@ -17,6 +17,8 @@ from .peers import REACTIVEX
 from .report import case_data, case_text, number, table
 from .runner import Row, Settings
 
+pytestmark = pytest.mark.slow
+
 CASES = all_cases()
 
 

@@ -196,6 +196,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_another_process_holds_until_it_is_killed(tmp_path: Path) -> None:
     path = recorded(tmp_path / "run.sqlite", 3)
     with subprocess.Popen(
@@ -281,13 +282,15 @@ except CheckpointError as error:
 """
 
 
+@pytest.mark.slow
 @real
 async def test_a_file_that_the_system_lets_grow_no_more(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
     done = subprocess.run(  # noqa: ASYNC221
         [sys.executable, "-c", FILE_SIZE, str(path)], capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"the checkpoint {str(path)!r} cannot be written: disk I/O error\n"
+    assert done.stdout.startswith(f"the checkpoint {str(path)!r} cannot be written: ")
+    assert done.stdout.count("\n") == 1
     assert done.stderr == ""
 
     async def work(number: int) -> str:

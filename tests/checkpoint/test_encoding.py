@@ -31,6 +31,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(JSON)
 def test_what_is_json_comes_back_as_it_was(value: object) -> None:

@@ -31,6 +31,7 @@ def start(folder: Path, seed: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 def test_a_run_that_is_killed_and_started_again_delivers_each_result_once(tmp_path: Path) -> None:
     drivers = [start(tmp_path / str(number), number) for number in range(AT_ONCE)]

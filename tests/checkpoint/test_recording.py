@@ -203,6 +203,7 @@ def test_a_checkpoint_is_a_path_or_a_checkpoint(wrong: object) -> None:
         processor(wrong)
 
 
+@pytest.mark.slow
 @real
 async def test_records_far_apart_are_found_in_steps(tmp_path: Path) -> None:
     work = Doubling(failing=range(0, 3_000, 2))

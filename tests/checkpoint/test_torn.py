@@ -55,6 +55,7 @@ def copied(path: Path, folder: Path) -> Path:
     return Path(shutil.copy(path, folder))
 
 
+@pytest.mark.slow
 def test_a_write_ahead_log_cut_anywhere_gives_whole_groups_and_goes_on(
     run_in_progress: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_a_write_ahead_log_cut_anywhere_gives_whole_groups_and_goes_on(
     assert {7, 140} < found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["file", "log"])
 def test_bytes_that_have_changed_give_an_error_or_less_but_nothing_wrong(
     which: str, run_in_progress: Path, tmp_path: Path

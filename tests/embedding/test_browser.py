@@ -16,6 +16,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from .processes import PATIENCE, WebServer
 from .programs import program
 
+pytestmark = pytest.mark.slow
+
 FLAGS = [
     "headless",
     "no-sandbox",

@@ -12,6 +12,8 @@ import pytest
 from .long_run import PIPELINES
 from .processes import ROOT
 
+pytestmark = pytest.mark.slow
+
 EVENTS = int(os.environ.get("NADOO_FLOW_EVENTS", "100000"))
 LANES = 10
 

@@ -15,7 +15,7 @@ import pytest
 
 from .processes import PATIENCE, WebServer
 
-pytestmark = pytest.mark.asyncio(loop_factories=["real"])
+pytestmark = [pytest.mark.asyncio(loop_factories=["real"]), pytest.mark.slow]
 
 LIMIT = 20
 """What the clients of the program share."""

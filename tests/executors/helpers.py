@@ -43,6 +43,16 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
+class Unpicklable:
+    """Refuses to be pickled, in words of its own."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("it stays here")
+
+
+REFUSAL = "TypeError: it stays here"
+
+
 class ByHand(Executor):
     """An executor that does a chunk when the test says so.
 

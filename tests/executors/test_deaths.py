@@ -24,7 +24,7 @@ from nadoo_flow.executors import EngineLost, WorkerLost, on
 from ..nodes import assert_only_the_caller_runs
 from .helpers import local_cluster, real, two_processes
 
-pytestmark = real
+pytestmark = [real, pytest.mark.slow]
 
 
 def work(number: int) -> tuple[int, int]:
@@ -113,12 +113,8 @@ async def test_a_pool_of_the_callers_fails_what_it_has_when_it_breaks_and_all_af
         results = await BatchProcessor(node, 2).batch(range(60))
     lost = [result for result in results if not result.success]
     assert {13, 59} <= {result.index for result in lost}
-    assert {result.error.partition(" (")[0] for result in lost if result.error} == {
-        "EngineLost: the executor failed: BrokenProcessPool: A process in the process pool was "
-        "terminated abruptly while the future was running or pending.",
-        "EngineLost: the executor failed: BrokenProcessPool: A child process terminated abruptly, "
-        "the process pool is not usable anymore",
-    }
+    told = "EngineLost: the executor failed: BrokenProcessPool: "
+    assert [result.error for result in lost if not str(result.error).startswith(told)] == []
     assert {type(result.exception) for result in lost} == {EngineLost}
 
 

@@ -54,6 +54,7 @@ async def assert_empty(client: Client) -> None:
 
 
 class TestAnEarlyBreak:
+    @pytest.mark.slow
     @real
     async def test_leaves_no_process_and_no_thread_of_a_pool_that_a_function_makes(self) -> None:
         processes, threads = set(multiprocessing.active_children()), set(threading.enumerate())
@@ -68,6 +69,7 @@ class TestAnEarlyBreak:
         assert set(multiprocessing.active_children()) == processes
         assert set(threading.enumerate()) == threads
 
+    @pytest.mark.slow
     @real
     @pytest.mark.parametrize("kind", ["threads", "processes"])
     async def test_leaves_no_work_on_an_executor_of_the_callers(
@@ -87,6 +89,7 @@ class TestAnEarlyBreak:
         await assert_empty(dask)
 
 
+@pytest.mark.slow
 @real
 async def test_dask_keeps_no_result_of_a_run_that_has_ended(dask: Client) -> None:
     def work(number: int) -> int:

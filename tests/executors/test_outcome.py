@@ -9,7 +9,7 @@ from typing import Any
 from nadoo_flow import NodeResult
 from nadoo_flow.executors.outcome import pack_result, unpack_result
 
-NO_LOCK = "TypeError: cannot pickle '_thread.lock' object"
+from .helpers import REFUSAL, Unpicklable
 
 
 class Trap:
@@ -36,8 +36,8 @@ def test_a_failure_comes_back_with_its_exception() -> None:
 
 
 def test_an_output_that_cannot_be_pickled_is_a_failure() -> None:
-    back = there_and_back(NodeResult(True, threading.Lock()))
-    assert back.error == f"PicklingError: the output cannot be pickled: {NO_LOCK}"
+    back = there_and_back(NodeResult(True, Unpicklable()))
+    assert back.error == f"PicklingError: the output cannot be pickled: {REFUSAL}"
     assert isinstance(back.exception, PicklingError)
 
 

@@ -43,6 +43,7 @@ def test_what_happens_at_one_time_is_piled_up_in_the_largest_size_that_has_room(
     assert of_one_time.piles == [shown - 1]
 
 
+@pytest.mark.slow
 def test_there_are_never_more_than_so_many_however_long_the_line() -> None:
     many = arrangement(range(5_000), stages=4)
     assert sum(map(len, many.paths)) <= MOST_MARBLES

@@ -82,6 +82,7 @@ async def test_items_that_took_no_time_are_drawn_as_few_bars() -> None:
     assert any("5,000 items, lane 0" in words for words in titles(trace.timeline().svg))
 
 
+@pytest.mark.slow
 async def test_of_items_drawn_as_one_as_much_is_red_as_has_failed() -> None:
     stage = MapNode("map", lambda x: slowly(0.001 / (x % 10)), max_concurrency=1)
     stage.continue_on_error = True
@@ -92,6 +93,7 @@ async def test_of_items_drawn_as_one_as_much_is_red_as_has_failed() -> None:
     assert red == pytest.approx(0.1 * drawn, rel=0.35)
 
 
+@pytest.mark.slow
 async def test_of_items_drawn_as_one_the_gaps_between_them_make_it_paler() -> None:
     chain = MapNode("busy", slowly, "a", "b", 1) | MapNode("idle", twice_as_fast, "b", "c", 1)
     svg = (await traced(chain, [1] * 5_000)).timeline().svg

@@ -296,6 +296,7 @@ class TestBounds:
         assert await done(done.take(50), 100) == 1
 
 
+@pytest.mark.slow
 def test_the_table_of_the_readme_is_what_the_simulation_gives() -> None:
     # The figures may move a little when the engine takes its turns in another order.
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

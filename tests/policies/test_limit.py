@@ -404,6 +404,7 @@ class TestACancel:
         await asyncio.gather(*others)
         assert (now(), shared.in_use) == (305, 0)
 
+    @pytest.mark.slow
     @settings(deadline=None, max_examples=60)
     @given(st.data())
     def test_anywhere_in_any_nesting_leaves_nothing_held(self, data: st.DataObject) -> None:

@@ -127,6 +127,7 @@ DELAYS = st.lists(st.integers(0, 5), max_size=25)
 LIMITS = st.integers(1, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", [with_futures, with_timers])
 @in_any_case
 @given(delays=DELAYS, limit=LIMITS, isolate=st.sampled_from(["context", "task"]))
@@ -138,6 +139,7 @@ def test_rule_r2_results_are_those_of_stock_rx_at_the_same_times(
     assert expected.end == "completed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", [with_futures, with_timers])
 @in_any_case
 @given(delays=DELAYS, limit=LIMITS, failing=st.frozensets(st.integers(0, 24), min_size=1))
@@ -153,6 +155,7 @@ def test_rule_r2_the_first_failure_ends_it_at_the_time_of_stock_rx(
     assert result.before(until) == expected.before(until)
 
 
+@pytest.mark.slow
 @in_any_case
 @given(
     delays=DELAYS,

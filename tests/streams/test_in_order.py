@@ -93,6 +93,7 @@ async def test_results_come_in_the_order_of_their_inputs(length: int) -> None:
     assert results == list(range(length))
 
 
+@pytest.mark.slow
 async def test_rule_303_a_hundred_thousand_items_behind_one_do_not_nest() -> None:
     """Also where all of them are let go at once, and each of them brings demand."""
     depths: set[int] = set()

@@ -182,6 +182,7 @@ class Permits(RuleBasedStateMachine):
             self.dropped += 1
 
 
+@pytest.mark.slow
 def test_rule_r3_permits_balance_at_every_step_of_a_run() -> None:
     run_state_machine_as_test(
         Permits, settings=settings(in_any_case, max_examples=60, stateful_step_count=30)
@@ -259,6 +260,7 @@ def chains(kinds: list[str]) -> Callable[[Callable[..., None]], Callable[..., No
     )
 
 
+@pytest.mark.slow
 @in_any_case
 @chains(["map", "failing map", "filter", "reduce"])
 def test_rule_r3_a_completed_chain_owes_no_permit(
@@ -271,6 +273,7 @@ def test_rule_r3_a_completed_chain_owes_no_permit(
     assert all(0 <= outstanding <= window for outstanding, window in looks)
 
 
+@pytest.mark.slow
 @in_any_case
 @chains(["map", "strict failing map", "filter"])
 def test_rule_r3_a_chain_that_fails_never_had_more_than_its_window(

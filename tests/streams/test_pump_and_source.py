@@ -142,6 +142,7 @@ async def test_rule_303_a_hundred_thousand_releases_in_the_observer_do_not_nest(
     assert depths[0] == depths[1]
 
 
+@pytest.mark.slow
 async def test_rule_303_a_hundred_thousand_releases_from_outside_do_not_nest() -> None:
     depths: set[int] = set()
 

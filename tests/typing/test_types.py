@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
+@pytest.mark.slow
 def test_right_uses_are_accepted_and_wrong_ones_rejected() -> None:
     accepted, rejected = HERE / "accepted.py", HERE / "rejected.py"
     assert "type: ignore" not in accepted.read_text()
@@ -17,8 +20,7 @@ def test_right_uses_are_accepted_and_wrong_ones_rejected() -> None:
     checked = subprocess.run(
         [*command, accepted, rejected], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert checked.stdout == "Success: no issues found in 2 source files\n", checked.stdout
-    assert checked.returncode == 0
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_package_says_that_it_is_typed() -> None:
