@@ -93,6 +93,7 @@ UNSOUND: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
         {"success": True, "exception": "no luck"},
         (True, None, {}, None),
     ),
+    "the exception of a success": ({"success": True, "exception": BOOM}, (True, None, {}, BOOM)),
     "None for the metadata": ({"success": True, "metadata": None}, (True, None, {}, None)),
     "None for the metadata of a failure": (
         {"success": False, "error": "no luck", "metadata": None},

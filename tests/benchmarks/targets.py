@@ -8,6 +8,7 @@ from typing import Literal
 
 from .cases.executors import IN_THE_LOOP, ON_DASK, ON_PROCESSES
 from .cases.pipelines import BY_HAND, FUSED
+from .cases.wide import GATHER, OURS_WIDE
 from .model import Case, Params
 from .report import find, number, table
 from .runner import Row
@@ -103,6 +104,10 @@ def _heartbeat(ours: str, *, collector: bool) -> Target:
     )
 
 
+def _wide(contestant: str, case: str = "wide") -> Cell:
+    return Cell(case, contestant, {"n": 100_000})
+
+
 def _import(module: str) -> Cell:
     return Cell("import-time", f"import {module}", {"repeats": 5})
 
@@ -182,6 +187,20 @@ TARGETS = (
             Cell("executors", workers, {"n": 400}),
         )
         for workers, limit in ((ON_PROCESSES, 1.6), (ON_DASK, 1.3))
+    ),
+    Target(
+        "100,000 at once over asyncio.gather",
+        "at most",
+        2.5,
+        _wide(OURS_WIDE),
+        _wide(GATHER),
+    ),
+    Target(
+        "longest turn of the loop while 100,000 are in work at once, garbage collector off",
+        "at most",
+        20,
+        _wide(OURS_WIDE, "wide-heartbeat"),
+        unit=" ms",
     ),
     Target(
         "import nadoo_flow over import reactivex",
