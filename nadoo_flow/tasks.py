@@ -151,14 +151,18 @@ def start_owned(make: Callable[[], Coroutine[Any, Any, T]]) -> OwnedTask[T]:
 
 async def run_contained(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Make and drive a coroutine as a task, and raise what is fatal as :class:`FatalError`."""
+    task = cast("OwnedTask[T]", asyncio.current_task())
     driver = Driver(make)
     while True:
         try:
-            return await driver.drive()
+            result = await driver.drive()
         except Interrupted:
             continue
         except (KeyboardInterrupt, SystemExit) as error:
             raise FatalError(error) from error
+        if task.has_strays:  # or a task that is cancelled in its last step would have no result
+            await take_strays_off(task)
+        return result
 
 
 async def run_in_own_task(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -45,14 +45,31 @@ async def test_it_yields_what_is_there_and_stops_after_the_last(kind: str) -> No
     assert_only_the_caller_runs()
 
 
-async def test_the_run_starts_with_the_first_item_that_is_asked_for() -> None:
+@both_kinds
+async def test_rule_201_the_run_starts_with_the_first_item_that_is_asked_for(kind: str) -> None:
     inputs = Inputs()
-    iterator = iterate(inputs.sync())
+    iterator = iterate(inputs.of(kind))
     await asyncio.sleep(5)
     assert inputs.pulled == 0
     await anext(iterator)
+    await asyncio.sleep(5)
+    # One was taken, and a window is refilled at three quarters.
     assert inputs.pulled == 8
     await iterator.aclose()
+
+
+@both_kinds
+async def test_rule_205_an_iterator_that_is_iterated_again_goes_on_with_its_run(kind: str) -> None:
+    inputs, taken = Inputs(10), list[int]()
+    iterator = iterate(inputs.of(kind), max_concurrent=1)
+    for length in (1, 4, 10):
+        async for item in iterator:
+            taken.append(item)
+            if len(taken) == length:
+                break
+    assert [item async for item in iterator] == []
+    assert taken == list(range(10))
+    assert (inputs.pulled, inputs.closed) == (10, 1)
 
 
 async def test_each_result_comes_as_soon_as_it_is_there() -> None:
@@ -125,7 +142,7 @@ async def test_rule_r4_a_fatal_error_comes_out_when_all_is_joined(
     assert_only_the_caller_runs()
 
 
-async def test_two_who_wait_for_the_same_item_are_an_error() -> None:
+async def test_rule_205_two_who_wait_for_the_same_item_are_an_error() -> None:
     iterator = iterate([1, 2], sleeping)
     first = asyncio.ensure_future(anext(iterator))
     await asyncio.sleep(0)
@@ -309,6 +326,16 @@ async def test_rule_305_closing_again_does_nothing() -> None:
     for _ in range(3):
         await iterator.aclose()
     assert now() == 1
+
+
+async def test_rule_208_results_that_wait_to_be_taken_are_discarded_by_a_close() -> None:
+    iterator = iterate(range(100))
+    await anext(iterator)
+    await asyncio.sleep(5)
+    await iterator.aclose()
+    with pytest.raises(RuntimeError, match=CLOSED):
+        await anext(iterator)
+    assert_only_the_caller_runs()
 
 
 async def test_an_iterator_that_was_closed_before_it_started_does_not_start() -> None:

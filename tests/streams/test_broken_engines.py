@@ -7,19 +7,16 @@ caught at least by those that are named for it, so every check is known to see w
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
-from reactivex import Observable, abc
-from reactivex import operators as ops
+from reactivex import Observable
 
 from nadoo_flow.streams import (
     CloseableAsyncIterator,
-    Isolation,
     Plan,
     Subscription,
     drain,
@@ -28,11 +25,22 @@ from nadoo_flow.streams import (
 
 from ..nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from ..virtual_time import DeadlockError, advance
+from .broken_engines import (
+    Engine,
+    Mapper,
+    eager,
+    forgetful,
+    generous,
+    greedy,
+    hasty,
+    leaky,
+    limitless,
+    naive,
+    patient,
+    serial,
+)
 from .runs import Inputs, in_virtual_time, same, started, values_of
 
-Mapper: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
-Operator: TypeAlias = Callable[[Observable[Any]], Observable[Any]]
-Engine: TypeAlias = Callable[[Subscription, Mapper, int, Isolation], Operator]
 Check: TypeAlias = Callable[[Engine], Coroutine[Any, Any, None]]
 
 VARIABLE: ContextVar[object] = ContextVar("VARIABLE")
@@ -184,157 +192,6 @@ CHECKS = [
     check_contexts,
     check_fairness,
 ]
-
-
-# --- The broken engines ---
-
-
-def serial(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Do one item after the other, whatever the limit."""
-    return flat_map(run, mapper, 1, isolate)
-
-
-def limitless(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Do all items at the same time, whatever the limit."""
-    return flat_map(run, mapper, 1000, isolate)
-
-
-def forgetful(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Drop the last result, and settle it."""
-
-    def operator(source: Observable[Any]) -> Observable[Any]:
-        results = source.pipe(flat_map(run, mapper, limit, isolate))
-        return results.pipe(ops.skip_last(1), ops.do_action(on_completed=run.release))
-
-    return operator
-
-
-def leaky(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Let go of the tasks of items when they are cancelled."""
-
-    async def let_go(item: Any) -> Any:
-        return await asyncio.shield(asyncio.ensure_future(mapper(item)))
-
-    return flat_map(run, let_go, limit, isolate)
-
-
-def greedy(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Take a permit of its own for each item and never give it back."""
-
-    async def keeping(item: Any) -> Any:
-        run.outstanding += 1
-        return await mapper(item)
-
-    return flat_map(run, keeping, limit, isolate)
-
-
-def generous(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Settle items that nobody has taken yet."""
-
-    def operator(source: Observable[Any]) -> Observable[Any]:
-        results = source.pipe(flat_map(run, mapper, limit, isolate))
-        return results.pipe(ops.do_action(lambda _: run.release()))
-
-    return operator
-
-
-def hasty(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Complete with the source and not with the last lane."""
-
-    def operator(source: Observable[Any]) -> Observable[Any]:
-        def subscribe(
-            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            told = source.pipe(ops.do_action(on_completed=observer.on_completed))
-            return told.pipe(flat_map(run, mapper, limit, isolate)).subscribe(observer)
-
-        return Observable(subscribe)
-
-    return operator
-
-
-def eager(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Call the mapper for each item at once, and only await within the limit."""
-
-    async def awaiting(work: Coroutine[Any, Any, Any]) -> Any:
-        return await work
-
-    def operator(source: Observable[Any]) -> Observable[Any]:
-        made: list[Coroutine[Any, Any, Any]] = []
-        run.on_end(partial(_close_all, made))
-        lanes = flat_map(run, awaiting, limit, isolate)
-        return source.pipe(ops.map(mapper), ops.do_action(made.append), lanes)
-
-    return operator
-
-
-async def _close_all(made: list[Coroutine[Any, Any, Any]]) -> None:
-    for work in made:
-        work.close()
-
-
-def naive(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Put plain workers on a queue: one context for each, and no thought of others."""
-
-    def operator(source: Observable[Any]) -> Observable[Any]:
-        def subscribe(
-            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            queue: deque[Any] = deque()
-            workers = 0
-            ended = False
-
-            async def worker() -> None:
-                nonlocal workers
-                while queue and not run.stopped:
-                    observer.on_next(await mapper(queue.popleft()))
-                workers -= 1
-                complete()
-
-            def on_next(item: Any) -> None:
-                nonlocal workers
-                queue.append(item)
-                if workers < limit:
-                    workers += 1
-                    run.spawn(worker)
-
-            def on_completed() -> None:
-                nonlocal ended
-                ended = True
-                complete()
-
-            def complete() -> None:
-                if ended and not workers:
-                    observer.on_completed()
-
-            return source.subscribe(on_next, observer.on_error, on_completed)
-
-        return Observable(subscribe)
-
-    return operator
-
-
-def patient(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
-    """Keep an error secret until the source has ended."""
-
-    async def or_error(item: Any) -> Any:
-        try:
-            return await mapper(item)
-        except Exception as error:
-            return error
-
-    def raised(result: Any) -> Any:
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def operator(source: Observable[Any]) -> Observable[Any]:
-        lanes = flat_map(run, or_error, limit, isolate)
-        return source.pipe(
-            lanes, ops.to_list(), ops.flat_map(lambda results: results), ops.map(raised)
-        )
-
-    return operator
 
 
 CAUGHT_BY: dict[Engine, set[Check]] = {

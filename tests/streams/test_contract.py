@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
-RULES = set(re.findall(r"^- \*\*(R?\d+)\*\* ", (TESTS / "CONTRACT.md").read_text(), re.MULTILINE))
+PAGE = (TESTS / "CONTRACT.md").read_text()
+RULES = set(re.findall(r"^- \*\*(R?\d+)\*\* ", PAGE, re.MULTILINE))
 TESTED = {
     rule.upper()
     for file in TESTS.rglob("test_*.py")
@@ -17,7 +18,7 @@ TESTED = {
 
 
 def test_each_rule_has_a_test_that_carries_its_number() -> None:
-    assert {"101", "R1"} <= RULES
+    assert len(RULES) == PAGE.count("\n- **")
     assert not RULES - TESTED
 
 

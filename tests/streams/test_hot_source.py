@@ -33,7 +33,7 @@ from nadoo_flow.streams import (
 
 from ..nodes import assert_only_the_caller_runs, observed
 from ..virtual_time import VirtualTimeLoop
-from .runs import Seen, lanes_plan, never, same, sleeping, started, values_of
+from .runs import Seen, caught_by_loop, lanes_plan, never, same, sleeping, started, values_of
 
 in_real_time = pytest.mark.asyncio(loop_factories=["real"])
 """For tests with threads, which know nothing of virtual time."""
@@ -166,6 +166,27 @@ async def test_rule_206_take_unsubscribes_from_a_hot_source() -> None:
     assert (seen.values, seen.ends) == ([0, 1], ["completed"])
     assert subject.observers == []
     assert_only_the_caller_runs()
+
+
+async def test_rule_208_signals_of_a_hot_source_after_the_cancel_are_discarded() -> None:
+    observers: list[abc.ObserverBase[int]] = []
+
+    def subscribe(
+        observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        observers.append(observer)
+        return Disposable()  # it never stops
+
+    logged = caught_by_loop()
+    run, seen = started(lanes_plan(Observable(subscribe), sleeping))
+    observers[0].on_next(1)
+    run.cancel()
+    observers[0].on_next(2)
+    await run.join()
+    observers[0].on_next(3)
+    observers[0].on_error(OSError("too late"))
+    await asyncio.sleep(5)
+    assert (seen.values, seen.ends, logged) == ([], [], [])
 
 
 async def test_rule_108_a_hot_source_is_left_when_its_run_is_cancelled() -> None:

@@ -118,7 +118,48 @@ async def test_counts_of_a_run_are_there_for_everybody() -> None:
     run.cancel()
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63 - 1, 10**30])
+async def test_rule_317_a_window_of_any_size_takes_what_there_is(number: int) -> None:
+    run, seen = started(Plan(values_of(range(100)), 1, number))
+    await asyncio.sleep(1)
+    assert (run.window, run.outstanding, seen.values) == (number, 100, list(range(100)))
+    run.release(100)
+    await run.join()
+    assert seen.ends == ["completed"]
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63 - 1, 10**30])
+async def test_rule_317_a_limit_of_any_size_makes_no_more_lanes_than_items(number: int) -> None:
+    run, seen = started(lanes_plan(range(100), sleeping, number))
+    await asyncio.sleep(0.5)
+    assert len(asyncio.all_tasks()) == 1 + 100
+    await run.join()
+    assert (sorted(seen.values), seen.ended_at) == (list(range(100)), 1)
+
+
 # --- Releases ---
+
+
+@both_kinds
+@pytest.mark.parametrize("window", [1, 2, 8])
+async def test_rule_302_an_item_may_be_released_while_it_is_delivered(
+    kind: str, window: int
+) -> None:
+    steps: list[tuple[str, int]] = []
+
+    class Releasing(Seen):
+        def on_next(self, value: int) -> None:
+            steps.append(("begins", value))
+            run.release()
+            steps.append(("ends", value))
+            super().on_next(value)
+
+    plan, seen = Plan(values_of(Inputs(20).of(kind)), 1, window), Releasing()
+    run = plan.open()
+    run.start(plan.build, seen)
+    await run.join()
+    assert steps == [(step, value) for value in range(20) for step in ("begins", "ends")]
+    assert (seen.ends, run.outstanding) == (["completed"], 0)
 
 
 async def test_rule_306_a_release_after_cancel_does_nothing() -> None:
@@ -228,6 +269,27 @@ async def test_rule_108_nothing_comes_after_cancel(kind: str) -> None:
     assert before == seen.values == [0, 1]
     assert seen.ends == []
     assert inputs.pulled == 8
+
+
+@pytest.mark.parametrize("isolate", ["context", "task"])
+async def test_rule_208_what_finishes_after_the_cancel_is_discarded(isolate: Any) -> None:
+    finished: list[int] = []
+
+    async def mapper(item: int) -> int:
+        try:
+            await never(item)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1)
+            finished.append(item)
+        return item
+
+    logged = caught_by_loop()
+    run, seen = started(lanes_plan(range(9), mapper, 3, isolate=isolate))
+    await asyncio.sleep(1)
+    run.cancel()
+    await run.join()
+    assert sorted(finished) == [0, 1, 2]
+    assert (seen.values, seen.ends, logged) == ([], [], [])
 
 
 async def test_the_first_failure_counts() -> None:

@@ -1,0 +1,142 @@
+"""What one random run consists of, as plain data that prints itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TypeAlias
+
+FOREVER = 1e6
+"""Seconds that no run may take, so whoever sleeps so long has to be cancelled."""
+
+CLEAN_UP = 1.0
+"""Seconds that a slow clean-up takes."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """One behaviour of the code that runs inside: see :mod:`acts`."""
+
+    kind: str = "return"
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A function or node of a user; an item's key chooses the act."""
+
+    name: str
+    form: str = "async"
+    acts: tuple[Act, ...] = (Act(),)
+
+
+@dataclass(frozen=True)
+class Several:
+    """Nodes one after the other (``"pipeline"``), or at the same time by a strategy's name."""
+
+    how: str
+    nodes: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy around a node; those with a ``number`` below and equal fields share one object."""
+
+    kind: str
+    node: Work
+    number: float = 0.0
+    others: tuple[Work, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A list of ``length`` items of the node's own, run through stages inside the node."""
+
+    length: int
+    stages: tuple[Stage, ...]
+
+
+Work: TypeAlias = "Leaf | Several | Policy | Nested"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A list stage; ``operators`` are names in :mod:`rx_operators`."""
+
+    kind: str
+    work: Work = Leaf("none")
+    limit: int = 2
+    continue_on_error: bool = False
+    isolate: str = "context"
+    operators: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A BatchProcessor."""
+
+    work: Work
+    limit: int = 2
+    continue_on_error: bool = True
+    isolate: str = "context"
+    own_single: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """The numbers from 0; ``acts`` happen before the items at the positions, -1 is the clean-up."""
+
+    kind: str = "list"
+    length: int | None = 3
+    acts: tuple[tuple[int, Act], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the run is ended: after so many items, or so many seconds."""
+
+    kind: str = "to_end"
+    items: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run: of what, how it is consumed, over what, and how it is ended."""
+
+    seed: int
+    way: str
+    what: Batch | tuple[Stage, ...]
+    source: Source
+    ending: Ending
+    ordered: bool = False
+    chunk: int = 2
+    slow: float = 0.0
+    eager: bool = False
+
+
+def describe_case(value: object, indent: int = 0) -> str:
+    """Write a case with what differs from the defaults, one idea a line."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return _describe_plain(value, indent)
+    parts = []
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if part != field.default:
+            parts.append(f"{field.name}={describe_case(part, indent + 4)}")
+    line = f"{type(value).__name__}({', '.join(parts)})"
+    if len(line) + indent <= 96 and "\n" not in line:
+        return line
+    pad = " " * (indent + 4)
+    return f"{type(value).__name__}(\n{pad}" + f",\n{pad}".join(parts) + f"\n{' ' * indent})"
+
+
+def _describe_plain(value: object, indent: int) -> str:
+    if not isinstance(value, tuple):
+        return repr(value)
+    items = [describe_case(item, indent + 4) for item in value]
+    line = f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+    if len(line) + indent <= 96 and "\n" not in line:
+        return line
+    pad = " " * (indent + 4)
+    return f"(\n{pad}" + f",\n{pad}".join(items) + f",\n{' ' * indent})"

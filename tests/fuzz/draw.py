@@ -1,0 +1,253 @@
+"""Draws a case from a seed."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TypeVar
+
+from .case import (
+    FOREVER,
+    Act,
+    Batch,
+    Case,
+    Ending,
+    Leaf,
+    Nested,
+    Policy,
+    Several,
+    Source,
+    Stage,
+    Work,
+)
+from .faults import CONTAINED, FATAL, PLAIN
+from .rx_operators import OPERATORS
+
+T = TypeVar("T")
+
+SECONDS = (0.0, 0.1, 0.5, 1.0, 2.5)
+
+
+def draw_case(seed: int) -> Case:
+    """Draw the case of a seed, always the same."""
+    return _Drawing(seed).case()
+
+
+class _Drawing:
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.seed = seed
+        self.names = 0
+        self.threads = self.chance(0.04)
+        # Some cases are calm, so that everything in them can be foretold.
+        self.evil = self.one((0.0, 0.1, 0.3, 0.6))
+        self.fatal = self.chance(0.1)
+        # What is ended by the clock may hold what would never end by itself.
+        self.timed = self.chance(0.3)
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def one(self, choices: tuple[T, ...]) -> T:
+        return self.random.choice(choices)
+
+    def case(self) -> Case:
+        what = self.batch() if self.chance(0.5) else self.stages()
+        way = self.way(what)
+        ending = self.ending(way)
+        source = self.source(way, ending.kind in _EARLY and _gives_much(what))
+        ordered, chunk = self.chance(0.5), self.random.randint(1, 4)
+        slow = self.one((0.0, 0.0, 0.3, 2.0))
+        return Case(self.seed, way, what, source, ending, ordered, chunk, slow, self.chance(0.3))
+
+    def way(self, what: Batch | tuple[Stage, ...]) -> str:
+        if isinstance(what, Batch):
+            return self.one(("batch", "batch_as_completed", "batch_in_chunks", "observe"))
+        ways: tuple[str, ...] = ("execute", "run")
+        if all(stage.kind != "pass" for stage in what):
+            ways += ("stream", "stream", "observe", "as_operator")
+        if len(what) == 1 and what[0].kind == "map" and not what[0].continue_on_error:
+            ways += ("flat_map",)
+        return self.one(ways)
+
+    def ending(self, way: str) -> Ending:
+        if not self.timed and self.chance(0.5):
+            return Ending()
+        seconds = self.one((0.0, 0.05, 0.2, 0.7, 1.3, 2.2, 6.0))
+        items = self.random.randint(1, 5)
+        if way in ("batch", "execute", "run"):
+            return Ending(
+                self.one(("cancel", "cancel_twice", "cancel_often", "timeout")), 0, seconds
+            )
+        if way in ("observe", "as_operator", "flat_map"):
+            kind = "dispose" if self.timed else self.one(("dispose_in_on_next", "take"))
+            return Ending(kind, items, seconds)
+        kinds = ["cancel", "cancel_often", "timeout"]
+        if not self.timed:
+            kinds += ["break", "raise", "aclose", "drop"] * 2
+        if way != "batch_in_chunks":
+            kinds += ["aclose_elsewhere"] if self.timed else ["impatient"]
+        kind = self.one(tuple(kinds))
+        return Ending(kind, items, max(seconds, 0.2) if kind == "impatient" else seconds)
+
+    def source(self, way: str, endless: bool) -> Source:
+        kinds = ["list", "iterable", "iterator", "generator"]
+        if way in ("as_operator", "flat_map"):
+            kinds = ["list", "cold", "subject"]
+        elif way not in ("execute", "run"):
+            kinds += ["async_generator", "async_iterator", "async_closeable", "async_generator"]
+            kinds += ["cold", "subject"]
+        if self.threads and way not in ("execute", "run"):
+            kinds = ["thread"]
+        kind = self.one(tuple(kinds))
+        length: int | None = self.one((0, 1, 2, 3, 5, 8, 13, 30))
+        if endless and self.chance(0.5) and kind not in ("list", "cold", "subject", "thread"):
+            length = None
+        return Source(kind, length, self.source_acts(kind, 10 if length is None else length))
+
+    def source_acts(self, kind: str, length: int) -> tuple[tuple[int, Act], ...]:
+        if kind in ("list", "cold", "thread") or not self.chance(self.evil):
+            return ()
+        asynchronous = kind.startswith("async") or kind == "subject"
+        acts: dict[int, Act] = {}
+        for _ in range(self.random.randint(1, 2)):
+            position = self.random.randint(0, length)
+            if not asynchronous:
+                acts[position] = self.plain_act()
+            elif kind == "subject":
+                acts[position] = Act("sleep", self.one(SECONDS))
+            else:
+                acts[position] = self.act(source=True)
+        if kind in ("async_generator", "async_closeable") and self.chance(0.4):
+            clean_up = (
+                Act("sleep", 1.0) if self.chance(0.7) else Act("raise_in_clean_up", 0.0, "OSError")
+            )
+            acts[-1] = clean_up
+        return tuple(acts.items())
+
+    def batch(self) -> Batch:
+        work = self.work(2)
+        limit = self.one((1, 1, 2, 3, 5, 40))
+        isolate = self.one(("context", "context", "task"))
+        return Batch(work, limit, self.chance(0.6), isolate, self.chance(0.2))
+
+    def stages(self, most: int = 3, depth: int = 1) -> tuple[Stage, ...]:
+        stages = [self.stage(depth) for _ in range(self.random.randint(1, most))]
+        if self.chance(0.3):
+            stages.append(Stage("reduce", self.leaf(function=True)))
+        if len(stages) > 1 and self.chance(0.2):
+            stages.insert(1, Stage("pass"))
+        return tuple(stages)
+
+    def stage(self, depth: int) -> Stage:
+        kind = self.one(("map", "map", "filter", "operator"))
+        limit = self.one((1, 2, 3, 10))
+        if kind == "operator":
+            names = tuple(OPERATORS) if self.threads or self.chance(0.05) else _WITHOUT_THREADS
+            chosen = tuple(self.one(names) for _ in range(self.random.randint(1, 2)))
+            return Stage("operator", operators=chosen)
+        if kind == "filter":
+            return Stage("filter", self.leaf(function=True), limit)
+        isolate = self.one(("context", "context", "task"))
+        return Stage("map", self.work(depth), limit, self.chance(0.5), isolate)
+
+    def work(self, depth: int) -> Work:
+        choice = self.random.random()
+        if depth == 0 or choice < 0.4:
+            return self.leaf()
+        if choice < 0.55:
+            how = self.one(("pipeline", "pipeline", "all", "all_settled", "race", "any"))
+            count = self.random.randint(2, 3)
+            return Several(how, tuple(self.named(depth) for _ in range(count)))
+        if choice < 0.62:
+            return Nested(self.random.randint(0, 4), self.stages(2, 0))
+        return self.policy(depth)
+
+    def named(self, depth: int) -> Work:
+        """Draw a node whose id differs from that of others."""
+        return self.leaf() if self.chance(0.7) else self.policy(1)
+
+    def policy(self, depth: int) -> Work:
+        kind = self.one(
+            ("timeout", "timeout", "retry", "rate_limit", "limit", "adaptive", "fallback")
+        )
+        node = self.work(depth - 1) if kind != "fallback" else self.leaf()
+        match kind:
+            case "timeout":
+                return Policy(kind, node, self.one((0.3, 0.75, 1.2, 4.0)))
+            case "retry":
+                return Policy(kind, node, float(self.random.randint(1, 3)))
+            case "rate_limit":
+                return Policy(kind, node, self.one((2.0, 10.0)))
+            case "fallback":
+                return Policy(
+                    kind, node, 0.0, tuple(self.leaf() for _ in range(self.random.randint(1, 2)))
+                )
+        return Policy(kind, node, float(self.random.randint(1, 3)))
+
+    def leaf(self, function: bool = False) -> Leaf:
+        self.names += 1
+        name = f"leaf{self.names}"
+        forms = ("async", "async", "sync") if function else ("async", "async", "node", "sync")
+        form = self.one(forms)
+        count = self.random.randint(1, 4)
+        if form == "sync":
+            return Leaf(name, form, tuple(self.plain_act() for _ in range(count)))
+        acts = tuple(self.act(form) for _ in range(count))
+        return Leaf(name, form, acts)
+
+    def plain_act(self) -> Act:
+        if self.chance(self.evil):
+            return Act("raise", 0.0, self.error())
+        return Act("block", 0.002) if self.chance(0.2) else Act()
+
+    def act(self, form: str = "async", source: bool = False) -> Act:
+        if not self.chance(self.evil):
+            kind = self.one(("return", "sleep", "sleep", "clean", "block"))
+            return Act(kind, 0.0 if kind == "return" else self.one(SECONDS))
+        kinds = ["raise", "raise_later", "raise_from_future", "unwind"]
+        kinds += ["cancel_itself", "cancel_itself_and_raise", "cancel_itself_and_return"]
+        kinds += ["unwind_often", "swallow", "swallow_and_uncancel", "help", "fail_in_group"]
+        if not source:
+            kinds += ["raise_in_clean_up", "run_batch", "close", "close_in_helper"]
+        if self.timed:
+            kinds += ["forever"] * 2
+        if form == "node":
+            kinds += ["bad_answer", "failure"]
+        if self.threads:
+            kinds += ["use_thread"] * 10
+        kind = self.one(tuple(kinds))
+        raises = kind in (
+            "raise",
+            "raise_later",
+            "raise_from_future",
+            "raise_in_clean_up",
+            "fail_in_group",
+        )
+        seconds = 0.0 if kind in _AT_ONCE else self.one(SECONDS)
+        if self.timed and kind in _ENDLESS and self.chance(0.4):
+            seconds = FOREVER
+        error = self.error() if raises else ""
+        if kind == "raise_from_future" and error in ("StopIteration", "CancelledError"):
+            error = "GeneratorExit"
+        if kind == "fail_in_group" and error not in CONTAINED:
+            error = "ValueError"
+        return Act(kind, seconds, error)
+
+    def error(self) -> str:
+        return self.one(FATAL) if self.fatal and self.chance(0.3) else self.one(PLAIN)
+
+
+def _gives_much(what: Batch | tuple[Stage, ...]) -> bool:
+    """Tell whether something comes out of it again and again until it fails."""
+    if isinstance(what, Batch):
+        return True
+    return all(
+        stage.kind == "filter" or (stage.kind == "map" and not stage.continue_on_error)
+        for stage in what
+    )
+
+
+_EARLY = ("break", "raise", "aclose", "dispose_in_on_next", "take")
+_AT_ONCE = ("raise", "close", "close_in_helper", "bad_answer", "failure", "use_thread")
+_ENDLESS = ("cancel_itself", "unwind", "help", "raise_later", "raise_from_future", "run_batch")
+_WITHOUT_THREADS = tuple(name for name in OPERATORS if name != "from_thread")

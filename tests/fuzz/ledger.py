@@ -1,0 +1,91 @@
+"""What is written down while a case runs."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from nadoo_flow import NodeResult
+
+
+@dataclass
+class Execution:
+    """One execution of a user's code on one item."""
+
+    name: str
+    key: int
+    began: float
+    ended: float | None = None
+
+
+_owner: ContextVar[Execution | None] = ContextVar("fuzz_owner", default=None)
+
+
+@dataclass
+class Ledger:
+    """The books of one case.
+
+    Attributes:
+        findings: What was not as it should be.
+        executions: Every execution of a leaf.
+        pulled: What the sources have given, in this order.
+        opened: How many sources were opened that have to be closed.
+        closed: How many of these have run their clean-up to the end.
+        received: What came out of the run.
+        results: What executing a stage answered.
+        fatal: Exceptions that the code inside raised to end everything.
+        closing: Errors that clean-ups raised on purpose.
+        asked_at: When the run was asked to end, if it was.
+        iterator: The run's own iterator, for code that closes it from inside.
+        nested_timeouts: Whether one timeout may break off the clean-up of another one.
+    """
+
+    findings: list[str] = field(default_factory=list)
+    executions: list[Execution] = field(default_factory=list)
+    pulled: list[int] = field(default_factory=list)
+    opened: int = 0
+    closed: int = 0
+    received: list[Any] = field(default_factory=list)
+    results: list[NodeResult] = field(default_factory=list)
+    fatal: list[BaseException] = field(default_factory=list)
+    closing: list[BaseException] = field(default_factory=list)
+    asked_at: float | None = None
+    iterator: weakref.ReferenceType[Any] | None = None
+    closed_from_inside: bool = False
+    nested_timeouts: bool = False
+    running: Counter[str] = field(default_factory=Counter)
+    peak: Counter[str] = field(default_factory=Counter)
+
+    def find(self, finding: str) -> None:
+        """Note once what was not as it should be."""
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def ask_to_end(self) -> None:
+        """Note that the run is asked to end now."""
+        if self.asked_at is None:
+            self.asked_at = asyncio.get_running_loop().time()
+
+    @contextmanager
+    def execution(self, name: str, key: int) -> Iterator[None]:
+        """Note an execution from its start to its end, and that it is alone in its context."""
+        time = asyncio.get_running_loop().time
+        execution = Execution(name, key, time())
+        self.executions.append(execution)
+        self.running[name] += 1
+        self.peak[name] = max(self.peak[name], self.running[name])
+        around = _owner.get()
+        if around is not None and around.name == name and around.key != key:
+            self.find("an item sees the context of another one")
+        _owner.set(execution)
+        try:
+            yield
+        finally:
+            execution.ended = time()
+            self.running[name] -= 1

@@ -1,0 +1,214 @@
+"""What must come of a case that runs to its end, as far as that does not depend on races."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from .case import CLEAN_UP, FOREVER, Act, Leaf, Nested, Policy, Several, Source, Stage, Work
+from .faults import FATAL
+from .nodes import is_kept, nested_items
+from .rx_operators import piped_by_rx
+from .values import key_of
+
+
+class Verdict(Enum):
+    """What becomes of an item."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    EITHER = "either"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """A verdict, and the least and most seconds until it."""
+
+    verdict: Verdict
+    least: float
+    most: float
+
+
+_SUCCESS, _FAILURE, _EITHER = Verdict.SUCCESS, Verdict.FAILURE, Verdict.EITHER
+_UNKNOWN = Fate(_EITHER, 0, math.inf)
+_UNCLEAR = ("close", "close_in_helper", "use_thread", "cancel_itself_and_return")
+_RAISING = ("raise", "raise_later", "raise_from_future", "raise_in_clean_up", "fail_in_group")
+_FAILING = (*_RAISING, "cancel_itself_and_raise", "bad_answer", "failure")
+# Seconds that an act takes besides its own.
+_EXTRA = {"clean": CLEAN_UP, "help": CLEAN_UP, "unwind": 1.5, "unwind_often": 4.5}
+
+
+def fate_of_act(act: Act) -> Fate:
+    """Say what becomes of an item with which this is done."""
+    if act.error in FATAL or act.kind in _UNCLEAR:
+        return _UNKNOWN
+    verdict = _FAILURE if act.kind in _FAILING else _SUCCESS
+    if act.kind == "forever":
+        return Fate(verdict, FOREVER, FOREVER)
+    if act.kind == "run_batch":
+        return Fate(verdict, 2 * (act.seconds + CLEAN_UP), 2 * (act.seconds + CLEAN_UP) + 0.1)
+    seconds = act.seconds * (3 if act.kind == "unwind_often" else 1) + _EXTRA.get(act.kind, 0)
+    least = 0 if act.kind in ("raise", "bad_answer", "cancel_itself_and_raise") else seconds
+    # Others may block the loop for a little.
+    return Fate(verdict, least, seconds + 0.2)
+
+
+def fate(work: Work, value: Any) -> Fate:
+    """Say what becomes of an item in a node."""
+    match work:
+        case Leaf("none"):
+            return Fate(_SUCCESS, 0, 0)
+        case Leaf():
+            act = work.acts[key_of(value) % len(work.acts)]
+            if work.form == "sync" and act.kind != "raise":
+                return Fate(_SUCCESS, 0, 0.2)
+            return fate_of_act(act)
+        case Several("pipeline", nodes):
+            return _in_sequence([fate(node, value) for node in nodes])
+        case Several(strategy, nodes):
+            return _at_once(strategy, [fate(node, value) for node in nodes])
+        case Policy():
+            return _with_policy(work, value)
+        case Nested():
+            values = nested_items(value, work.length)
+            outcome = fate_of_stages(work.stages, values, None)
+            if outcome is None:
+                return _UNKNOWN
+            return Fate(_SUCCESS if outcome.error is None else _FAILURE, 0, math.inf)
+
+
+def _in_sequence(fates: list[Fate]) -> Fate:
+    least = most = 0.0
+    for one in fates:
+        least, most = least + one.least, most + one.most
+        if one.verdict is not _SUCCESS:
+            return one if one == _UNKNOWN else Fate(one.verdict, least, most)
+    return Fate(_SUCCESS, least, most)
+
+
+def _at_once(strategy: str, fates: list[Fate]) -> Fate:
+    verdicts = {one.verdict for one in fates}
+    if _UNKNOWN in fates:
+        return _UNKNOWN
+    least, most = min(one.least for one in fates), max(one.most for one in fates) + 10
+    if len(verdicts) == 1:
+        verdict = verdicts.pop()
+        slow = strategy == "all_settled" or (
+            verdict is (_SUCCESS if strategy == "all" else _FAILURE)
+        )
+        if slow and strategy != "race":
+            least = max(one.least for one in fates)
+        return Fate(verdict, least, most)
+    decisive = {"all": _FAILURE, "any": _SUCCESS, "all_settled": _SUCCESS}.get(strategy)
+    if decisive is None or decisive not in verdicts:
+        return Fate(_EITHER, least, most)
+    return Fate(decisive, least, most)
+
+
+def _with_policy(policy: Policy, value: Any) -> Fate:
+    inner = fate(policy.node, value)
+    if inner == _UNKNOWN:
+        return _UNKNOWN
+    match policy.kind:
+        case "timeout":
+            if inner.least > policy.number:
+                return Fate(_FAILURE, policy.number, policy.number + 10)
+            if inner.most < policy.number:
+                return inner
+            return Fate(_FAILURE if inner.verdict is _FAILURE else _EITHER, inner.least, math.inf)
+        case "retry":
+            tries = policy.number if inner.verdict is _FAILURE else 1
+            return Fate(inner.verdict, inner.least * tries, (inner.most + 0.5) * policy.number)
+        case "fallback":
+            for other in policy.others:
+                if inner.verdict is _SUCCESS:
+                    return inner
+                if "ancel" in repr(policy):
+                    # A task that cancelled itself may look as if the policies were cancelled.
+                    return _UNKNOWN
+                another = fate(other, value)
+                if another == _UNKNOWN:
+                    return _UNKNOWN
+                verdict = another.verdict
+                if inner.verdict is _EITHER and verdict is _FAILURE:
+                    verdict = _EITHER
+                inner = Fate(verdict, inner.least, inner.most + another.most)
+            return inner
+    return Fate(inner.verdict, inner.least, math.inf)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What comes out of stages, in input order, and with what it ends (an error of any kind)."""
+
+    values: list[Any]
+    error: Exception | None
+    failed: int = 0
+
+
+class Failed(Exception):
+    """A stage that fails."""
+
+
+def fate_of_stages(
+    stages: tuple[Stage, ...], values: list[Any], error: Exception | None
+) -> Outcome | None:
+    """Say what comes out of stages, or None where that depends on races."""
+    failed = 0
+    for position, stage in enumerate(stages):
+        match stage.kind:
+            case "operator":
+                values, after = piped_by_rx(stage.operators, values, error)
+                if after is not None and after is not error:
+                    return _failed(stages[position + 1 :])
+                error = after
+            case "map" | "filter" | "reduce":
+                verdicts = [fate(stage.work, value).verdict for value in values]
+                if _EITHER in verdicts:
+                    return None
+                kept = [
+                    value
+                    for value, verdict in zip(values, verdicts, strict=True)
+                    if verdict is _SUCCESS and (stage.kind != "filter" or is_kept(value))
+                ]
+                if _FAILURE in verdicts:
+                    if not stage.continue_on_error:
+                        return _failed(stages[position + 1 :])
+                    failed += verdicts.count(_FAILURE)
+                values = kept
+                if stage.kind == "reduce":
+                    values = [] if error is not None else [values]
+    return Outcome(values, error, failed)
+
+
+def _failed(following: tuple[Stage, ...]) -> Outcome | None:
+    """Say what comes of a failure, which is a race where a later stage may have enough by then."""
+    enough = any("take" in stage.operators for stage in following)
+    return None if enough else Outcome([], Failed())
+
+
+def source_error(source: Source) -> str | None:
+    """Name the way in which a source fails, if it does."""
+    failing = _failing_act(source)
+    return None if failing is None else failing[1].error or failing[1].kind
+
+
+def items_of(source: Source) -> int | None:
+    """Count the items before the end or the error of a source; None where it has no end."""
+    failing = _failing_act(source)
+    return source.length if failing is None else failing[0]
+
+
+def _failing_act(source: Source) -> tuple[int, Act] | None:
+    for position, act in sorted(source.acts, key=lambda pair: pair[0]):
+        if position < 0 or (source.length is not None and position > source.length):
+            continue
+        if act.kind in (*_RAISING, "cancel_itself_and_raise"):
+            return position, act
+    at_end = dict(source.acts).get(-1, Act())
+    if source.kind == "async_generator" and source.length is not None and at_end.error:
+        # Its `finally` block runs within the pull that finds the end.
+        return source.length, at_end
+    return None

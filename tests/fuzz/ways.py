@@ -1,0 +1,105 @@
+"""The ways in which the code of a user runs a node over inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reactivex as rx
+from reactivex import Observable
+
+from nadoo_flow import BatchResult, NodeContext, NodeError, WorkflowContext
+from nadoo_flow import operators as node_operators
+
+from .case import Batch, Case
+from .endings import End, until_awaited, until_iterated, until_observed
+from .ledger import Ledger
+from .nodes import Builder
+from .sources import Inputs
+
+PULLED = (
+    "iterable",
+    "iterator",
+    "generator",
+    "async_generator",
+    "async_iterator",
+    "async_closeable",
+)
+"""Sources that are pulled, so that it is known how far."""
+
+
+async def consumed(case: Case, ledger: Ledger, builder: Builder, inputs: Inputs) -> End:
+    """Run a case in its way, and say how that ended."""
+    source = inputs.make()
+    if isinstance(case.what, Batch):
+        return await _batch(case, case.what, ledger, builder, source)
+    stages: Any = builder.stages(case.what)
+    receive = ledger.received.append
+    if case.way == "execute":
+
+        async def execute() -> Any:
+            result = await stages.execute(NodeContext({"items": source}), WorkflowContext())
+            ledger.results.append(result)
+            if not result.success:
+                raise NodeError(stages.node_id, str(result.error)) from result.exception
+            return result.output["items"]
+
+        end = await until_awaited(execute, case.ending, ledger)
+    elif case.way == "run":
+
+        async def run() -> Any:
+            return (await stages.run({"items": source}))["items"]
+
+        end = await until_awaited(run, case.ending, ledger)
+    elif case.way == "stream":
+        iterator = stages.stream(source, ordered=case.ordered)
+        end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
+    else:
+        observable = _observable(case, stages, builder, source)
+        end = await until_observed(observable, case.ending, ledger, receive)
+    if end.kind == "completed" and case.way in ("execute", "run"):
+        ledger.received.extend([end.value] if case.what[-1].kind == "reduce" else end.value)
+    return end
+
+
+def _observable(case: Case, stages: Any, builder: Builder, source: Any) -> Observable[Any]:
+    if case.way == "observe":
+        observable: Observable[Any] = stages.observe(source, ordered=case.ordered)
+        return observable
+    given = source if isinstance(source, Observable) else rx.from_iterable(source)
+    if case.way == "as_operator":
+        return given.pipe(stages.as_operator(ordered=case.ordered))
+    assert not isinstance(case.what, Batch)
+    (stage,) = case.what
+    operator = node_operators.flat_map(builder.node(stage.work), stage.limit, case.ordered)
+    return given.pipe(operator)
+
+
+async def _batch(case: Case, batch: Batch, ledger: Ledger, builder: Builder, source: Any) -> End:
+    processor = builder.batch(batch)
+    received: list[BatchResult] = ledger.received
+    window = 4 * batch.limit + 1
+
+    def receive(result: BatchResult) -> None:
+        received.append(result)
+        if len(ledger.pulled) - len(received) > window and case.source.kind in PULLED:
+            ledger.find("more was pulled than the window holds")
+
+    if case.way == "batch":
+        end = await until_awaited(lambda: processor.batch(source), case.ending, ledger)
+        if end.value is not None:
+            received.extend(end.value)
+    elif case.way == "batch_as_completed":
+        iterator = processor.batch_as_completed(source)
+        end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
+    elif case.way == "batch_in_chunks":
+
+        def receive_chunk(chunk: list[BatchResult]) -> None:
+            received.extend(chunk)
+            if not 1 <= len(chunk) <= case.chunk:
+                ledger.find("a chunk has a wrong size")
+
+        chunks = processor.batch_in_chunks(source, case.chunk)
+        end = await until_iterated(chunks, case.ending, ledger, receive_chunk, case.slow)
+    else:
+        end = await until_observed(processor.observe(source), case.ending, ledger, receive)
+    return end
