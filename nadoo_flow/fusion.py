@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable
 
 from .context import WorkflowContext
+from .errors import NodeError
 from .events import Outcome, RunReport, StageReport, Work
-from .streams import Indexed, InOrder, Subscription
+from .streams import Indexed, InOrder, Subscription, subscribed_once
 
 R = TypeVar("R")
 
@@ -47,14 +49,16 @@ class Stage(Protocol):
     """One operator of a chain.
 
     Attributes:
+        node_id: The name in errors.
         needs_order: Whether it must see its items in order. Such a stage numbers what it emits
             anew, in order.
     """
 
+    node_id: str
     needs_order: bool
 
     def operator(self, stage_run: StageRun) -> Operator:
-        """Build the operator for one run."""
+        """Build the operator for one run; it may subscribe to its items once."""
 
 
 def fuse(
@@ -69,7 +73,8 @@ def fuse(
     """Pipe the operators of stages, and restore order only where it can be seen.
 
     Between two such places items overtake each other, so a slow one never holds up the others. A
-    stage that drops an item tells the next such place, which would wait for it otherwise.
+    stage that drops an item tells the next such place, which would wait for it otherwise. A stage
+    that subscribes to its items a second time fails the run, because they pass only once.
     """
 
     def chain(items: Items) -> Items:
@@ -82,6 +87,7 @@ def fuse(
             dropping = _dropping(run, in_order)
             stage_run = StageRun(run, workflow_context, on_failed, dropping, its_report)
             operators.append(stage.operator(stage_run))
+            operators.append(subscribed_once(run, partial(_subscribed_twice, stage.node_id)))
             if stage.needs_order:
                 in_order = InOrder[Any]()
                 operators.append(in_order.operator)
@@ -97,3 +103,12 @@ def _dropping(run: Subscription, in_order: InOrder[Any] | None) -> Callable[[int
         run.release()
 
     return drop
+
+
+def _subscribed_twice(node_id: str) -> NodeError:
+    return NodeError(
+        node_id,
+        "its operators subscribe more than once to the items, which pass only once; "
+        "ops.share() before the others lets several subscribe at the same time (as in a zip), "
+        "ops.replay(mapper=...) around them keeps the items for one that starts again (as a retry)",
+    )

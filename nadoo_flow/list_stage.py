@@ -17,7 +17,7 @@ from .events import RunReport, report_run
 from .execution import failure, failure_of_item
 from .fusion import OnFailed, Operator, StageRun, fuse
 from .live_stage import LiveStage
-from .node import BaseNode
+from .node import BaseNode, inherits
 from .parts import Part
 from .streams import (
     Buffering,
@@ -37,7 +37,8 @@ class ListStage(LiveStage):
     """A node that works on the items of a list.
 
     ``a | b`` of two stages whose keys meet (``a.output_key == b.input_key``) is a :class:`Chain`:
-    the items flow through both one by one, and no list is made between them.
+    the items flow through both one by one, and no list is made between them. A stage that overrides
+    ``execute``, which a chain does not call, stays apart; one that overrides ``operator`` does not.
 
     Args:
         node_id: The name in errors; defaults to the class name.
@@ -99,25 +100,38 @@ class ListStage(LiveStage):
         return NodeResult(True, output, None, metadata)
 
     def operator(self, stage_run: StageRun) -> Operator:
-        """Build the Rx operator of this stage for one run; a kind of stage writes this."""
+        """Build the Rx operator of this stage for one run; a kind of stage writes this.
+
+        The operator gets and emits items with their indexes, and may subscribe to them once.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define operator()")
 
     def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
         self._check_key_of(following)
-        if (
+        if not (
             isinstance(following, ListStage)
             and self.makes_list
             and self.output_key == following.input_key
+            and self._fuses()
+            and following._fuses()
+            and inherits(self.stages[-1], ListStage, "_closed")
         ):
-            return (Chain(*self.stages, *following.stages),)
-        return super()._then(following)
+            return super()._then(following)
+        chain = Chain(*self.stages, *following.stages)
+        if "task" in (self.isolate, following.isolate):
+            chain.isolate = "task"
+        return (chain,)
+
+    def _fuses(self) -> bool:
+        """Return whether a chain of the stage does all that executing it would do."""
+        return inherits(self, ListStage, "execute", "_opened", "_plan")
 
     def _check_key_of(self, following: BaseNode) -> None:
         """Refuse a stage that is certain to miss its list in what this one puts out."""
         if not isinstance(following, ListStage) or self.output_key == following.input_key:
             return
-        # What overrides it may put out more, or look elsewhere.
-        if all(type(stage).execute is ListStage.execute for stage in (self, following)):
+        # One that overrides what a chain leaves out may put out more, or look elsewhere.
+        if self._fuses() and following._fuses():
             raise ValueError(
                 f"the input_key of {following.node_id!r} must be {self.output_key!r}, the only key "
                 f"in the output of {self.node_id!r}, got {following.input_key!r}"
@@ -166,7 +180,7 @@ class ListStage(LiveStage):
     def _plan(
         self,
         source: Source[Any],
-        workflow_context: WorkflowContext,
+        workflow_context: WorkflowContext | None,
         on_failed: OnFailed,
         *,
         ordered: bool = False,
@@ -178,9 +192,8 @@ class ListStage(LiveStage):
 
         def build(run: Subscription) -> Observable[Indexed[Any]]:
             report = self._report(items, watching or Watching())
-            chain = fuse(
-                self.stages, run, workflow_context, on_failed, ordered=ordered, report=report
-            )
+            shared = WorkflowContext() if workflow_context is None else workflow_context
+            chain = fuse(self.stages, run, shared, on_failed, ordered=ordered, report=report)
             if report is None:
                 return emit(run, source, buffering).pipe(chain)
             run.on_end(report.end)

@@ -146,7 +146,7 @@ class LiveStage(BaseNode):
     def _plan(
         self,
         source: Source[Any],
-        workflow_context: WorkflowContext,
+        workflow_context: WorkflowContext | None,
         on_failed: OnFailed,
         *,
         ordered: bool = False,
@@ -154,7 +154,10 @@ class LiveStage(BaseNode):
         buffering: Buffering | None = None,
         watching: Watching | None = None,
     ) -> Plan[Indexed[Any]]:
-        """Plan a run of the stage over a source; a kind of stage writes this."""
+        """Plan a run of the stage over a source; a kind of stage writes this.
+
+        Each run has a fresh WorkflowContext unless one is given.
+        """
         raise NotImplementedError
 
     def _values(
@@ -171,7 +174,7 @@ class LiveStage(BaseNode):
             max_in_flight = positive_int(max_in_flight, "max_in_flight")
         plan = self._plan(
             source,
-            WorkflowContext() if workflow_context is None else workflow_context,
+            workflow_context,
             _log_failed,
             ordered=ordered,
             max_in_flight=max_in_flight,

@@ -183,7 +183,8 @@ class Pipeline(BaseNode):
     """Nodes one after the other: the output of each is the input of the next.
 
     ``a | b`` makes one. An output that is no mapping reaches the next node as ``{"item": value}``.
-    The first node that fails ends the pipeline, and its failure names the node.
+    The first node that fails ends the pipeline, and its failure names the node. A pipeline in
+    another one is spread into its nodes, unless it overrides ``execute`` (or ``nodes``).
 
     Args:
         nodes: At least one node or function.
@@ -193,10 +194,11 @@ class Pipeline(BaseNode):
     def __init__(self, *nodes: NodeLike, node_id: str | None = None) -> None:
         if not nodes:
             raise ValueError("a Pipeline needs at least one node")
-        self.nodes = _flattened(nodes)
+        given = tuple(as_node(node, "node") for node in nodes)
+        self.nodes = _flattened(given)
         joined = " | ".join(node.node_id for node in self.nodes)
         super().__init__(joined if node_id is None else node_id)
-        if any(node.isolate == "task" for node in self.nodes):
+        if any(node.isolate == "task" for node in given):
             self.isolate = "task"
 
     def _parts(self) -> tuple[Part, ...]:
@@ -258,6 +260,13 @@ def as_node(value: object, parameter: str) -> BaseNode:
     raise TypeError(f"{parameter} must be a node or a function, got {shown(value)}{hint}")
 
 
+def inherits(node: BaseNode, base: type[BaseNode], *methods: str) -> bool:
+    """Return whether neither a node nor its class overrides any of these methods of a class."""
+    return all(
+        getattr(getattr(node, method), "__func__", None) is vars(base)[method] for method in methods
+    )
+
+
 def _policy_name(policy: BaseNode) -> str:
     """Write ``rate_limit`` for a RateLimitNode."""
     name = type(policy).__name__.removesuffix("Node")
@@ -274,15 +283,21 @@ def _is_node_like(value: object) -> bool:
 
 
 def _in_sequence(*nodes: NodeLike) -> BaseNode:
-    flattened = _flattened(nodes)
-    return flattened[0] if len(flattened) == 1 else Pipeline(*flattened)
+    given = [as_node(node, "node") for node in nodes]
+    flattened = _flattened(given)
+    return flattened[0] if len(flattened) == 1 else Pipeline(*given)
 
 
-def _flattened(nodes: Iterable[NodeLike]) -> tuple[BaseNode, ...]:
+def _flattened(nodes: Iterable[BaseNode]) -> tuple[BaseNode, ...]:
     """Spread pipelines into their nodes, and let neighbours become one where they can."""
     flattened: tuple[BaseNode, ...] = ()
     for node in nodes:
-        node = as_node(node, "node")
-        for inner in node.nodes if isinstance(node, Pipeline) else (node,):
+        for inner in _spread(node):
             flattened = flattened[:-1] + flattened[-1]._then(inner) if flattened else (inner,)
     return flattened
+
+
+def _spread(node: BaseNode) -> tuple[BaseNode, ...]:
+    if isinstance(node, Pipeline) and inherits(node, Pipeline, "execute") and "nodes" in vars(node):
+        return node.nodes
+    return (node,)

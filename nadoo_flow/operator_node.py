@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from operator import itemgetter
 from typing import Any
 
 from reactivex import Observable, abc
 from reactivex import operators as ops
+from reactivex.scheduler import CatchScheduler
 
-from .checks import function
+from .checks import function, shown
 from .errors import NodeError, describe
 from .events import FINISHED
 from .fusion import Items, Operator, StageRun
 from .list_stage import ListStage
-from .streams import Indexed, Subscription, on_loop
+from .streams import Indexed, Subscription, call_on_loop, on_loop
 
 
 class OperatorNode(ListStage):
@@ -24,7 +26,13 @@ class OperatorNode(ListStage):
     The operators see the items in input order, and what they emit is numbered anew in the order in
     which they emit it. An item is settled when the operators have taken it, so one that holds many
     back (``ops.delay``, ``ops.to_list``) is not limited by the window of the run. Operators that
-    keep time do so on the event loop; one that emits from another thread is brought back to it.
+    keep time do so on the event loop; what one emits from another thread is brought back to it, in
+    the order of the calls.
+
+    The items pass once. Where operators subscribe to them more than once, the node fails:
+    ``ops.share()`` before the others is for those that do so at the same time (``rx.zip(xs,
+    xs.pipe(ops.skip(1)))``), and ``ops.replay(mapper=lambda xs: xs.pipe(...))`` around them for
+    those that start again (``ops.repeat``, ``ops.retry``); it keeps all items.
 
     Args:
         operators: At least one, such as ``ops.buffer_with_count(10)``.
@@ -59,7 +67,6 @@ class OperatorNode(ListStage):
         run, report, numbers = stage_run.run, stage_run.report, count()
 
         def numbered(value: Any) -> Indexed[Any]:
-            run.outstanding += 1
             number = next(numbers)
             if report is not None:
                 report.settled(number, None, FINISHED)
@@ -74,6 +81,12 @@ class OperatorNode(ListStage):
             )
             for operator in self.operators:
                 values = operator(values)
+                if not isinstance(values, Observable):
+                    raise NodeError(
+                        self.node_id,
+                        f"the operator {shown(operator)} must return an Observable, "
+                        f"got {shown(values)}",
+                    )
             return values.pipe(on_loop(run), self._blaming(run, source_errors), ops.map(numbered))
 
         return piped
@@ -81,20 +94,30 @@ class OperatorNode(ListStage):
     def _blaming(
         self, run: Subscription, source_errors: list[Exception]
     ) -> Callable[[Observable[Any]], Observable[Any]]:
-        """End the run at an error of the operators; let one that came from before them pass."""
+        """End the run at an error of the operators; let one that came from before them pass.
+
+        What they raise in a timer of theirs would reach no observer, and the run would not end.
+        """
+
+        def fail(error: Exception) -> None:
+            blamed = NodeError(self.node_id, describe(error))
+            blamed.__cause__ = error
+            run.fail(blamed)
+
+        def on_raised(error: Exception) -> bool:
+            call_on_loop(run, partial(fail, error))
+            return True
 
         def operator(source: Observable[Any]) -> Observable[Any]:
             def subscribe(
                 observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
             ) -> abc.DisposableBase:
                 def on_error(error: Exception) -> None:
-                    if any(error is known for known in source_errors):
-                        observer.on_error(error)
-                        return
-                    blamed = NodeError(self.node_id, describe(error))
-                    blamed.__cause__ = error
-                    run.fail(blamed)
+                    known = any(error is source_error for source_error in source_errors)
+                    (observer.on_error if known else fail)(error)
 
+                if isinstance(scheduler, abc.PeriodicSchedulerBase):
+                    scheduler = CatchScheduler(scheduler, on_raised)
                 return source.subscribe(
                     observer.on_next, on_error, observer.on_completed, scheduler=scheduler
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import operator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reactivex import compose
 from reactivex import operators as ops
 
 from nadoo_flow import (
@@ -25,6 +27,7 @@ from nadoo_flow import (
     ReduceNode,
     WorkflowContext,
 )
+from nadoo_flow.fusion import Operator, StageRun
 from nadoo_flow.list_stage import Chain, ListStage
 
 from .virtual_time import VirtualTimeLoop
@@ -240,6 +243,174 @@ async def test_failures_that_are_left_out_are_told_with_their_stage() -> None:
             {"index": 3, "error": "ValueError: large", "stage": "small"},
         ],
     }
+
+
+class Tenfold(MapNode):
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        result = await super().execute(node_context, workflow_context)
+        return NodeResult(True, {"results": [value * 10 for value in result.output["results"]]})
+
+
+def add(total: int, value: int) -> int:
+    return total + value
+
+
+async def test_rule_r14_a_stage_that_overrides_execute_is_not_fused() -> None:
+    total = ReduceNode("sum", add, 0, "results")
+    for pipeline in (
+        Tenfold("m", abs) | total,
+        Pipeline(Tenfold("m", abs), total),
+        FilterNode("f", bool, output_key="items") | Tenfold("m", abs) | total,
+        FilterNode("f", bool, output_key="items") | (Tenfold("m", abs) | total),
+        MapNode("n", abs, output_key="items")
+        | FilterNode("f", bool, output_key="items")
+        | Tenfold("m", abs)
+        | total,
+    ):
+        assert isinstance(pipeline, Pipeline)
+        assert await pipeline.run({"items": [1, 2]}) == {"result": 30}
+
+
+async def test_rule_r14_nor_is_one_whose_instance_overrides_it() -> None:
+    stage = MapNode("m", abs)
+
+    async def execute(_: NodeContext, __: WorkflowContext) -> NodeResult:
+        return NodeResult(True, {"results": [10, 20]})
+
+    stage.execute = execute  # type: ignore[method-assign]
+    assert await (stage | ReduceNode("sum", add, 0, "results")).run({"items": [1, 2]}) == {
+        "result": 30
+    }
+
+
+async def test_rule_r14_each_kind_of_stage_keeps_its_own_execute() -> None:
+    async def execute(self: BaseNode, *_: object) -> NodeResult:
+        return NodeResult(True, {"y": [10, 20]})
+
+    keys = {"input_key": "x", "output_key": "y"}
+    for kind, argument in (
+        (MapNode, {"child_node": abs}),
+        (FilterNode, {"filter_fn": bool}),
+        (ReduceNode, {"reduce_fn": add}),
+        (OperatorNode, {}),
+    ):
+        own = type("Own", (kind,), {"execute": execute})
+        stage = own(ops.to_list(), **keys) if kind is OperatorNode else own(**argument, **keys)
+        pipeline = stage | MapNode("m", abs, "y", "z")
+        assert await pipeline.run({"x": [1]}) == {"z": [10, 20]}
+        behind = MapNode("m", abs, "w", "x") | stage
+        assert await behind.run({"w": [1]}) == {"y": [10, 20]}
+
+
+async def test_rule_r14_what_opens_and_closes_the_list_is_not_left_out() -> None:
+    class Reversed(MapNode):
+        def _closed(self, values: list[Any]) -> Any:
+            return values[::-1]
+
+    class Every(MapNode):
+        def _opened(self, data: Any) -> Any:
+            return [value for values in data.values() for value in values]
+
+    join = ReduceNode("join", lambda so_far, value: so_far + str(value), "", "results")
+    assert await (Reversed("r", abs) | join).run({"items": [1, 2]}) == {"result": "21"}
+    last = MapNode("n", abs, output_key="items") | Reversed("r", abs)
+    assert isinstance(last, Chain)
+    assert await (last | join).run({"items": [1, 2]}) == {"result": "21"}
+    assert await (Every("e", abs) | join).run({"a": [1], "b": [2]}) == {"result": "12"}
+
+
+async def test_rule_r14_a_stage_that_overrides_operator_is_fused_with_it() -> None:
+    class Doubled(MapNode):
+        def operator(self, stage_run: StageRun) -> Operator:
+            twice = ops.map(lambda indexed: (indexed[0], indexed[1] * 2))
+            return compose(super().operator(stage_run), twice)
+
+    chain = Doubled("d", abs, output_key="items") | Doubled("d", abs)
+    assert isinstance(chain, Chain)
+    assert await chain.run({"items": [1, 2]}) == {"results": [4, 8]}
+
+
+async def test_rule_r14_one_that_overrides_run_is_fused_as_nothing_calls_it_there() -> None:
+    class Greeting(MapNode):
+        async def run(self, *_: Any) -> Any:
+            return "hello"
+
+    stage = Greeting("g", abs)
+    assert await stage.run({"items": [1]}) == "hello"
+    assert isinstance(stage | FilterNode("f", bool, "results"), Chain)
+    for pipeline in (stage | FunctionNode(len), FunctionNode(dict) | stage):
+        assert await pipeline.run({"items": [1]}) != "hello"
+
+
+class Traced(Pipeline):
+    def __init__(self, *nodes: Any) -> None:
+        super().__init__(*nodes, node_id="traced")
+        self.executed = 0
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        self.executed += 1
+        return await super().execute(node_context, workflow_context)
+
+
+async def test_rule_r14_a_pipeline_that_overrides_execute_is_not_spread() -> None:
+    traced = Traced(abs, lambda value: -value)
+    for pipeline in (traced | abs, math.floor | Pipeline(traced) | abs, Pipeline(traced, abs)):
+        before = traced.executed
+        await pipeline.run(-5)
+        assert traced.executed == before + 1
+    assert isinstance(traced | abs, Pipeline)
+
+
+async def test_rule_r14_nor_is_one_that_makes_its_nodes_anew() -> None:
+    class Current(Pipeline):
+        def __init__(self) -> None:
+            self.step: Any = FunctionNode(abs)
+            super().__init__(abs)
+
+        @property
+        def nodes(self) -> tuple[BaseNode, ...]:  # type: ignore[override]
+            return (self.step,)
+
+        @nodes.setter
+        def nodes(self, _: object) -> None:
+            pass
+
+    current = Current()
+    pipeline = current | math.floor
+    current.step = FunctionNode(lambda value: value * 2)
+    assert await pipeline.run(-5) == -10
+
+
+def test_pipelines_that_add_nothing_are_spread() -> None:
+    class Named(Pipeline):
+        pass
+
+    pipeline = Named(abs, math.floor) | math.sqrt
+    assert isinstance(pipeline, Pipeline)
+    assert [node.node_id for node in pipeline.nodes] == ["abs", "floor", "sqrt"]
+
+
+def test_what_is_joined_keeps_the_isolation_of_its_parts() -> None:
+    a, b = MapNode("a", abs, "x", "y"), MapNode("b", abs, "y", "z")
+    assert (a | b).isolate == "context"
+    b.isolate = "task"
+    assert (a | b).isolate == (a | b | FunctionNode(abs)).isolate == "task"
+    pipeline = Pipeline(abs, math.floor)
+    pipeline.isolate = "task"
+    assert (pipeline | abs).isolate == Pipeline(abs, pipeline).isolate == "task"
+
+
+async def test_a_stage_of_ones_own_that_drops_items_without_a_word_loses_no_others() -> None:
+    class Odd(ListStage):
+        def operator(self, stage_run: StageRun) -> Operator:
+            return ops.filter(lambda indexed: indexed[1] % 2 == 1)
+
+    chain = Odd("odd", "items", "results", 1) | ReduceNode("sum", add, 0, "results")
+    assert await chain.run({"items": [1, 2, 3, 4, 5]}) == {"result": 9}
 
 
 async def test_the_first_failure_stops_the_whole_chain() -> None:

@@ -28,7 +28,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.list_stage import ListStage
 
-from .nodes import DIVISION
+from .nodes import DIVISION, observed
 
 
 async def slow(value: float) -> float:
@@ -289,3 +289,29 @@ async def test_a_cold_observable_of_any_length_goes_through_the_operator() -> No
     doubled = MapNode("double", lambda x: 2 * x).as_operator()
     total = await rx.from_iterable(range(70_000)).pipe(doubled, ops.sum())
     assert total == 69_999 * 70_000
+
+
+async def test_rule_110_each_subscription_has_a_fresh_workflow_context() -> None:
+    class Counter(BaseNode):
+        async def execute(
+            self, node_context: NodeContext, workflow_context: WorkflowContext
+        ) -> NodeResult:
+            seen = workflow_context.variables
+            seen["items"] = seen.get("items", 0) + 1
+            return NodeResult(True, seen["items"])
+
+    counted = MapNode("m", Counter(), max_concurrency=1).observe([0, 0])
+    assert await counted.pipe(ops.repeat(2), ops.to_list()) == [1, 2, 1, 2]
+    values: list[Any] = []
+    operated = rx.of(0, 0).pipe(MapNode("m", Counter()).as_operator(), ops.repeat(2))
+    assert await observed(operated, values) is None
+    assert values == [1, 2, 1, 2]
+
+
+async def test_rule_110_an_iterator_cannot_be_run_by_two_subscriptions() -> None:
+    numbers = MapNode("m", abs).observe(iter([-1, -2]))
+    values: list[Any] = []
+    error = await observed(numbers.pipe(ops.repeat(2)), values)
+    assert isinstance(error, RuntimeError)
+    assert "can be run only once" in str(error)
+    assert values == [1, 2]

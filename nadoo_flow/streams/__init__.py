@@ -5,10 +5,12 @@ from .drain import drain
 from .flat_map import Isolation, flat_map
 from .hot_source import BUFFER, Buffering, BufferOverflowError, OverflowStrategy
 from .in_order import InOrder
+from .loop_thread import call_on_loop
 from .observe import observe
 from .on_loop import on_loop
 from .pump import Indexed
 from .source import Source, as_source, emit
+from .subscribed_once import subscribed_once
 from .subscription import MAX_WINDOW, Plan, Subscription, default_window, outermost_run
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Source",
     "Subscription",
     "as_source",
+    "call_on_loop",
     "default_window",
     "drain",
     "emit",
@@ -32,4 +35,5 @@ __all__ = [
     "observe",
     "on_loop",
     "outermost_run",
+    "subscribed_once",
 ]

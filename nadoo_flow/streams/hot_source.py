@@ -13,6 +13,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..checks import positive_int, shown
+from .loop_thread import call_soon
 from .pump import Indexed, NothingYet, Pump, SourceFailed
 from .subscription import Subscription
 
@@ -129,10 +130,10 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
 
     def _wake(self) -> None:
         with self._lock:
-            if self._awake:
-                return
-            self._awake = True
-        self._run.loop.call_soon_threadsafe(self._on_wake)
+            if not self._awake:
+                # First, because it raises where the loop is closed, each time.
+                call_soon(self._run, self._on_wake)
+                self._awake = True
 
     def _on_wake(self) -> None:
         with self._lock:

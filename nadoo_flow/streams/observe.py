@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
+from .loop_thread import disposing_on_loop
 from .subscription import Plan, Subscription
 
 T = TypeVar("T")
@@ -16,7 +16,8 @@ def observe(plan: Plan[T]) -> Observable[T]:
     """Make an Observable of a plan: every subscription is a run of its own.
 
     Subscribing needs a running event loop, and emits nothing before it has returned. Disposing
-    cancels the run. Items are settled as soon as the observer's ``on_next`` returns.
+    cancels the run, from whatever thread. Items are settled as soon as the observer's ``on_next``
+    returns.
     """
 
     def subscribe(
@@ -24,7 +25,7 @@ def observe(plan: Plan[T]) -> Observable[T]:
     ) -> abc.DisposableBase:
         run = plan.open()
         run.start(plan.build, _Settling(run, observer), scheduler)
-        return Disposable(run.cancel)
+        return disposing_on_loop(run, run.cancel)
 
     return Observable(subscribe)
 

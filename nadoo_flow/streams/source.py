@@ -88,16 +88,17 @@ def as_source(value: object, parameter: str) -> Source[Any]:
 
 class _Once(Generic[T]):
     def __init__(self, iterator: T) -> None:
-        self._iterator: T | None = iterator
+        self._unused = [iterator]
 
     def _take(self) -> T:
-        iterator, self._iterator = self._iterator, None
-        if iterator is None:
+        try:
+            # Runs of several threads may come for it at the same time; one of them gets it.
+            return self._unused.pop()
+        except IndexError:
             raise RuntimeError(
                 "the inputs are an iterator, which can be run only once; "
                 "pass a list, or make a new iterator for each run"
-            )
-        return iterator
+            ) from None
 
 
 class _OneRun(_Once[Iterator[T]], Iterable[T]):

@@ -455,4 +455,5 @@ def test_rule_r8_a_signal_to_a_closed_loop_raises_in_its_sender() -> None:
     loop.run_until_complete(start())
     loop.close()
     in_thread(send).join()
-    assert [str(error) for error in raised] == ["Event loop is closed"]
+    in_thread(send).join()
+    assert len(raised) == 2

@@ -67,6 +67,27 @@ def test_a_dropped_item_holds_nothing_up() -> None:
     assert restored((0, None)) == []
 
 
+def test_what_waits_for_an_item_that_never_came_is_emitted_at_the_end() -> None:
+    """A stage of one's own may have dropped it without a word."""
+    values, in_order, subject = list[Any](), InOrder[str](), Subject[tuple[int, str]]()
+    subject.pipe(in_order.operator).subscribe(values.append)
+    for indexed in ((4, "e"), (0, "a"), (2, "c")):
+        subject.on_next(indexed)
+    in_order.skip(3)
+    subject.on_completed()
+    assert values == [(0, "a"), (2, "c"), (4, "e")]
+
+
+@pytest.mark.parametrize("arrivals", [[(0, "a"), (0, "b")], [(1, "a"), (1, "b"), (0, "c")]])
+def test_two_items_with_one_index_are_an_error(arrivals: list[tuple[int, str]]) -> None:
+    values, errors = list[Any](), list[Exception]()
+    in_order = InOrder[str]().operator
+    rx.of(*arrivals, (2, "z")).pipe(in_order).subscribe(values.append, errors.append)
+    index = arrivals[1][0]
+    assert [str(error)[:26] for error in errors] == [f"two items have the index {index}"]
+    assert (2, "z") not in values
+
+
 def test_none_and_false_values_are_values() -> None:
     values: list[Any] = []
     rx.of((1, False), (0, None)).pipe(InOrder[Any]().operator).subscribe(values.append)

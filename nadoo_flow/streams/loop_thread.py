@@ -1,0 +1,55 @@
+"""Calls that have to be made in the thread of a run's event loop, from whatever thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from reactivex import abc
+from reactivex.disposable import Disposable
+
+from .subscription import Subscription
+
+
+def call_on_loop(run: Subscription, callback: Callable[[], object]) -> None:
+    """Call at once in the thread of the loop, and as :func:`call_soon` does in any other."""
+    if is_running(run.loop):
+        callback()
+    else:
+        call_soon(run, callback)
+
+
+def call_soon(run: Subscription, callback: Callable[[], object]) -> None:
+    """Wake the loop of a run, from any thread, to call something there.
+
+    Raises:
+        RuntimeError: If the loop is closed and the run had not ended.
+    """
+    try:
+        run.loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        # What a thread said may have ended the run, and the program, before it comes to wake it.
+        if not run.stopped:
+            raise
+
+
+def disposing_on_loop(run: Subscription, action: Callable[[], object]) -> abc.DisposableBase:
+    """Return what calls an action on the loop when it is disposed of, in whatever thread.
+
+    Where the loop is closed there is nothing left to dispose of.
+    """
+
+    def dispose() -> None:
+        if is_running(run.loop):
+            action()
+            return
+        with suppress(RuntimeError):
+            call_soon(run, action)
+
+    return Disposable(dispose)
+
+
+def is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether the caller runs inside the loop."""
+    return asyncio._get_running_loop() is loop
