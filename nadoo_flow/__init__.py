@@ -4,22 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .batch import BatchProcessor
-from .batch_result import BatchResult
-from .context import NodeContext, NodeResult, WorkflowContext
 from .errors import NodeError
-from .node import BaseNode, FunctionNode, Pipeline
-from .results import BatchResults
+from .events import Event
+from .nodes import BaseNode, FunctionNode, NodeContext, NodeResult, Pipeline, WorkflowContext
+from .results import BatchResult, BatchResults
 from .streams import BufferOverflowError, OverflowStrategy
-from .trace import Trace
-from .watching import Event
+from .tracing import Trace
 
 if TYPE_CHECKING:
+    from .batch import DynamicBatchProcessor
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
-    from .dynamic_batch import DynamicBatchProcessor
-    from .operator_node import OperatorNode
-    from .parallel import ParallelNode, ParallelStrategy
+    from .nodes import ParallelNode, ParallelStrategy
     from .policies import AdaptiveLimit, ConcurrencyLimit
-    from .stages import FilterNode, MapNode, ReduceNode
+    from .stages import FilterNode, MapNode, OperatorNode, ReduceNode
 
 __all__ = [
     "AdaptiveLimit",
@@ -56,12 +53,12 @@ _LATE = {
     "Checkpoint": ".checkpoint",
     "CheckpointError": ".checkpoint",
     "ConcurrencyLimit": ".policies",
-    "DynamicBatchProcessor": ".dynamic_batch",
+    "DynamicBatchProcessor": ".batch",
     "FilterNode": ".stages",
     "MapNode": ".stages",
-    "OperatorNode": ".operator_node",
-    "ParallelNode": ".parallel",
-    "ParallelStrategy": ".parallel",
+    "OperatorNode": ".stages",
+    "ParallelNode": ".nodes",
+    "ParallelStrategy": ".nodes",
     "ReduceNode": ".stages",
     "SqliteCheckpoint": ".checkpoint",
 }

@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import demo, run_command
-from .cli import CommandError, printable
+from .cli import demo
+from .cli import run as run_command
+from .cli.console import CommandError, printable
 
 PROGRAM = "python -m nadoo_flow"
 SCRIPT = "nadoo-flow"

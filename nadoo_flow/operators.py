@@ -7,8 +7,8 @@ from typing import Any
 
 from reactivex import Observable
 
-from .node import NodeLike, as_node
-from .stages import MapNode
+from .nodes.node import NodeLike, as_node
+from .stages.kinds import MapNode
 
 
 def flat_map(

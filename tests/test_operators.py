@@ -20,7 +20,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.operators import flat_map
 
-from .nodes import (
+from .stand_ins import (
     CLEAN_UP,
     FLOOR_DIVISION,
     Listener,

@@ -154,34 +154,6 @@ def _imports(module: str) -> set[str]:
 
 IMPORTS = {module: _imports(module) for module in MODULES}
 
-# What a node is, from the inside out: each imports only those before it, and no other package.
-NODE_LAYER = [
-    f"nadoo_flow.{name}"
-    for name in (
-        *("errors", "checks", "context", "tasks", "soundness", "execution", "watching"),
-        *("parts", "pictures.text", "pictures.svg", "pictures.diagram", "policy", "node"),
-    )
-]
-# What streams may know: nothing of nodes.
-BELOW_STREAMS = {"nadoo_flow.checks", "nadoo_flow.clock", "nadoo_flow.tasks"}
-# The core, and the rooms around it, of which it knows nothing.
-CORE = [
-    "nadoo_flow.streams",
-    "nadoo_flow.list_stage",
-    "nadoo_flow.stages",
-    "nadoo_flow.operators",
-    "nadoo_flow.parallel",
-    "nadoo_flow.batch",
-]
-ROOMS = (
-    "nadoo_flow.policies",
-    "nadoo_flow.cli",
-    "nadoo_flow.demo",
-    "nadoo_flow.records",
-    "nadoo_flow.run_command",
-    "nadoo_flow.__main__",
-)
-
 
 def _reached_from(module: str) -> set[str]:
     reached: set[str] = set()
@@ -193,29 +165,14 @@ def _reached_from(module: str) -> set[str]:
     return reached
 
 
-class TestLayers:
+class TestImports:
     def test_no_module_imports_itself_by_a_detour(self) -> None:
         list(graphlib.TopologicalSorter(IMPORTS).static_order())
 
-    @pytest.mark.parametrize("module", NODE_LAYER)
-    def test_the_node_layer_imports_only_what_is_below_it(self, module: str) -> None:
-        below = set(NODE_LAYER[: NODE_LAYER.index(module)])
-        others = {name for name in IMPORTS[module] if name.partition(".")[0] not in _STANDARD}
-        assert others <= below
-
     @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("nadoo_flow.streams")])
-    def test_streams_know_nothing_of_nodes(self, module: str) -> None:
-        ours = {name for name in _reached_from(module) if "nadoo_flow.streams" not in name}
-        assert ours <= BELOW_STREAMS
+    def test_streams_need_nothing_but_rx(self, module: str) -> None:
         packages = {name.partition(".")[0] for name in IMPORTS[module]}
         assert packages - _STANDARD <= {"nadoo_flow", "reactivex"}
-
-    @pytest.mark.parametrize("module", CORE)
-    def test_the_core_knows_nothing_of_the_rooms_around_it(self, module: str) -> None:
-        assert [name for name in _reached_from(module) if name.startswith(ROOMS)] == []
-
-    def test_parallel_needs_neither_streams_nor_stages(self) -> None:
-        assert _reached_from("nadoo_flow.parallel") <= set(NODE_LAYER)
 
     @pytest.mark.parametrize("package", [m for m in MODULES if MODULES[m].name == "__init__.py"])
     def test_a_package_only_gives_names_of_its_modules(self, package: str) -> None:
@@ -283,16 +240,17 @@ def test_every_module_can_be_the_first_to_be_imported() -> None:
 
 @pytest.mark.slow
 def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
-    rooms = ["checkpoint", "dynamic_batch", "parallel", "pictures", "policies", "stages", "summary"]
+    rooms = [
+        "checkpoint",
+        "cli",
+        "drawing.svg",
+        "executors",
+        "policies",
+        "results.summary",
+        "stages",
+    ]
     others = ["html", "reactivex.operators", "sqlite3", "statistics", "tenacity", "tqdm", "uuid"]
     late = [*(f"nadoo_flow.{room}" for room in rooms), *others]
     code = f"import nadoo_flow, sys; print(set({late}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
-
-
-@pytest.mark.slow
-def test_the_node_layer_works_without_rx() -> None:
-    assert _import_alone(NODE_LAYER, blocked=["reactivex"]) == {}
-    (failure,) = _import_alone(["nadoo_flow.streams"], blocked=["reactivex"]).values()
-    assert "reactivex" in failure

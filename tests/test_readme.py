@@ -156,7 +156,7 @@ def assert_runnable(module: str, arguments: list[str]) -> None:
     assert importlib.util.find_spec(f"{module}.__main__") is not None
     if module == "nadoo_flow":
         (command,) = arguments
-        assert importlib.util.find_spec(f"nadoo_flow.{command}") is not None
+        assert importlib.util.find_spec(f"nadoo_flow.cli.{command}") is not None
 
 
 def test_the_gate_runs_the_test_command_of_this_page() -> None:

@@ -1,4 +1,10 @@
-"""What is done is done: results that outlive the process, and runs that go on where they ended."""
+"""Checkpoints: results that outlive the process, and runs that go on where they ended.
+
+``recording`` writes each success before it is handed out, ``resuming`` finds what was recorded
+before, ``fingerprint`` tells inputs apart, ``sqlite`` keeps the records in one file.
+
+It may import ``results``, ``streams``, ``errors`` and ``_support``.
+"""
 
 from .codec import JsonCodec
 from .fingerprint import Fingerprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..checks import shown
+from .._support.checks import shown
 from ..errors import describe
 
 # What holds itself ends in a RecursionError; looking for it in each value would cost more.

@@ -9,7 +9,7 @@ from functools import partial
 
 from reactivex import Observable, abc
 
-from ..batch_result import BatchResult
+from ..results.batch_result import BatchResult
 from ..streams import Subscription
 from .protocol import CheckpointError, Record
 from .store import Store

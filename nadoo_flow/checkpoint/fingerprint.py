@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ..checks import shown
+from .._support.checks import shown
 from ..errors import describe
 from .protocol import CheckpointError, Codec
 

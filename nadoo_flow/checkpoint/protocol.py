@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from ..batch_result import BatchResult
+from ..results.batch_result import BatchResult
 
 
 class CheckpointError(Exception):

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from reactivex import Observable
 
-from ..batch_result import BatchResult
 from ..errors import describe
+from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec, encoded_metadata
 from .delivery import Delivery

@@ -11,8 +11,8 @@ from typing import Any
 
 from reactivex import Observable, abc
 
-from ..batch_result import BatchResult
 from ..errors import describe
+from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec
 from .fingerprint import Fingerprint, fingerprint_of

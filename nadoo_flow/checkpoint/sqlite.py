@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from ..checks import shown
+from .._support.checks import shown
 from .protocol import Checkpoint, CheckpointError, Record
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..watching import Event, RunInfo, Watcher
+from .event import Event, RunInfo, Watcher
 
 Report: TypeAlias = Callable[[str, BaseException], None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from ..watching import Event
+from .event import Event
 from .guard import Report
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Sized
 from functools import partial
 from itertools import count
 
-from ..watching import Event, RunInfo, StageInfo, Watcher, Watching
+from .event import Event, RunInfo, StageInfo, Watcher, Watching
 from .guard import Guard
 from .observable import Events
 from .stage_report import Emit, StageReport
@@ -53,7 +53,7 @@ def report_run(
     """
     watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
     if watching.progress:
-        from ..progress import Progress
+        from .progress import Progress
 
         watchers.append(Progress(always=watching.progress == "always"))
     loop = asyncio.get_running_loop()

@@ -8,10 +8,10 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
-from ..clock import clock_of
+from .._support.clock import clock_of
 from ..errors import NodeError, describe
 from ..streams import Indexed
-from ..watching import Event, Kind, RunInfo, scope
+from .event import Event, Kind, RunInfo, scope
 
 R = TypeVar("R")
 

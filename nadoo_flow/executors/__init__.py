@@ -1,4 +1,10 @@
-"""Executors: ``node.pipe(on(executor))`` executes a node in the workers of an executor."""
+"""Executors: ``node.pipe(on(executor))`` executes a node in the workers of an executor.
+
+Calls travel in chunks (``dispatcher``, ``chunk``), a worker runs those of a chunk on one event loop
+(``worker``), and what a killed worker had is tried again (``losses``).
+
+It may import ``policies``, ``nodes`` and the rooms below them.
+"""
 
 from .errors import EngineLost, RemoteError, WorkerLost
 from .on import on

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from hashlib import blake2b
 
-from ..context import NodeResult
 from ..errors import describe
-from ..node import BaseNode
-from ..watching import tell_of_retry
+from ..events.event import tell_of_retry
+from ..nodes.context import NodeResult
+from ..nodes.node import BaseNode
 from .wire import pack
 from .worker import Digest
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from itertools import count
 
-from ..context import NodeResult
+from ..nodes.context import NodeResult
 from .chunk import Call, Chunk, ChunkSize, PackedNode
 from .engine import Engine
 from .in_thread import tell

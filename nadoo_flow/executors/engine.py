@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any
 
-from ..checks import shown
+from .._support.checks import shown
 from ..errors import describe
 from .errors import EngineLost
 from .in_thread import in_thread

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from ..checks import positive_int, shown
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode, NodeLike
-from ..per_loop import PerLoop
+from .._support.checks import positive_int, shown
+from .._support.per_loop import PerLoop
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.node import BaseNode, NodeLike
+from ..nodes.policy import PolicyMark
 from ..policies.wrapper import PolicyNode
-from ..policy import PolicyMark
 from .chunk import ChunkSize
 from .dask_client import ClientExecutor, is_client
 from .dispatcher import Dispatcher

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pickle import PicklingError, UnpicklingError
 from typing import TypeAlias
 
-from ..context import NodeResult
 from ..errors import describe
+from ..nodes.context import NodeResult
 from .remote_exception import Packed, pack_exception, unpack_exception
 from .wire import pack, unpack
 

@@ -7,8 +7,8 @@ import logging
 from collections import OrderedDict
 from functools import partial
 
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.node import BaseNode
 from ..streams import outermost_run
 from .chunk import PackedNode
 from .dispatcher import Dispatcher

@@ -12,10 +12,10 @@ from pickle import UnpicklingError
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
-from ..context import NodeContext, NodeResult
 from ..errors import describe
-from ..execution import execute_safely
-from ..node import BaseNode
+from ..nodes.context import NodeContext, NodeResult
+from ..nodes.execution import execute_safely
+from ..nodes.node import BaseNode
 from .outcome import Outcome, pack_result
 from .wire import unpack
 

@@ -9,6 +9,8 @@ stack, from the inside out, is ``timeout``, ``rate_limit``, ``limit``, ``retry``
   could have to wait for a permit, and start in a burst with others.
 - ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.
 - ``fallback`` around all: another node is asked only when no try is left.
+
+This room may import ``nodes`` and the rooms below it.
 """
 
 from .fallback import fallback

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..execution import execute_safely
-from ..node import BaseNode, NodeLike, as_node
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.execution import execute_safely
+from ..nodes.node import BaseNode, NodeLike, as_node
 from .wrapper import NodePolicy, PolicyNode
 
 

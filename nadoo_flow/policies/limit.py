@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from contextvars import ContextVar
 
-from ..checks import shown
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import NodeLike
+from .._support.checks import shown
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.node import NodeLike
 from .limits import AdaptiveLimit, ConcurrencyLimit
 from .signals import is_overload
 from .wrapper import NodePolicy, PolicyNode

@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from statistics import median
 
-from ..checks import positive_int, positive_number
+from .._support.checks import positive_int, positive_number
 
 # Loops in several threads may use one limit in turns: which of them does must not change while a
 # permit is taken or given back. Not of each limit, which could not be copied with it. Reentrant,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from ..checks import positive_number
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import BaseNode, NodeLike
-from ..per_loop import PerLoop
-from ..policy import PolicyMark
+from .._support.checks import positive_number
+from .._support.per_loop import PerLoop
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.node import BaseNode, NodeLike
+from ..nodes.policy import PolicyMark
 from .wrapper import PolicyNode
 
 if TYPE_CHECKING:

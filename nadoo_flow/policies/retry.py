@@ -7,12 +7,12 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from ..backoff import Wait, as_wait
-from ..checks import positive_int, shown
-from ..context import NodeContext, NodeResult, WorkflowContext
+from .._support.backoff import Wait, as_wait
+from .._support.checks import positive_int, shown
 from ..errors import NO_MESSAGE, NodeError
-from ..node import NodeLike
-from ..watching import tell_of_retry
+from ..events.event import tell_of_retry
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.node import NodeLike
 from .signals import retry_after
 from .wrapper import NodePolicy, PolicyNode
 

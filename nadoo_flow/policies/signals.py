@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..context import NodeResult
+from ..nodes.context import NodeResult
 
 OVERLOADED = (429, 503, 529)
 """Statuses by which services say that they have too much to do; 529 is in use though unassigned."""

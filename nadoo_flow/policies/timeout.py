@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from ..checks import positive_number
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..node import NodeLike
-from ..tasks import is_ended_by_owner
+from .._support.checks import positive_number
+from .._support.tasks import is_ended_by_owner
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.node import NodeLike
 from .wrapper import NodePolicy, PolicyNode
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..context import NodeContext, NodeResult, WorkflowContext
-from ..execution import execute_safely
-from ..node import BaseNode, NodeLike, as_node
-from ..policy import PolicyMark
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.execution import execute_safely
+from ..nodes.node import BaseNode, NodeLike, as_node
+from ..nodes.policy import PolicyMark
 
 
 class NodePolicy(PolicyMark):

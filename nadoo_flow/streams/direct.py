@@ -1,12 +1,15 @@
-"""Observables between the engine's own parts, which need no guard between them."""
+"""What passes between the engine's own parts: items with their index, and no guard between."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 
 T = TypeVar("T")
+
+Indexed: TypeAlias = tuple[int, T]
+"""An item with its position in the source, by which order is restored where it can be seen."""
 
 
 class Direct(Observable[T]):

@@ -13,7 +13,7 @@ from weakref import ReferenceType, ref
 from reactivex import Observable, abc
 from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
-from ..tasks import Driver, Interrupted, OwnedTask
+from .._support.tasks import Driver, Interrupted, OwnedTask
 from .turn import LoopTurn
 
 AHEAD = 65_536

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from weakref import WeakValueDictionary
 
-from ..clock import clock_of
+from .._support.clock import clock_of
 
 BUDGET = 0.004
 """Seconds that all runs of a loop together may take in one turn before they let others in."""

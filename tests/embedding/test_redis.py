@@ -17,7 +17,7 @@ from nadoo_flow import BatchProcessor
 
 from ..examples import consumer
 from ..examples.consumer import ANSWERS, GROUP, PROMPTS
-from ..nodes import DIVISION, assert_only_the_caller_runs
+from ..stand_ins import DIVISION, assert_only_the_caller_runs
 from .processes import PATIENCE, Process, RedisServer
 from .worker import EXECUTED, LANES, WINDOW
 

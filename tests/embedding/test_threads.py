@@ -18,7 +18,7 @@ from reactivex.disposable import Disposable
 
 from nadoo_flow import BatchProcessor, MapNode
 
-from ..nodes import assert_only_the_caller_runs
+from ..stand_ins import assert_only_the_caller_runs
 from .processes import PATIENCE
 
 Callback = Callable[[int], None]

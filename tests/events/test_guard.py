@@ -8,7 +8,7 @@ import pytest
 
 from nadoo_flow import MapNode, Trace
 
-from ..nodes import double, log_of_the_loop
+from ..stand_ins import double, log_of_the_loop
 
 
 @pytest.mark.parametrize("method", ["on_begin", "on_event", "on_end"])

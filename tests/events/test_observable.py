@@ -13,7 +13,7 @@ from reactivex import operators as ops
 from nadoo_flow import BatchProcessor, Event, MapNode
 from nadoo_flow.events import Events
 
-from ..nodes import double, log_of_the_loop, now, slowly
+from ..stand_ins import double, log_of_the_loop, now, slowly
 from .hearing import heard
 
 

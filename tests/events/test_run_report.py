@@ -8,9 +8,9 @@ import pytest
 from reactivex import operators as ops
 
 from nadoo_flow import BatchProcessor, FilterNode, MapNode, OperatorNode, Trace
-from nadoo_flow.watching import RunInfo, StageInfo
+from nadoo_flow.events.event import RunInfo, StageInfo
 
-from ..nodes import double
+from ..stand_ins import double
 
 
 async def test_a_run_that_nobody_watches_makes_no_events(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from nadoo_flow import (
 from nadoo_flow.policies import limit, retry, timeout
 from nadoo_flow.policies.limits import ConcurrencyLimit
 
-from ..nodes import DIVISION, assert_only_the_caller_runs, double, raised_by, slowly
+from ..stand_ins import DIVISION, assert_only_the_caller_runs, double, raised_by, slowly
 from .hearing import heard, shown
 
 

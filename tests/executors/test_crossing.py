@@ -12,7 +12,7 @@ import pytest
 from nadoo_flow import BaseNode, BatchProcessor, FunctionNode, NodeResult, WorkflowContext
 from nadoo_flow.executors import RemoteError, on
 
-from ..nodes import double
+from ..stand_ins import double
 from .helpers import REFUSAL, Unpicklable, real
 
 pytestmark = [real, pytest.mark.slow]

@@ -21,7 +21,7 @@ from distributed import Client
 from nadoo_flow import BatchProcessor, Event, FunctionNode
 from nadoo_flow.executors import EngineLost, WorkerLost, on
 
-from ..nodes import assert_only_the_caller_runs
+from ..stand_ins import assert_only_the_caller_runs
 from .helpers import local_cluster, real, two_processes
 
 pytestmark = [real, pytest.mark.slow]

@@ -12,7 +12,7 @@ from distributed.scheduler import KilledWorker
 from nadoo_flow import BatchProcessor, BatchResults, Event, FunctionNode
 from nadoo_flow.executors import EngineLost, WorkerLost, on
 
-from ..nodes import assert_only_the_caller_runs, double
+from ..stand_ins import assert_only_the_caller_runs, double
 from .helpers import ByHand, turns, until
 
 DEADLY = 5

@@ -10,7 +10,7 @@ import pytest
 
 from nadoo_flow.executors.in_thread import in_thread
 
-from ..nodes import raised_by
+from ..stand_ins import raised_by
 from .helpers import turns, until
 
 

@@ -22,7 +22,7 @@ from nadoo_flow import BatchProcessor, FilterNode, FunctionNode, MapNode
 from nadoo_flow.executors import on
 from nadoo_flow.policies import timeout
 
-from ..nodes import assert_only_the_caller_runs, double, now, raised_by
+from ..stand_ins import assert_only_the_caller_runs, double, now, raised_by
 from .helpers import ByHand, real, turns, two_processes
 
 

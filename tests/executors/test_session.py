@@ -17,7 +17,7 @@ from nadoo_flow import BaseNode, BatchProcessor, BatchResults, FunctionNode, Nod
 from nadoo_flow.executors import EngineLost, on
 from nadoo_flow.executors.worker import KEPT_NODES
 
-from ..nodes import assert_only_the_caller_runs, double, now, raised_by
+from ..stand_ins import assert_only_the_caller_runs, double, now, raised_by
 from .helpers import ByHand, turns, until
 
 

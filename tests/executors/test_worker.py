@@ -20,7 +20,7 @@ from nadoo_flow.executors.outcome import unpack_result
 from nadoo_flow.executors.wire import pack
 from nadoo_flow.executors.worker import KEPT_NODES, Answer, _Loop, pack_chunk, run_chunk
 
-from ..nodes import describe_failure, slowly
+from ..stand_ins import describe_failure, slowly
 
 
 class Worker:

@@ -11,14 +11,15 @@ from itertools import count
 from types import coroutine
 from typing import Any, TypeAlias
 
-from nadoo_flow import execution
-from nadoo_flow.streams import Isolation, Subscription, async_source, flat_map
-from nadoo_flow.streams.async_source import AsyncPump
+from nadoo_flow._support.tasks import OwnedTask, take_strays_off
+from nadoo_flow.nodes import execution
+from nadoo_flow.streams import Isolation, Subscription, flat_map
+from nadoo_flow.streams.sources import async_source
+from nadoo_flow.streams.sources.async_source import AsyncPump
 from nadoo_flow.streams.turn import LoopTurn
-from nadoo_flow.tasks import OwnedTask, take_strays_off
 
-from ..streams import broken_engines
-from ..streams.broken_engines import Engine
+from ..contract import broken_engines
+from ..contract.broken_engines import Engine
 from .draw import draw_case
 from .run import findings_of
 

@@ -19,11 +19,11 @@ from nadoo_flow import (
     NodeResult,
     WorkflowContext,
 )
-from nadoo_flow.execution import execute_safely
-from nadoo_flow.node import Policy
+from nadoo_flow.nodes.execution import execute_safely
+from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import limit
 
-from ..nodes import now
+from ..stand_ins import now
 
 
 async def outcome(node: BaseNode, input_data: Any) -> NodeResult:

@@ -24,7 +24,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.policies import limit, timeout
 
-from ..nodes import assert_only_the_caller_runs, now, slowly
+from ..stand_ins import assert_only_the_caller_runs, now, slowly
 from .__main__ import rows
 from .services import (
     HttpError,

@@ -18,10 +18,10 @@ from nadoo_flow import (
     MapNode,
     ParallelNode,
 )
-from nadoo_flow.node import Policy
+from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
 
-from ..nodes import assert_only_the_caller_runs, now, raised_by
+from ..stand_ins import assert_only_the_caller_runs, now, raised_by
 
 CLEAN_UP = 0.5
 """Seconds that a call takes to end after it was cancelled."""

@@ -25,10 +25,10 @@ from nadoo_flow import (
     Pipeline,
     WorkflowContext,
 )
-from nadoo_flow.node import Policy
+from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
 
-from ..nodes import Probe, assert_only_the_caller_runs, now, raised_by, slowly
+from ..stand_ins import Probe, assert_only_the_caller_runs, now, raised_by, slowly
 from .services import Flaky, outcome
 from .test_rate_limit import Starts, most_in_a_window
 

@@ -11,7 +11,7 @@ from nadoo_flow import BaseNode, BatchProcessor, FunctionNode, NodeContext, Node
 from nadoo_flow import WorkflowContext as Shared
 from nadoo_flow.policies import fallback, retry, timeout
 
-from ..nodes import Listener, ScriptedNode, assert_only_the_caller_runs, now, raised_by
+from ..stand_ins import Listener, ScriptedNode, assert_only_the_caller_runs, now, raised_by
 from .services import outcome
 
 

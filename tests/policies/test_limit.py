@@ -28,7 +28,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.policies import fallback, limit, retry, timeout
 
-from ..nodes import assert_only_the_caller_runs, now, raised_by, slowly
+from ..stand_ins import assert_only_the_caller_runs, now, raised_by, slowly
 from ..streams.runs import in_virtual_time
 from ..threads import in_loops
 from ..virtual_time import VirtualTimeLoop

@@ -25,7 +25,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.policies import retry, signals
 
-from ..nodes import ScriptedNode, assert_only_the_caller_runs, now, raised_by
+from ..stand_ins import ScriptedNode, assert_only_the_caller_runs, now, raised_by
 from ..streams.runs import in_virtual_time
 from .services import Clock, Fail, Flaky, HttpError, Response, outcome, raises, returns
 

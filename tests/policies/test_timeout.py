@@ -18,7 +18,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.policies import retry, timeout
 
-from ..nodes import (
+from ..stand_ins import (
     CLEAN_UP,
     Probe,
     ScriptedNode,

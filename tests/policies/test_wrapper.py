@@ -21,7 +21,7 @@ from nadoo_flow.executors import on
 from nadoo_flow.policies import AdaptiveLimit, fallback, limit, rate_limit, retry, timeout
 from nadoo_flow.policies.wrapper import PolicyNode
 
-from ..nodes import double
+from ..stand_ins import double
 
 POLICIES: dict[str, Callable[[], Any]] = {
     "retry(attempts=3)": lambda: retry(3),

@@ -15,7 +15,7 @@ from reactivex import operators as ops
 
 from nadoo_flow.streams import InOrder, Isolation, Plan, Subscription, emit, flat_map
 
-from ..nodes import CLEAN_UP, now
+from ..stand_ins import CLEAN_UP, now
 from ..virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from reactivex.observer import AutoDetachObserver
 from nadoo_flow.streams import Plan, Subscription, emit, flat_map, observe
 from nadoo_flow.streams.direct import Direct
 
-from ..nodes import assert_only_the_caller_runs
+from ..stand_ins import assert_only_the_caller_runs
 from .runs import Seen
 
 

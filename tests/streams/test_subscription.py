@@ -17,7 +17,7 @@ from reactivex.subject import Subject
 from nadoo_flow.streams import Plan, Subscription, drain, flat_map, outermost_run
 from nadoo_flow.streams.subscription import MAX_WINDOW
 
-from ..nodes import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
+from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from .runs import (
     Inputs,
     Seen,

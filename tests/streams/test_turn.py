@@ -14,7 +14,7 @@ import pytest
 from nadoo_flow.streams import drain
 from nadoo_flow.streams.turn import BUDGET, LoopTurn
 
-from ..nodes import now
+from ..stand_ins import now
 from ..virtual_time import VirtualTimeLoop, advance
 from .runs import lanes_plan
 

@@ -1,0 +1,94 @@
+"""Batches that find their size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable
+from contextlib import AsyncExitStack, ExitStack, aclosing
+from typing import Any
+
+from .._support.checks import is_list_like, positive_number, shown
+from ..nodes.context import WorkflowContext
+from ..nodes.node import NodeLike, as_node
+from ..results.batch_result import BatchResult
+from .processor import BatchProcessor
+
+
+class DynamicBatchProcessor:
+    """Process items in batches, each all at once, whose size follows the time that they take.
+
+    The size begins at 10. It doubles, up to 100, after a batch that took under 0.8 of the target,
+    and halves, down to 1, after one that took over 1.2 of it.
+
+    Args:
+        node: A node or a function.
+        target_time: Seconds that a batch should take.
+
+    Attributes:
+        batch_size: The size of the next batch.
+    """
+
+    FIRST_SIZE = 10
+    MAX_SIZE = 100
+
+    def __init__(self, node: NodeLike, target_time: float = 1.0) -> None:
+        self.node = as_node(node, "node")
+        self.target_time = positive_number(target_time, "target_time")
+        self.batch_size = self.FIRST_SIZE
+
+    async def process(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        workflow_context: WorkflowContext | None = None,
+    ) -> list[BatchResult]:
+        """Process all items and return their results in order; a failed one is among them.
+
+        Args:
+            items: An iterable or async iterable, pulled batch by batch.
+            workflow_context: State that all batches share; a fresh one by default.
+        """
+        time = asyncio.get_running_loop().time
+        shared = WorkflowContext() if workflow_context is None else workflow_context
+        results: list[BatchResult] = []
+        async with aclosing(_each(items)) as remaining:
+            while batch := await _taken(remaining, self.batch_size):
+                started = time()
+                processor = BatchProcessor(self.node, max_concurrency=len(batch))
+                for result in await processor.batch(batch, shared):
+                    result.index = len(results)
+                    results.append(result)
+                self._adjust(time() - started)
+        return results
+
+    def _adjust(self, elapsed: float) -> None:
+        if elapsed < 0.8 * self.target_time:
+            self.batch_size = min(2 * self.batch_size, self.MAX_SIZE)
+        elif elapsed > 1.2 * self.target_time:
+            self.batch_size = max(self.batch_size // 2, 1)
+
+
+async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+    if isinstance(items, AsyncIterable):
+        async with AsyncExitStack() as closing:
+            if isinstance(items, AsyncGenerator):
+                await closing.enter_async_context(aclosing(items))
+            async for item in items:
+                yield item
+    elif is_list_like(items):
+        with ExitStack() as closing_at_once:
+            if isinstance(items, Generator):
+                closing_at_once.callback(items.close)
+            for item in items:
+                yield item
+    else:
+        raise TypeError(f"items must be an iterable or async iterable, got {shown(items)}")
+
+
+async def _taken(items: AsyncIterator[Any], count: int) -> list[Any]:
+    taken: list[Any] = []
+    while len(taken) < count:
+        try:
+            taken.append(await anext(items))
+        except StopAsyncIteration:
+            break
+    return taken

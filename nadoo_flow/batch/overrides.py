@@ -1,0 +1,103 @@
+"""How the methods that a subclass overrides are called, and what they hand out is taken."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, nullcontext
+from typing import Any, TypeVar
+
+from .._support.checks import shown
+from ..nodes.context import WorkflowContext
+from ..nodes.soundness import make_sound
+from ..results.batch_result import BatchResult
+
+T = TypeVar("T")
+
+CONTEXT = "workflow_context"
+
+
+def accept_context(method: Callable[..., T], arguments: int) -> Callable[..., T] | None:
+    """Find how to call an override with a workflow context behind its other arguments.
+
+    Args:
+        method: The override.
+        arguments: How many come before the context.
+
+    Returns:
+        What takes the context as its last positional argument: the method itself, or a function
+        that gives it by its name. None if the method does not take one.
+    """
+
+    def call_by_name(*given: Any) -> T:
+        return method(*given[:-1], **{CONTEXT: given[-1]})
+
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # a compiled function may have none
+        return method
+    named = signature.parameters.get(CONTEXT)
+    if named is not None and named.kind is named.KEYWORD_ONLY:
+        return call_by_name
+    placeholders = (None,) * arguments
+    if _binds(signature, *placeholders, None):
+        return method
+    return call_by_name if _binds(signature, *placeholders, **{CONTEXT: None}) else None
+
+
+def call_with_context(
+    method: Callable[..., T], argument: Any, workflow_context: WorkflowContext | None
+) -> T:
+    """Call an override with an argument, and with the workflow context if one is given.
+
+    Raises:
+        TypeError: If a context is given and the override does not take one.
+    """
+    if workflow_context is None:
+        return method(argument)
+    accepting = accept_context(method, 1)
+    if accepting is None:
+        name = getattr(method, "__qualname__", shown(method))
+        raise TypeError(f"{name} must have a parameter {CONTEXT} to be given one")
+    return accepting(argument, workflow_context)
+
+
+def iterate_results(completed: object) -> AsyncGenerator[BatchResult, None]:
+    """Iterate over what an override of ``batch_as_completed`` has returned, and close it behind.
+
+    Raises:
+        TypeError: If it is no async iterable; from the generator, if what it yields is no result.
+    """
+    if not hasattr(completed, "__aiter__"):
+        if inspect.iscoroutine(completed):
+            completed.close()
+        raise TypeError(f"batch_as_completed must return an async iterator, got {shown(completed)}")
+    return _iterate(completed)
+
+
+def sound_result(result: object, method: str) -> BatchResult:
+    """Return what an override gave for one input, made sound.
+
+    Raises:
+        TypeError: If it is no BatchResult.
+    """
+    if isinstance(result, BatchResult):
+        return make_sound(result)
+    if inspect.iscoroutine(result):
+        result.close()
+    raise TypeError(f"{method} must give a BatchResult, got {shown(result)}")
+
+
+async def _iterate(completed: Any) -> AsyncGenerator[BatchResult, None]:
+    iterator = aiter(completed)
+    async with aclosing(iterator) if hasattr(iterator, "aclose") else nullcontext():
+        async for result in iterator:
+            yield sound_result(result, "batch_as_completed")
+
+
+def _binds(signature: inspect.Signature, *arguments: None, **named: None) -> bool:
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,54 @@
+"""The node that the command line names, with the policies that it asks for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import os
+import sys
+from typing import Any
+
+from ...errors import describe
+from ...nodes.node import BaseNode, Policy, as_node
+from ...policies import rate_limit, retry, timeout
+from ..console import CommandError
+
+
+def find_node(name: str) -> BaseNode:
+    """Find the node that ``MODULE:NODE`` names: a node, a node class, or a function.
+
+    Raises:
+        CommandError: If there is none.
+    """
+    module_name, colon, attributes = name.partition(":")
+    if not (module_name and colon and attributes):
+        raise CommandError(f"name a node as MODULE:NODE, not {name!r}")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise CommandError(f"cannot import {module_name}: {describe(error)}") from error
+    for attribute in attributes.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError as error:
+            raise CommandError(f"{module_name} has no {attributes}") from error
+    try:
+        if inspect.isclass(found) and issubclass(found, BaseNode):
+            found = found()
+        return as_node(found, name)
+    except Exception as error:
+        raise CommandError(f"{name} makes no node: {describe(error)}") from error
+
+
+def prepared(node: BaseNode, options: argparse.Namespace) -> BaseNode:
+    """Wrap a node in the policies that the options ask for, in the recommended order."""
+    policies: list[Policy] = []
+    if options.timeout is not None:
+        policies.append(timeout(options.timeout))
+    if options.rate is not None:
+        policies.append(rate_limit(options.rate))
+    if options.retries:
+        policies.append(retry(attempts=options.retries + 1))
+    return node.pipe(*policies)

@@ -1,0 +1,52 @@
+"""What has become of the inputs, in numbers and in words."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ...results.batch_result import BatchResult
+
+SHOWN_ERRORS = 5
+
+
+@dataclass
+class Tally:
+    """What has become of the inputs so far."""
+
+    succeeded: int = 0
+    resumed: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+
+    def count(self, result: BatchResult) -> None:
+        """Count one result."""
+        if result.success:
+            self.succeeded += 1
+            self.resumed += "resumed" in result.metadata
+        else:
+            self.errors[(result.error or "")[:100]] += 1
+
+    @property
+    def results(self) -> int:
+        """How many results there were."""
+        return self.succeeded + self.failed
+
+    @property
+    def failed(self) -> int:
+        """How many of them are failures."""
+        return self.errors.total()
+
+    def lines(self) -> list[str]:
+        """Put the outcome into lines."""
+        resumed = f" ({self.resumed:,} of them from the checkpoint)" if self.resumed else ""
+        seconds = time.monotonic() - self.started
+        lines = [
+            f"{self.results:,} results: {self.succeeded:,} succeeded{resumed}, "
+            f"{self.failed:,} failed, in {seconds:.1f} s"
+        ]
+        lines += [f"{n:8,} x {error}" for error, n in self.errors.most_common(SHOWN_ERRORS)]
+        if len(self.errors) > SHOWN_ERRORS:
+            lines.append(f"         and {len(self.errors) - SHOWN_ERRORS:,} other errors")
+        return lines

@@ -1,0 +1,99 @@
+"""Progress bars of runs: tqdm's own, one for each stage."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+from .._support.text import shortened
+from .event import Event, RunInfo, StageInfo, Watcher
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
+ENDS = ("finished", "failed", "dropped")
+
+_log = logging.getLogger(__name__)
+
+
+class Progress(Watcher):
+    """Shows a bar for each stage of a run: a line in a terminal, a widget in a notebook.
+
+    Args:
+        always: Whether to write to a stderr that is no terminal too, such as a log.
+    """
+
+    def __init__(self, always: bool = False) -> None:
+        # To tqdm None means: not where there is no terminal.
+        self._disable = False if always else None
+        self._bars: dict[int, list[_Bar]] = {}
+
+    def on_begin(self, run: RunInfo) -> None:
+        """Show the bars, all at 0."""
+        total = run.total
+        bars = self._bars[run.number] = []
+        for stage in run.stages:
+            total = None if stage.renumbers else total
+            bars.append(_Bar(stage, total, self._disable))
+
+    def on_event(self, event: Event) -> None:
+        """Count an item that has ended; one that goes no further is not waited for."""
+        if event.kind not in ENDS or event.index is None:
+            return
+        bars = self._bars[event.run]
+        bars[event.position].count(event.kind == "failed")
+        if event.kind != "finished":
+            for later in bars[event.position + 1 :]:
+                later.expect_one_less()
+
+    def on_end(self, run: RunInfo) -> None:
+        """Leave the bars as they are."""
+        for bar in self._bars.pop(run.number):
+            bar.close()
+
+
+class _Bar:
+    def __init__(self, stage: StageInfo, total: int | None, disable: bool | None) -> None:
+        self._failed = 0
+        name = shortened(stage.stage, 30)
+        self._bar = _kind_of_bar()(desc=name, total=total, disable=disable)
+
+    def count(self, failed: bool) -> None:
+        if failed:
+            self._failed += 1
+            self._bar.set_postfix(failed=self._failed, refresh=False)
+        if self._bar.update():
+            self._fit_widget()
+
+    def expect_one_less(self) -> None:
+        if self._bar.total is not None:
+            self._bar.total -= 1
+
+    def _fit_widget(self) -> None:
+        """Tell a widget the total, which tqdm does only once."""
+        widget = getattr(self._bar, "container", None)
+        if widget is not None and self._bar.total is not None:
+            _, bar, _ = widget.children
+            bar.max = self._bar.total
+
+    def close(self) -> None:
+        self._fit_widget()
+        self._bar.refresh()
+        self._bar.close()
+
+
+def _kind_of_bar() -> type[tqdm[None]]:
+    """Return what tqdm finds right for where we are."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", TqdmWarning)
+        from tqdm import auto
+    if any(issubclass(warning.category, TqdmWarning) for warning in told):
+        # It was imported just now, in a notebook that cannot show its widget.
+        _log.warning(
+            "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'"
+        )
+    kind: type[tqdm[None]] = auto.tqdm
+    return kind

@@ -1,0 +1,105 @@
+"""Execute a node once, so that whatever it does becomes one NodeResult."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from types import CoroutineType
+from typing import Any, Protocol
+
+from .._support.tasks import is_being_cancelled, is_closing, is_to_end
+from ..errors import describe
+from .context import NodeContext, NodeResult, WorkflowContext
+from .soundness import make_sound
+
+
+class Executable(Protocol):
+    """Whatever can be executed as a node is."""
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Do the work and answer."""
+
+
+async def execute_safely(
+    node: Executable, node_context: NodeContext, workflow_context: WorkflowContext
+) -> NodeResult:
+    """Execute a node and turn every failure, also a wrong kind of answer, into a NodeResult.
+
+    A failed result always has an ``error``. A cancellation of the running task passes, since a
+    policy or a timeout around this call may have requested it, and so do KeyboardInterrupt and
+    SystemExit. A CancelledError that was not requested is a failure.
+    """
+    try:
+        return checked(await awaitable(node.execute(node_context, workflow_context)))
+    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+        return failure(error)
+
+
+async def execute_item(
+    node: Executable, node_context: NodeContext, workflow_context: WorkflowContext
+) -> NodeResult:
+    """Execute a node as :func:`execute_safely` does, with only the engine around this call.
+
+    So a cancellation passes only if the engine ends the task; any other is the node's own failure.
+    """
+    try:
+        return checked(await awaitable(node.execute(node_context, workflow_context)))
+    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+        return failure_of_item(error)
+
+
+def awaitable(answer: Any) -> Awaitable[Any]:
+    """Return what ``execute`` returned, if it can be awaited."""
+    if type(answer) is CoroutineType or inspect.isawaitable(answer):
+        return answer
+    raise _not_async(answer)
+
+
+def checked(result: Any) -> NodeResult:
+    """Return the answer of ``execute`` made sound, if it is a NodeResult."""
+    if not isinstance(result, NodeResult):
+        raise _not_a_result(result)
+    # Most are plain successes, and a call for each would cost four times as much as a look.
+    if (
+        result.success is True
+        and result.error is None
+        and type(result.metadata) is dict
+        and result.exception is None
+    ):
+        return result
+    return make_sound(result)
+
+
+def failure(error: BaseException) -> NodeResult:
+    """Make a failed NodeResult of an exception, or raise what passes; see execute_safely()."""
+    if _passes(error, is_being_cancelled):
+        raise error
+    return NodeResult(False, None, describe(error), {}, error)
+
+
+def failure_of_item(error: BaseException) -> NodeResult:
+    """Make a failed NodeResult of an exception, or raise what passes; see execute_item()."""
+    if _passes(error, is_to_end):
+        raise error
+    return NodeResult(False, None, describe(error), {}, error)
+
+
+def _passes(error: BaseException, is_cancelled: Callable[[], bool]) -> bool:
+    if isinstance(error, GeneratorExit):
+        return is_closing()
+    return isinstance(error, asyncio.CancelledError) and is_cancelled()
+
+
+def _not_a_result(answer: object) -> TypeError:
+    if inspect.iscoroutine(answer):
+        answer.close()
+    return TypeError(f"expected NodeResult, got {type(answer).__name__}")
+
+
+def _not_async(answer: object) -> TypeError:
+    if isinstance(answer, NodeResult):
+        return TypeError("execute must be defined with async def; it returned a plain NodeResult")
+    return TypeError(f"{_not_a_result(answer)}; execute must be defined with async def")

@@ -1,0 +1,303 @@
+"""What a node is, and the two ways to make nodes of nodes: in sequence, and wrapped."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias
+
+from .._support.checks import function, hint_at_call, non_empty_str, shown, yields
+from .._support.tasks import running_task
+from ..drawing.parts import Box, Part
+from ..errors import NO_MESSAGE, NodeError, describe
+from ..events.event import ProgressArgument, Watcher, Watching, watched
+from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
+from .execution import execute_safely
+from .policy import PolicyMark
+
+Isolation: TypeAlias = Literal["context", "task"]
+NodeLike: TypeAlias = "BaseNode | Callable[..., Any]"
+Policy: TypeAlias = "Callable[[BaseNode], BaseNode]"
+
+
+class BaseNode:
+    """A unit of work.
+
+    Subclass it and write ``execute``.
+
+    Args:
+        node_id: The name in errors and outputs; defaults to the class name.
+        node_type: A free label of the kind of node; defaults to the class name.
+        name: What to call it in front of people; defaults to the id.
+        config: Settings of your own, kept as they are.
+
+    Attributes:
+        isolate: How the items of a batch are kept apart. With ``"context"`` (the default) each
+            execution has its own copy of the context variables. With ``"task"`` each has an
+            asyncio task of its own too, for code that keys on ``asyncio.current_task()``; that
+            costs a few microseconds an item.
+    """
+
+    isolate: Isolation = "context"
+
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        node_type: str | None = None,
+        name: str | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        kind = type(self).__name__
+        if yields(type(self).execute):
+            raise TypeError(
+                f"{kind}.execute must return a NodeResult, and it yields; "
+                "let it return one whose output is a list of what it yields"
+            )
+        self.node_id = kind if node_id is None else non_empty_str(node_id, "node_id")
+        self.node_type = kind if node_type is None else node_type
+        self.name = self.node_id if name is None else name
+        self.config: dict[str, Any] = {} if config is None else config
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Do the work on ``node_context.input_data``; a subclass writes this.
+
+        Raise or return ``NodeResult(success=False, error=...)`` to fail. When the run is cancelled
+        an ``asyncio.CancelledError`` is raised at the current await, as in any asyncio code.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define execute()")
+
+    async def run(self, input_data: Any, workflow_context: WorkflowContext | None = None) -> Any:
+        """Execute the node on one input and return its output.
+
+        Args:
+            input_data: A mapping as it is; any other value arrives as ``{"item": value}``.
+            workflow_context: State to share with other runs; a fresh one by default.
+
+        Raises:
+            NodeError: If the node fails; its ``__cause__`` is the exception behind it.
+        """
+        workflow_context = WorkflowContext() if workflow_context is None else workflow_context
+        task = running_task()
+        try:
+            result = await execute_safely(self, NodeContext(as_input(input_data)), workflow_context)
+        except GeneratorExit as error:
+            if task is None or running_task() is not task:  # this coroutine is being closed
+                raise
+            raise NodeError(self.node_id, describe(error)) from error
+        if result.success:
+            return result.output
+        raise NodeError(self.node_id, result.error or NO_MESSAGE) from result.exception
+
+    def pipe(self, *policies: Policy) -> BaseNode:
+        """Wrap the node in policies, left first (innermost), as Rx pipes operators.
+
+        Args:
+            policies: Functions from node to node.
+
+        Raises:
+            TypeError: If a policy cannot be called or returns no node.
+        """
+        node: BaseNode = self
+        for policy in policies:
+            wrapped = function(policy, "policy")(node)
+            if not isinstance(wrapped, BaseNode):
+                raise TypeError(
+                    f"the policy {shown(policy)} must return a node, got {shown(wrapped)}"
+                )
+            node = wrapped
+        return node
+
+    def __or__(self, other: NodeLike) -> BaseNode:
+        return _in_sequence(self, other) if _can_be_joined(other) else NotImplemented
+
+    def __ror__(self, other: NodeLike) -> BaseNode:
+        return _in_sequence(other, self) if _can_be_joined(other) else NotImplemented
+
+    def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
+        """Say what this node and the one that follows it in a pipeline amount to."""
+        return (self, following)
+
+    def to_mermaid(self) -> str:
+        """Write the node, or what the pipeline is made of, as a Mermaid flowchart."""
+        from ..drawing.diagram import diagram_mermaid
+
+        return diagram_mermaid(self._parts())
+
+    def _repr_svg_(self) -> str:
+        from ..drawing.diagram import diagram_svg
+
+        return diagram_svg(self.node_id, self._parts())
+
+    def _parts(self) -> tuple[Part, ...]:
+        """Say what the node is made of, to be drawn."""
+        return (Part((self._box(),)),)
+
+    def _box(self) -> Box:
+        """Say what is to be drawn of a node that is one; policies around it are named."""
+        policies: list[str] = []
+        node = self
+        while isinstance(inner := getattr(node, "node", None), BaseNode):
+            policies.append(_policy_name(node))
+            node = inner
+        details = [node._detail(), f"with {', '.join(reversed(policies))}" if policies else ""]
+        return Box(self.node_id, type(node).__name__, " · ".join(filter(None, details)))
+
+    def _detail(self) -> str:
+        """Say what is special about the node, to be drawn."""
+        return ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.node_id!r})"
+
+
+class FunctionNode(BaseNode):
+    """A node made of a function.
+
+    Args:
+        fn: Sync or async. It gets the input mapping, or the bare value where the input is exactly
+            ``{"item": value}``. What it returns is the output; a :class:`NodeResult` is taken as
+            the whole answer. A sync function runs on the event loop, so it must not block.
+        node_id: Defaults to the function's name.
+    """
+
+    def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
+        self.fn = function(fn, "fn")
+        name = getattr(fn, "__name__", type(fn).__name__)
+        super().__init__(name if node_id is None else node_id)
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Call the function and, if it is async, await it."""
+        output = self.fn(unwrap_item(node_context.input_data))
+        if inspect.isawaitable(output):
+            output = await output
+        return output if isinstance(output, NodeResult) else NodeResult(True, output)
+
+
+class Pipeline(BaseNode):
+    """Nodes one after the other: the output of each is the input of the next.
+
+    ``a | b`` makes one. An output that is no mapping reaches the next node as ``{"item": value}``.
+    The first node that fails ends the pipeline, and its failure names the node. A pipeline in
+    another one is spread into its nodes, unless it overrides ``execute`` (or ``nodes``).
+
+    Args:
+        nodes: At least one node or function.
+        node_id: Defaults to the ids, joined.
+    """
+
+    def __init__(self, *nodes: NodeLike, node_id: str | None = None) -> None:
+        if not nodes:
+            raise ValueError("a Pipeline needs at least one node")
+        given = tuple(as_node(node, "node") for node in nodes)
+        self.nodes = _flattened(given)
+        joined = " | ".join(node.node_id for node in self.nodes)
+        super().__init__(joined if node_id is None else node_id)
+        if any(node.isolate == "task" for node in given):
+            self.isolate = "task"
+
+    def _parts(self) -> tuple[Part, ...]:
+        return tuple(part for node in self.nodes for part in node._parts())
+
+    async def run(
+        self,
+        input_data: Any,
+        workflow_context: WorkflowContext | None = None,
+        *,
+        progress: ProgressArgument = False,
+        trace: Watcher | None = None,
+    ) -> Any:
+        """Execute the pipeline on one input and return its output.
+
+        Args:
+            input_data: A mapping as it is; any other value arrives as ``{"item": value}``.
+            workflow_context: State to share with other runs; a fresh one by default.
+            progress: Whether its list stages show progress bars, on a stderr that is a terminal, or
+                in a notebook; ``"always"`` writes to any stderr.
+            trace: A ``Trace`` that records what happens in its list stages.
+
+        Raises:
+            NodeError: If a node fails; its ``__cause__`` is the exception behind it.
+        """
+        with watched(Watching(progress, trace)):
+            return await super().run(input_data, workflow_context)
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Run the nodes in turn."""
+        data = node_context.input_data
+        for node in self.nodes:
+            result = await execute_safely(node, NodeContext(as_input(data)), workflow_context)
+            if not result.success:
+                error = f"stage {node.node_id!r}: {result.error}"
+                return NodeResult(False, None, error, result.metadata, result.exception)
+            data = result.output
+        return result
+
+
+def as_node(value: object, parameter: str) -> BaseNode:
+    """Return a node as it is, and a function as a :class:`FunctionNode`.
+
+    Raises:
+        TypeError: If it is neither: a node class, a policy, a coroutine.
+    """
+    if isinstance(value, BaseNode):
+        return value
+    if isinstance(value, PolicyMark):
+        raise TypeError(
+            f"{parameter} must be a node, got the policy {value!r}; write node.pipe({value!r})"
+        )
+    if _is_node_like(value):
+        return FunctionNode(function(value, parameter))
+    is_class = isinstance(value, type)
+    hint = "; make an instance of it first" if is_class else hint_at_call(value)
+    raise TypeError(f"{parameter} must be a node or a function, got {shown(value)}{hint}")
+
+
+def inherits(node: BaseNode, base: type[BaseNode], *methods: str) -> bool:
+    """Return whether neither a node nor its class overrides any of these methods of a class."""
+    return all(
+        getattr(getattr(node, method), "__func__", None) is vars(base)[method] for method in methods
+    )
+
+
+def _policy_name(policy: BaseNode) -> str:
+    """Write ``rate_limit`` for a RateLimitNode."""
+    name = type(policy).__name__.removesuffix("Node")
+    return re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower()
+
+
+def _can_be_joined(value: object) -> bool:
+    # A coroutine cannot, and as_node() knows better than Python what to say of it.
+    return _is_node_like(value) or inspect.iscoroutine(value)
+
+
+def _is_node_like(value: object) -> bool:
+    return isinstance(value, BaseNode) or (callable(value) and not isinstance(value, type))
+
+
+def _in_sequence(*nodes: NodeLike) -> BaseNode:
+    given = [as_node(node, "node") for node in nodes]
+    flattened = _flattened(given)
+    return flattened[0] if len(flattened) == 1 else Pipeline(*given)
+
+
+def _flattened(nodes: Iterable[BaseNode]) -> tuple[BaseNode, ...]:
+    """Spread pipelines into their nodes, and let neighbours become one where they can."""
+    flattened: tuple[BaseNode, ...] = ()
+    for node in nodes:
+        for inner in _spread(node):
+            flattened = flattened[:-1] + flattened[-1]._then(inner) if flattened else (inner,)
+    return flattened
+
+
+def _spread(node: BaseNode) -> tuple[BaseNode, ...]:
+    if isinstance(node, Pipeline) and inherits(node, Pipeline, "execute") and "nodes" in vars(node):
+        return node.nodes
+    return (node,)

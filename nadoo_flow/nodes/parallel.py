@@ -1,0 +1,146 @@
+"""Several nodes on the same input at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum
+from functools import partial
+from typing import Any, TypeAlias
+
+from .._support.checks import is_list_like, shown
+from .._support.tasks import OwnedTask, end_and_join, raise_fatal, start_owned
+from .context import NodeContext, NodeResult, WorkflowContext
+from .execution import execute_item
+from .node import BaseNode, NodeLike, as_node
+
+_Tasks: TypeAlias = dict[OwnedTask[NodeResult], BaseNode]
+
+
+class ParallelStrategy(Enum):
+    """What a ParallelNode waits for."""
+
+    ALL = "all"
+    """All must succeed; the first failure cancels the others."""
+    ALL_SETTLED = "all_settled"
+    """All are waited for; it fails only if all failed."""
+    RACE = "race"
+    """The first to settle decides, by success or failure; the others are cancelled."""
+    ANY = "any"
+    """The first to succeed decides; the others are cancelled. It fails only if all failed."""
+
+
+class ParallelNode(BaseNode):
+    """Give one input to several nodes at the same time.
+
+    The output is ``{node_id: output}`` of the nodes that succeeded, in the order of ``nodes``. For
+    RACE and ANY it is the output of the winner, whose id is ``metadata["winner"]``.
+    ``metadata["errors"]`` holds the failures by node id. Nodes that lose are cancelled, and their
+    ``finally`` blocks have run when the node returns.
+
+    Args:
+        nodes: Nodes or functions; their ids must differ.
+        strategy: What to wait for.
+        node_id: Defaults to the class name.
+
+    Raises:
+        ValueError: If there are no nodes, or two with the same id.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[NodeLike],
+        strategy: ParallelStrategy = ParallelStrategy.ALL,
+        node_id: str | None = None,
+    ) -> None:
+        super().__init__(node_id)
+        if not is_list_like(nodes):
+            raise TypeError(f"nodes must be a list of nodes, got {shown(nodes)}")
+        if not isinstance(strategy, ParallelStrategy):
+            raise TypeError(f"strategy must be a ParallelStrategy, got {shown(strategy)}")
+        self.nodes = tuple(as_node(node, "each of nodes") for node in nodes)
+        self.strategy = strategy
+        if not self.nodes:
+            raise ValueError("nodes must hold at least one node")
+        ids = [node.node_id for node in self.nodes]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"nodes must have different ids, got more than one {twice[0]!r}")
+
+    def _detail(self) -> str:
+        return f"{self.strategy.value} of {', '.join(node.node_id for node in self.nodes)}"
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Run the nodes, each in a task and with a NodeContext of its own."""
+        tasks: _Tasks = {}
+        for node in self.nodes:
+            execute = partial(
+                execute_item, node, NodeContext(node_context.input_data), workflow_context
+            )
+            tasks[start_owned(execute)] = node
+        settled: dict[str, NodeResult] = {}
+        try:
+            decisive = await self._settle(tasks, settled)
+        finally:
+            try:
+                await end_and_join(tasks)
+            finally:
+                raise_fatal(tasks)
+        if self.strategy in (ParallelStrategy.RACE, ParallelStrategy.ANY):
+            return self._winner(decisive, settled)
+        return self._outputs(decisive, settled)
+
+    async def _settle(self, tasks: _Tasks, settled: dict[str, NodeResult]) -> str | None:
+        """Collect results as they come; return the id of the node that decided early, if any."""
+        pending = set(tasks)
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            # Of those that settled at the same time the first in `nodes` counts.
+            for task in (task for task in tasks if task in done):
+                node_id, result = tasks[task].node_id, task.result()
+                settled[node_id] = result
+                if self._decides(result):
+                    return node_id
+        return None
+
+    def _decides(self, result: NodeResult) -> bool:
+        match self.strategy:
+            case ParallelStrategy.ALL:
+                return not result.success
+            case ParallelStrategy.ALL_SETTLED:
+                return False
+            case ParallelStrategy.RACE:
+                return True
+            case ParallelStrategy.ANY:
+                return result.success
+
+    def _winner(self, winner: str | None, settled: dict[str, NodeResult]) -> NodeResult:
+        metadata: dict[str, Any] = {"winner": winner, "errors": _errors(settled)}
+        if winner is None:
+            return _failed(settled, metadata)
+        result = settled[winner]
+        if result.success:
+            return NodeResult(True, result.output, None, metadata)
+        return _failed({winner: result}, metadata)
+
+    def _outputs(self, first_failed: str | None, settled: dict[str, NodeResult]) -> NodeResult:
+        metadata: dict[str, Any] = {"errors": _errors(settled)}
+        if first_failed is not None:
+            return _failed({first_failed: settled[first_failed]}, metadata)
+        ids = [node.node_id for node in self.nodes if settled[node.node_id].success]
+        if not ids:
+            return _failed(settled, metadata)
+        return NodeResult(True, {name: settled[name].output for name in ids}, None, metadata)
+
+
+def _errors(settled: dict[str, NodeResult]) -> dict[str, str | None]:
+    return {name: result.error for name, result in settled.items() if not result.success}
+
+
+def _failed(settled: dict[str, NodeResult], metadata: dict[str, Any]) -> NodeResult:
+    """Make one failure of one or more failed nodes."""
+    error = "; ".join(f"node {name!r}: {error}" for name, error in _errors(settled).items())
+    exception = next((result.exception for result in settled.values() if result.exception), None)
+    return NodeResult(False, None, error, metadata, exception)

@@ -1,1 +1,0 @@
-"""Pictures of runs and pipelines: plain SVG and HTML, no scripts, nothing from the network."""

@@ -1,0 +1,12 @@
+"""Results: what became of each input of a batch, and of all of them.
+
+It may import ``tracing``, ``drawing`` and ``_support``.
+"""
+
+from .batch_result import BatchResult
+from .batch_results import BatchResults
+
+__all__ = [
+    "BatchResult",
+    "BatchResults",
+]

@@ -1,0 +1,129 @@
+"""The results of a batch as a piece of HTML for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .._support.text import counted, duration, safe
+from ..drawing.svg import BLUE, RED, label, picture, tag, time_axis, title
+from .batch_result import BatchResult
+from .summary import Summary
+
+MOST_ROWS = 10
+"""Rows of a table; what is more is counted."""
+
+_BINS = 30
+_WIDTH, _HEIGHT, _LEFT = 560, 96, 44
+_LINE = "border-top:1px solid rgba(128,128,128,.4)"
+
+
+def results_html(results: Sequence[BatchResult], summary: Summary) -> str:
+    """Show the summary, a histogram of latencies, and the failures."""
+    parts = [_headline(summary), _histogram(results), *_errors(summary), *_failures(results)]
+    inner = "".join(parts)
+    return f'<div style="max-width:{_WIDTH + 160}px;line-height:1.45">{inner}</div>'
+
+
+def _headline(summary: Summary) -> str:
+    counts = [f"<b>{counted(summary.total, 'item')}</b>", f"{summary.successful:,} successful"]
+    if summary.failed:
+        counts.append(f'<b style="color:{RED}">{summary.failed:,} failed</b>')
+    if summary.seconds is not None:
+        counts.append(f"in {duration(summary.seconds)}")
+    if summary.throughput is not None:
+        counts.append(f"{summary.throughput:,.3g} items/s")
+    html = f"<div>{' · '.join(counts)}</div>"
+    if summary.p50 is not None and summary.p95 is not None and summary.p99 is not None:
+        percentiles = f"p50 {duration(summary.p50)} · p95 {duration(summary.p95)}"
+        html += f"<div>latency {percentiles} · p99 {duration(summary.p99)}</div>"
+    return html
+
+
+def _histogram(results: Sequence[BatchResult]) -> str:
+    timed = [(r.execution_time, r.success) for r in results if r.execution_time is not None]
+    longest = max((seconds for seconds, _ in timed), default=0.0)
+    if longest <= 0:
+        return ""
+    bins = [[0, 0] for _ in range(_BINS)]
+    for seconds, success in timed:
+        bins[min(int(seconds / longest * _BINS), _BINS - 1)][success] += 1
+    highest = max(map(sum, bins))
+    width = (_WIDTH - _LEFT - 30) / _BINS
+    floor, room = _HEIGHT - 22, _HEIGHT - 34
+    parts = [label(_LEFT - 6, 20, f"{highest:,}", text_anchor="end", opacity=0.75)]
+    for place, (failed, successful) in enumerate(bins):
+        low, high = place * longest / _BINS, (place + 1) * longest / _BINS
+        counts = f"{successful:,} successful, {failed:,} failed"
+        said = title(f"{duration(low)} to {duration(high)}: {counts}")
+        y = float(floor)
+        for count, colour in ((successful, BLUE), (failed, RED)):
+            if count:
+                tall = max(count / highest * room, 1.5)
+                y -= tall
+                parts.append(
+                    tag(
+                        "rect",
+                        said,
+                        x=_LEFT + place * width + 0.5,
+                        y=y,
+                        width=width - 1,
+                        height=tall,
+                        fill=colour,
+                    )
+                )
+    parts += time_axis(_LEFT, floor, _WIDTH - _LEFT - 30, longest)
+    return f"<div>{picture(_WIDTH, _HEIGHT, 'latencies', parts)}</div>"
+
+
+def _errors(summary: Summary) -> Iterator[str]:
+    if not summary.errors:
+        return
+    rows = [
+        (f"{group.count:,}", safe(group.type, 40), f"{group.index}", safe(group.error, 90))
+        for group in summary.errors[:MOST_ROWS]
+    ]
+    yield _table(("failures", "type", "e.g. item", "error"), rows)
+    yield _more(len(summary.errors), "kind")
+
+
+def _failures(results: Sequence[BatchResult]) -> Iterator[str]:
+    failed = [result for result in results if not result.success]
+    if not failed:
+        return
+    rows = [
+        (f"{result.index}", safe(result.input_data, 60), safe(result.error, 90))
+        for result in failed[:MOST_ROWS]
+    ]
+    yield "<details><summary>failed items</summary>"
+    yield _table(("item", "input", "error"), rows)
+    yield f"{_more(len(failed), 'item')}</details>"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    cells = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
+    names = "".join(
+        f'<th style="{cells};opacity:.75;white-space:nowrap">{name}</th>' for name in head
+    )
+    # What users wrote may be one word that is wider than the page.
+    wraps = [
+        "overflow-wrap:anywhere" if name in ("input", "error") else "white-space:nowrap"
+        for name in head
+    ]
+    lines = "".join(
+        f'<tr style="{_LINE};background:none">'
+        + "".join(
+            f'<td style="{cells};{wrap}"><bdi>{cell}</bdi></td>'
+            for cell, wrap in zip(row, wraps, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    style = "border-collapse:collapse;margin:4px 0"
+    return f'<table style="{style}"><tr style="background:none">{names}</tr>{lines}</table>'
+
+
+def _more(total: int, noun: str) -> str:
+    rest = total - MOST_ROWS
+    if rest <= 0:
+        return ""
+    return f'<div style="opacity:.75">… and {rest:,} more {noun}{"s" * (rest > 1)}</div>'

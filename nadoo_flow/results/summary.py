@@ -1,0 +1,121 @@
+"""A batch in numbers: how many, how fast, and what went wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._support.text import counted, duration, shortened
+from .batch_result import BatchResult
+
+NO_EXCEPTION = "no exception"
+
+_EXCEPTION_NAME = re.compile(r"(\w*(?:Error|Exception|Group|Interrupt|Warning|Exit))(?::|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Failures of one kind.
+
+    Attributes:
+        type: The name of the exception, or ``"no exception"`` where a node only said that it
+            failed.
+        count: How many there are.
+        index: The index of the first one.
+        error: What the first one says.
+    """
+
+    type: str
+    count: int
+    index: int
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.count:,} {self.type}, e.g. item {self.index}: {shortened(self.error, 80)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of a batch, in numbers; ``str()`` puts it into words.
+
+    Attributes:
+        total: Results in all.
+        successful: How many of them succeeded.
+        failed: How many of them failed.
+        seconds: How long the run took, where that is known.
+        throughput: Items per second of the run, where that is known.
+        p50: Half of the items took at most so many seconds each.
+        p95: 95% of the items took at most so many seconds each.
+        p99: 99% of the items took at most so many seconds each.
+        errors: The failures by type, the most frequent first.
+    """
+
+    total: int
+    successful: int
+    failed: int
+    seconds: float | None
+    throughput: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    errors: tuple[ErrorGroup, ...]
+
+    def __str__(self) -> str:
+        first = f"{counted(self.total, 'item')}: {self.successful:,} successful"
+        first += f", {self.failed:,} failed"
+        if self.seconds is not None:
+            first += f", in {duration(self.seconds)}"
+        if self.throughput is not None:
+            first += f" ({self.throughput:,.3g} items/s)"
+        lines = [first]
+        if self.p50 is not None and self.p95 is not None and self.p99 is not None:
+            latencies = f"p50 {duration(self.p50)}, p95 {duration(self.p95)}"
+            lines.append(f"latency: {latencies}, p99 {duration(self.p99)}")
+        return "\n".join([*lines, *map(str, self.errors)])
+
+
+def summarized(results: Sequence[BatchResult], seconds: float | None) -> Summary:
+    """Count results, their latencies, and their errors by type."""
+    latencies = sorted(
+        result.execution_time for result in results if result.execution_time is not None
+    )
+    failed = [result for result in results if not result.success]
+    return Summary(
+        len(results),
+        len(results) - len(failed),
+        len(failed),
+        seconds,
+        len(results) / seconds if seconds else None,
+        percentile(latencies, 50),
+        percentile(latencies, 95),
+        percentile(latencies, 99),
+        _grouped(failed),
+    )
+
+
+def percentile(ordered: list[float], percent: float) -> float | None:
+    """Return the smallest of sorted values that is not exceeded by so many percent of them."""
+    if not ordered:
+        return None
+    return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
+
+
+def _grouped(failed: list[BatchResult]) -> tuple[ErrorGroup, ...]:
+    kinds: dict[str, list[BatchResult]] = {}
+    for result in failed:
+        kinds.setdefault(_error_type(result), []).append(result)
+    groups = [
+        ErrorGroup(kind, len(found), found[0].index, found[0].error or "")
+        for kind, found in kinds.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.count))
+
+
+def _error_type(result: BatchResult) -> str:
+    if result.exception is not None:
+        return type(result.exception).__name__
+    # Results that were stored and loaded again have only their words left.
+    named = _EXCEPTION_NAME.match(result.error or "")
+    return named[1] if named else NO_EXCEPTION

@@ -1,0 +1,20 @@
+"""Stages: nodes that work on the items of a list, each the Rx operator of its name.
+
+``stage`` says what they share, ``fusion`` lets neighbours become one chain through which the items
+flow one by one.
+
+It may import ``nodes`` and the rooms below it.
+"""
+
+from .kinds import FilterNode, MapNode, ReduceNode
+from .operator import OperatorNode
+from .stage import Chain, ListStage
+
+__all__ = [
+    "Chain",
+    "FilterNode",
+    "ListStage",
+    "MapNode",
+    "OperatorNode",
+    "ReduceNode",
+]

@@ -1,0 +1,222 @@
+"""flat_map with a merge concurrency limit: the one concurrency engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from types import coroutine
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from ..._support.tasks import (
+    Driver,
+    OwnedTask,
+    close_work,
+    run_in_own_task,
+    running_task,
+    take_strays_off,
+)
+from ..direct import Direct
+from ..subscription import Subscription
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+STARTS = 100
+"""Lanes that have been started and have not suspended yet, at most."""
+
+Isolation: TypeAlias = Literal["context", "task"]
+
+
+def flat_map(
+    run: Subscription,
+    mapper: Callable[[T], Coroutine[Any, Any, R]],
+    max_concurrent: int,
+    isolate: Isolation = "context",
+) -> Callable[[Observable[T]], Observable[R]]:
+    """Map each item through a coroutine, at most ``max_concurrent`` at a time, as they complete.
+
+    Instead of a task per item there are up to ``max_concurrent`` lanes, each a task that takes the
+    next item when it is free. A lane drives each item's coroutine in its own copy of the run's
+    context, so a context variable that one item sets is not seen by the next.
+
+    What a mapper raises ends the whole run. When the source ends, by completion or by an error,
+    the items that it had emitted are finished first.
+
+    Args:
+        run: The run that the operator belongs to.
+        mapper: Called when a lane is free for the item, never earlier.
+        max_concurrent: Most items at a time.
+        isolate: ``"task"`` gives each item an asyncio task of its own as well.
+    """
+
+    def in_task(item: T) -> Coroutine[Any, Any, R]:
+        return run_in_own_task(partial(mapper, item))
+
+    work = in_task if isolate == "task" else mapper
+
+    def operator(source: Observable[T]) -> Observable[R]:
+        def subscribe(
+            observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            lanes = _Lanes(run, work, max_concurrent, observer, eager=isolate == "task")
+            upstream = source.subscribe(lanes, scheduler=scheduler)
+            return CompositeDisposable(upstream, Disposable(lanes.dispose))
+
+        return Direct(subscribe)
+
+    return operator
+
+
+class _Lanes(abc.ObserverBase[T], Generic[T, R]):
+    def __init__(
+        self,
+        run: Subscription,
+        mapper: Callable[[T], Coroutine[Any, Any, R]],
+        max_concurrent: int,
+        observer: abc.ObserverBase[R],
+        *,
+        eager: bool,
+    ) -> None:
+        self._run = run
+        self._eager = eager
+        self._mapper = mapper
+        self._max_concurrent = max_concurrent
+        self._observer = observer
+        self._queue: deque[T] = deque()
+        self._lanes: set[OwnedTask[None]] = set()
+        self._interrupted: dict[OwnedTask[None], Driver[R]] = {}
+        self._starting = 0
+        self._disposed = False
+        self._end: Callable[[], None] | None = None
+
+    def on_next(self, value: T) -> None:
+        if self._disposed:
+            return
+        self._queue.append(value)
+        # A lane that has not suspended yet may well take this item too, unless all items suspend.
+        if len(self._lanes) < self._max_concurrent and (self._eager or not self._starting):
+            self._start_lanes(1)
+
+    def on_error(self, error: Exception) -> None:
+        self._end_with(lambda: self._observer.on_error(error))
+
+    def on_completed(self) -> None:
+        self._end_with(self._observer.on_completed)
+
+    def _end_with(self, signal: Callable[[], None]) -> None:
+        self._end = signal
+        if not self._lanes:
+            signal()
+
+    def _start_lanes(self, wanted: int) -> None:
+        if self._run.stopped:
+            return
+        # Each lane that has suspended starts further ones, so that no turn has to start them all.
+        free = min(self._max_concurrent - len(self._lanes), STARTS - self._starting)
+        for _ in range(min(wanted, free)):
+            self._starting += 1
+            self._lanes.add(self._run.spawn(self._lane))
+
+    def dispose(self) -> None:
+        """Stop all lanes, because what they make is of no use any more."""
+        self._disposed = True
+        self._queue.clear()
+        for lane in self._lanes:
+            self._run.withdraw(lane)
+
+    @coroutine
+    def _lane(self) -> Generator[Any, Any, None]:
+        """Take items while there are any, and step their coroutines inside their own contexts.
+
+        This is the loop that a task per item would run in C; everything here is paid per item.
+        """
+        lane = cast("OwnedTask[None]", asyncio.current_task())
+        run, queue, mapper = self._run, self._queue, self._mapper
+        new_context, on_next = run.context.copy, self._observer.on_next
+        turn, time = run.turn, run.turn.time
+        suspended = yield from self._resume(lane)
+        while queue and not run.stopped:
+            if time() >= turn.ends and turn.spent():
+                yield from self._wait_for_turn(lane)
+                continue
+            work = mapper(queue.popleft())
+            in_context = new_context().run
+            step, argument = work.send, None
+            while True:
+                try:
+                    awaited = in_context(step, argument)
+                except StopIteration as done:
+                    result = done.value
+                    break
+                except (asyncio.CancelledError, GeneratorExit) as error:
+                    if lane.is_to_end:
+                        raise
+                    raise _let_out(error) from error
+                argument = None  # or an exception would seem to be handled by the work
+                if not suspended:
+                    suspended = True
+                    self._starting -= 1
+                    self._start_lanes(len(queue))
+                if lane.ended_by_owner:
+                    # A timeout of the node's may have taken the cancel of the run's end back.
+                    lane.deliver()
+                try:
+                    step, argument = work.send, (yield awaited)
+                except GeneratorExit as error:
+                    if running_task() is lane:
+                        driver = self._interrupted[lane] = Driver(
+                            partial(_hand_over, work), in_context
+                        )
+                        raise driver.interrupt(error) from None
+                    close_work(work, in_context)
+                    raise
+                except asyncio.CancelledError as error:
+                    lane.note_thrown(error)
+                    step, argument = work.throw, error
+                except BaseException as error:
+                    step, argument = work.throw, error
+            if run.stopped:
+                return
+            on_next(result)
+            if lane.has_strays:
+                yield from take_strays_off(lane)
+        if not suspended:
+            self._starting -= 1
+        self._lanes.discard(lane)
+        if self._end is not None and not self._lanes and not run.stopped:
+            self._end()
+
+    @coroutine
+    def _resume(self, lane: OwnedTask[None]) -> Generator[Any, Any, bool]:
+        """Finish the item, if there is one, in which the lane was interrupted."""
+        driver = self._interrupted.get(lane)
+        if driver is None:
+            return False
+        result = yield from driver.drive()
+        del self._interrupted[lane]
+        if not self._run.stopped:
+            self._observer.on_next(result)
+            yield from take_strays_off(lane)
+        return True
+
+    @coroutine
+    def _wait_for_turn(self, lane: OwnedTask[None]) -> Generator[Any, Any, None]:
+        try:
+            yield from self._run.turn.wait().__await__()
+        except asyncio.CancelledError:
+            if lane.is_to_end:
+                raise
+            yield from take_strays_off(lane)
+
+
+def _hand_over(work: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+    return work
+
+
+def _let_out(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"a mapper raised {type(error).__name__}, although it was not cancelled")

@@ -1,0 +1,63 @@
+"""The items of a run pass once, so their observable can be subscribed to once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+
+from ..direct import Direct
+from ..loop_thread import call_on_loop, disposing_on_loop
+from ..subscription import Subscription
+
+T = TypeVar("T")
+
+
+def subscribed_once(
+    run: Subscription, make_error: Callable[[], Exception]
+) -> Callable[[Observable[T]], Observable[T]]:
+    """Let one subscription pass; another one ends the run with an error.
+
+    The error goes to the run itself and not to the observer, which may be an operator that would
+    catch it, or subscribe again. Subscribing and disposing may come from any thread.
+
+    Args:
+        run: The run that the items belong to.
+        make_error: Makes the error of a second subscription.
+    """
+    first = threading.Lock()
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            if not first.acquire(blocking=False):
+                call_on_loop(run, partial(_fail, run, make_error()))
+                return Disposable()
+            upstream = SingleAssignmentDisposable()
+
+            def connect() -> None:
+                if not run.stopped:
+                    upstream.disposable = source.subscribe(observer, scheduler=scheduler)
+
+            call_on_loop(run, connect)
+            return disposing_on_loop(run, upstream.dispose)
+
+        return Direct(subscribe)
+
+    return operator
+
+
+def _fail(run: Subscription, error: Exception) -> None:
+    # With something to await the error comes in a later turn of the loop: this may still be the
+    # subscribe() of the whole run, which must not emit anything itself.
+    run.on_end(_nothing)
+    run.fail(error)
+
+
+async def _nothing() -> None:
+    """Take no time."""

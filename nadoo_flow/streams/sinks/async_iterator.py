@@ -1,0 +1,154 @@
+"""A run as an async iterator that can be closed."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from reactivex import abc
+
+from ..subscription import Plan, Subscription
+
+T = TypeVar("T")
+
+CLOSED = "the iterator is closed; make a new one to run again"
+
+
+class CloseableAsyncIterator(AsyncIterator[T]):
+    """Yields what a run emits; the run starts with the first item that is asked for.
+
+    An item counts as settled when it is taken, so a slow consumer slows the source down. Use it in
+    ``async with`` (or call :meth:`aclose`) wherever the loop may be left early: on return every
+    task of the run has ended. A handle that is merely dropped cancels its run too, later and with
+    a ResourceWarning.
+
+    A cancelled or timed-out ``__anext__`` loses nothing: the next one goes on where it was.
+    """
+
+    def __init__(self, plan: Plan[T]) -> None:
+        self._plan = plan
+        self._closed = False
+        # The run refers to the inbox and never to this handle, so a dropped handle is noticed.
+        self._inbox: _Inbox[T] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next item.
+
+        Raises:
+            StopAsyncIteration: After the last one.
+            RuntimeError: If the iterator was closed, or another ``__anext__`` is still waiting.
+            Exception: The error of the run, after all that had been finished before it.
+        """
+        inbox = self._inbox
+        if inbox is None or not inbox.items:
+            inbox = await self._filled()
+        item = inbox.items.popleft()
+        inbox.run.release()
+        return item
+
+    async def _filled(self) -> _Inbox[T]:
+        """Wait for an item that can be taken, or raise what ended the run."""
+        inbox = self._inbox
+        if inbox is None and not self._closed:
+            inbox = self._inbox = _Inbox(self._plan)
+        while inbox is not None and not self._closed:
+            if inbox.items:
+                return inbox
+            if inbox.ended:
+                raise inbox.end()
+            await inbox.wait()
+        raise RuntimeError(CLOSED)
+
+    @property
+    def dropped(self) -> int:
+        """Items of an Observable that its overflow strategy has dropped so far."""
+        return 0 if self._inbox is None else self._inbox.run.dropped
+
+    async def aclose(self) -> None:
+        """Cancel what still runs and wait until it has ended; idempotent."""
+        self._closed = True
+        if self._inbox is not None:
+            self._inbox.items.clear()
+            self._inbox.run.cancel()
+            self._inbox.wake()
+            await self._inbox.run.join()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        inbox = getattr(self, "_inbox", None)
+        if inbox is None or inbox.run.stopped or inbox.run.loop.is_closed():
+            return
+        # The garbage collector may call this from any thread.
+        inbox.run.loop.call_soon_threadsafe(inbox.run.cancel)
+        warnings.warn(
+            "an async iterator was dropped before its end, its run is being cancelled; "
+            "leave early with `async with` or aclose()",
+            ResourceWarning,
+            source=self,
+            stacklevel=1,
+        )
+
+
+class _Inbox(abc.ObserverBase[T], Generic[T]):
+    """The consuming end of a run: what has arrived and was not taken yet."""
+
+    def __init__(self, plan: Plan[T]) -> None:
+        self.items: deque[T] = deque()
+        self.ended = False
+        self.error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.run: Subscription = plan.open()
+        self.run.start(plan.build, self)
+
+    def on_next(self, value: T) -> None:
+        self.items.append(value)
+        if self._waiter is not None:
+            self.wake()
+
+    def on_error(self, error: BaseException) -> None:
+        self.error = error
+        self.on_completed()
+
+    def on_completed(self) -> None:
+        self.ended = True
+        self.wake()
+
+    def end(self) -> BaseException:
+        """Return what to raise at the end."""
+        if isinstance(self.error, StopAsyncIteration):
+            stray = RuntimeError("the run raised StopAsyncIteration")
+            stray.__cause__ = self.error
+            return stray
+        return self.error or StopAsyncIteration()
+
+    async def wait(self) -> None:
+        """Wait until something has arrived or the run has ended."""
+        if self._waiter is not None:
+            raise RuntimeError("another __anext__ of this iterator is still waiting")
+        self._waiter = self.run.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Let a waiting ``__anext__`` look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,53 @@
+"""A run as a plain, cold Observable for anyone's own chain."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+
+from ..loop_thread import disposing_on_loop
+from ..subscription import Plan, Subscription
+
+T = TypeVar("T")
+
+
+def observe(plan: Plan[T]) -> Observable[T]:
+    """Make an Observable of a plan: every subscription is a run of its own.
+
+    Subscribing needs a running event loop, and emits nothing before it has returned. Disposing
+    cancels the run, from whatever thread. Items are settled as soon as the observer's ``on_next``
+    returns.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        run = plan.open()
+        run.start(plan.build, _Settling(run, observer), scheduler)
+        return disposing_on_loop(run, run.cancel)
+
+    return Observable(subscribe)
+
+
+class _Settling(abc.ObserverBase[T], Generic[T]):
+    """Settles each item behind an observer, whose own errors are nobody else's."""
+
+    def __init__(self, run: Subscription, observer: abc.ObserverBase[T]) -> None:
+        self._run = run
+        self._observer = observer
+
+    def on_next(self, value: T) -> None:
+        try:
+            self._observer.on_next(value)
+        except Exception as error:
+            self._run.cancel()
+            self._run.report("an observer raised in on_next, its run was cancelled", error)
+        else:
+            self._run.release()
+
+    def on_error(self, error: Exception) -> None:
+        self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        self._observer.on_completed()

@@ -1,0 +1,152 @@
+"""An Observable as a source: it pushes when it likes, from any thread, and cannot be slowed."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Generic, Self, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import SingleAssignmentDisposable
+
+from ..._support.checks import positive_int, shown
+from ..direct import Indexed
+from ..loop_thread import call_soon
+from ..subscription import Subscription
+from .pump import NothingYet, Pump, SourceFailed
+
+T = TypeVar("T")
+
+BUFFER = 65_536
+"""Items of an Observable that may wait until the run can take them."""
+
+
+class OverflowStrategy(Enum):
+    """What happens to an item of an Observable for which the buffer has no room."""
+
+    ERROR = "error"
+    """The run ends with a BufferOverflowError, after the items that had arrived before."""
+    DROP_OLDEST = "drop_oldest"
+    """The item that has waited longest is dropped and counted."""
+    DROP_NEWEST = "drop_newest"
+    """The item itself is dropped and counted."""
+    BUFFER = "buffer"
+    """The buffer grows without a limit."""
+
+
+class BufferOverflowError(RuntimeError):
+    """An Observable emitted faster than the run could take it for too long."""
+
+
+@dataclass(frozen=True)
+class Buffering:
+    """How many items of an Observable may wait, and what happens to more."""
+
+    limit: int = BUFFER
+    overflow: OverflowStrategy = OverflowStrategy.ERROR
+    on_dropped: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        # A frozen dataclass cannot assign to its own fields in the plain way.
+        object.__setattr__(self, "limit", positive_int(self.limit, "buffer"))
+        if not isinstance(self.overflow, OverflowStrategy):
+            raise TypeError(f"overflow must be an OverflowStrategy, got {shown(self.overflow)}")
+
+    def told(self, on_dropped: Callable[[], None]) -> Buffering:
+        """Return the same, with someone to tell, in any thread, of each item that is dropped."""
+        return replace(self, on_dropped=on_dropped)
+
+
+class HotSource(abc.ObserverBase[T], Generic[T]):
+    """Buffers what an Observable emits and lets the run take it within its demand.
+
+    Signals may come from any thread: they reach the event loop safely and wake it. If the loop is
+    closed, ``on_next`` raises into the emitting thread.
+    """
+
+    def __init__(
+        self, run: Subscription, buffering: Buffering, observer: abc.ObserverBase[Indexed[T]]
+    ) -> None:
+        self._run = run
+        self._buffering = buffering
+        self._buffer: deque[T] = deque()
+        self._end: Exception | None = None
+        self._lock = threading.Lock()
+        self._awake = False
+        self._upstream = SingleAssignmentDisposable()
+        self._pump = Pump(run, lambda: self, observer)
+
+    def connect(
+        self, source: Observable[T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Subscribe to the source; what it emits at once waits for the next turn of the loop."""
+        self._upstream.disposable = source.subscribe(self, scheduler=scheduler)
+        return self._upstream
+
+    def on_next(self, value: T) -> None:
+        with self._lock:
+            if self._end is not None or self._run.stopped:
+                return
+            overflowed = not self._stored(value)
+        if overflowed:
+            self._upstream.dispose()
+        self._wake()
+
+    def on_error(self, error: Exception) -> None:
+        self._ended(SourceFailed(error))
+
+    def on_completed(self) -> None:
+        self._ended(StopIteration())
+
+    def _stored(self, value: T) -> bool:
+        limit, overflow = self._buffering.limit, self._buffering.overflow
+        if len(self._buffer) < limit or overflow is OverflowStrategy.BUFFER:
+            self._buffer.append(value)
+            return True
+        if overflow is OverflowStrategy.ERROR:
+            self._end = SourceFailed(
+                BufferOverflowError(
+                    f"an Observable emitted while {limit} of its items were still waiting; "
+                    "raise buffer=, choose another overflow=, or slow the Observable down"
+                )
+            )
+            return False
+        if overflow is OverflowStrategy.DROP_OLDEST:
+            self._buffer.popleft()
+            self._buffer.append(value)
+        self._run.dropped += 1
+        if self._buffering.on_dropped is not None:
+            self._buffering.on_dropped()
+        return True
+
+    def _ended(self, end: Exception) -> None:
+        with self._lock:
+            if self._end is not None:
+                return
+            self._end = end
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            if not self._awake:
+                # First, because it raises where the loop is closed, each time.
+                call_soon(self._run, self._on_wake)
+                self._awake = True
+
+    def _on_wake(self) -> None:
+        with self._lock:
+            self._awake = False
+        self._pump.pump()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        with self._lock:
+            if self._buffer:
+                return self._buffer.popleft()
+            end = self._end
+        raise NothingYet if end is None else end

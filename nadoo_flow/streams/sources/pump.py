@@ -1,0 +1,117 @@
+"""Emits what a source has, within the demand of its run and the budget of the loop's turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, TypeVar, cast
+
+from reactivex import abc
+
+from ..direct import Indexed
+from ..subscription import Subscription
+
+T = TypeVar("T")
+
+
+class NothingYet(Exception):
+    """The source is alive and has no item at the moment."""
+
+
+class SourceFailed(Exception):
+    """The source ended with an error, which may be of any kind, also a StopIteration."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Pump(Generic[T]):
+    """Pulls items and emits them with their indexes while the run has demand.
+
+    Args:
+        run: The run to emit in.
+        open_source: Called at the first pull. Its iterator raises NothingYet if it has no item at
+            the moment (whoever brings the next one calls :meth:`pump` again), and SourceFailed or
+            any other exception as the error of the source.
+        observer: Gets the items and the end.
+    """
+
+    def __init__(
+        self,
+        run: Subscription,
+        open_source: Callable[[], Iterator[T]],
+        observer: abc.ObserverBase[Indexed[T]],
+    ) -> None:
+        self._run = run
+        self._open_source = open_source
+        self._inputs: Iterator[Indexed[T]] | None = None
+        self._observer = observer
+        self._context = run.context.copy()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Emit nothing more."""
+        self._stopped = True
+
+    async def close(self, generator: Generator[object, object, object]) -> None:
+        """Close a generator in the context in which it is iterated."""
+        self._context.run(generator.close)
+
+    def pump(self) -> None:
+        """Emit while there is demand; stay registered for more unless the source has ended."""
+        # Not registered while it emits: an item that is settled at once brings demand that the
+        # loop in _emit sees, and a pump inside the pump would only nest.
+        self._run.on_demand(_nothing)
+        try:
+            waiting = self._context.run(self._emit)
+        except BaseException as error:
+            self._run.fail(error)
+        else:
+            if waiting:
+                self._run.on_demand(self.pump)
+
+    def _emit(self) -> bool:
+        run, inputs, on_next = self._run, self._inputs, self._observer.on_next
+        turn, time = run.turn, run.turn.time
+        while run.outstanding < run.window and not self._stopped:
+            if time() >= turn.ends and turn.spent():
+                turn.call_later(self.pump)
+                return False
+            try:
+                if inputs is None:
+                    inputs = self._inputs = enumerate(self._open_source())
+                indexed = next(inputs)
+            except NothingYet:
+                return True
+            except StopIteration:
+                self.stop()  # a pump that was scheduled before may still come
+                self._observer.on_completed()
+                return False
+            except SourceFailed as failed:
+                return self._fail(failed.error)
+            except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                return self._fail(error)
+            run.pulled += 1
+            run.outstanding += 1
+            on_next(indexed)
+        return True
+
+    def _fail(self, error: BaseException) -> bool:
+        self.stop()
+        self._observer.on_error(as_source_error(error))
+        return False
+
+
+def as_source_error(error: BaseException) -> Exception:
+    """Return the error of a source as it is signalled: not as a cancellation of the consumer."""
+    if isinstance(error, asyncio.CancelledError):
+        stray = RuntimeError("the inputs raised a CancelledError that nobody asked for")
+        stray.__cause__ = error
+        return stray
+    # Rx types errors as Exception; a GeneratorExit takes the same way.
+    return cast(Exception, error)
+
+
+def _nothing() -> None:
+    """Stay idle."""

@@ -1,0 +1,111 @@
+"""Inputs of any kind as an Observable that emits only within the demand of its run."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from ..._support.checks import is_list_like, shown
+from ..direct import Direct, Indexed
+from ..subscription import Subscription
+from .async_source import AsyncPump
+from .hot_source import Buffering, HotSource
+from .pump import Pump
+
+T = TypeVar("T")
+
+Source: TypeAlias = Iterable[T] | AsyncIterable[T] | Observable[T]
+
+
+def emit(
+    run: Subscription, source: Source[T], buffering: Buffering | None = None
+) -> Observable[Indexed[T]]:
+    """Emit each input with its index, never more than the run's window ahead.
+
+    The first item is emitted in a later turn of the loop than the subscription. An error of the
+    source arrives as ``on_error``. A generator is closed when the run ends.
+
+    Args:
+        run: The run that the source belongs to.
+        source: The inputs.
+        buffering: What happens to the items of an Observable that come without demand.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[Indexed[T]], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        if isinstance(source, Observable):
+            hot = HotSource(run, buffering or Buffering(), observer)
+            return hot.connect(source, scheduler)
+        if isinstance(source, AsyncIterable):
+            task = run.spawn_source(AsyncPump(run, source, observer).pump)
+            return Disposable(lambda: run.withdraw(task))
+
+        def open_source() -> Iterator[T]:
+            iterator = iter(source)
+            if isinstance(iterator, Generator):
+                run.on_end(partial(pump.close, iterator))
+            return iterator
+
+        pump = Pump(run, open_source, observer)
+        run.loop.call_soon(pump.pump)
+        return Disposable(pump.stop)
+
+    return Direct(subscribe)
+
+
+def as_source(value: object, parameter: str) -> Source[Any]:
+    """Return a collection of items as something that can be emitted.
+
+    A second run over an iterator that was spent by the first will be an error, not an empty run.
+
+    Raises:
+        TypeError: If it is a single value (a mapping, a text), or cannot be iterated.
+    """
+    if isinstance(value, Observable):
+        return value
+    if isinstance(value, AsyncIterable):
+        return _OneAsyncRun(value) if isinstance(value, AsyncIterator) else value
+    if is_list_like(value):
+        return _OneRun(value) if isinstance(value, Iterator) else value
+    hint = f"; for a single one pass [{parameter}]" if isinstance(value, (Mapping, str)) else ""
+    raise TypeError(
+        f"{parameter} must be an iterable, async iterable or Observable of items, "
+        f"got {shown(value)}{hint}"
+    )
+
+
+class _Once(Generic[T]):
+    def __init__(self, iterator: T) -> None:
+        self._unused = [iterator]
+
+    def _take(self) -> T:
+        try:
+            # Runs of several threads may come for it at the same time; one of them gets it.
+            return self._unused.pop()
+        except IndexError:
+            raise RuntimeError(
+                "the inputs are an iterator, which can be run only once; "
+                "pass a list, or make a new iterator for each run"
+            ) from None
+
+
+class _OneRun(_Once[Iterator[T]], Iterable[T]):
+    def __iter__(self) -> Iterator[T]:
+        return self._take()
+
+
+class _OneAsyncRun(_Once[AsyncIterator[T]], AsyncIterable[T]):
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._take()

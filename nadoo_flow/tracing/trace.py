@@ -1,0 +1,74 @@
+"""A record of what happened in runs, and its pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .._support.checks import positive_int
+from ..events.event import Event, RunInfo, Watcher
+
+if TYPE_CHECKING:
+    from .history import History
+    from .marbles import Marbles
+    from .timeline import Timeline
+
+
+class Trace(Watcher):
+    """Records the events of the runs that it is given to.
+
+    Args:
+        limit: Most events to keep; an item makes two or three at each stage. The oldest are left
+            out when there are more.
+    """
+
+    def __init__(self, limit: int = 100_000) -> None:
+        self.limit = positive_int(limit, "limit")
+        self._seen = 0
+        self._events: deque[Event] = deque(maxlen=self.limit)
+        self._runs: dict[int, RunInfo] = {}
+
+    @property
+    def events(self) -> list[Event]:
+        """The events that were kept, in the order in which they happened."""
+        return list(self._events)
+
+    @property
+    def left_out(self) -> int:
+        """How many events were left out, because there were more than the limit."""
+        return self._seen - len(self._events)
+
+    def on_begin(self, run: RunInfo) -> None:
+        """Remember the stages of a run."""
+        self._runs[run.number] = run
+        if len(self._runs) > self.limit:
+            del self._runs[next(iter(self._runs))]
+
+    def on_event(self, event: Event) -> None:
+        """Record an event."""
+        self._seen += 1
+        self._events.append(event)
+
+    def marbles(self) -> Marbles:
+        """Draw the marble diagram: a line for each stage, a marble for each item at its time.
+
+        Point at a marble to see the path of its item through the stages.
+        """
+        from .marbles import Marbles
+
+        return Marbles(self._history())
+
+    def timeline(self) -> Timeline:
+        """Draw who was at work when: the lanes of each stage, and which stage is the bottleneck."""
+        from .timeline import Timeline
+
+        return Timeline(self._history())
+
+    def _history(self) -> History:
+        from .history import History
+
+        return History(self.events, list(self._runs.values()), self.left_out)
+
+    def __repr__(self) -> str:
+        left_out = f", {self.left_out:,} left out" if self.left_out else ""
+        return f"<Trace of {len(self._events):,} events of {len(self._runs):,} runs{left_out}>"

@@ -1,0 +1,45 @@
+"""Inputs from files and pipes: read as they are asked for."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nadoo_flow.cli.run import records
+from nadoo_flow.cli.run.records import FORMATS, FileRecords, RecordsError
+
+
+def test_a_file_is_read_as_records_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text("1\n2\nno\n")
+    records_ = iter(FileRecords(str(path), FORMATS["jsonl"]))
+    assert [next(records_), next(records_)] == [1, 2]
+    with pytest.raises(RecordsError, match="line 3 is not JSON"):
+        next(records_)
+
+
+@pytest.mark.asyncio(loop_factories=["real"])
+async def test_no_more_is_read_from_a_pipe_than_there_is_room_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    pipe = records.records(str(path), FORMATS["text"])
+    written = []
+
+    def fill() -> None:
+        with suppress(BrokenPipeError), path.open("w", buffering=1) as file:
+            for number in range(200_000):
+                file.write(f"{number}\n")
+                written.append(number)
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    stream = aiter(pipe)  # type: ignore[arg-type]
+    assert [await anext(stream) for _ in range(3)] == ["0", "1", "2"]
+    await stream.aclose()  # type: ignore[attr-defined]
+    writer.join(10)
+    assert not writer.is_alive()
+    assert len(written) < 200_000

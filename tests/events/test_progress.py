@@ -1,0 +1,282 @@
+"""Progress bars: tqdm's own, one for each stage."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from typing import Any
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from reactivex import operators as ops
+
+from nadoo_flow import (
+    BatchProcessor,
+    FilterNode,
+    FunctionNode,
+    MapNode,
+    NodeError,
+    OperatorNode,
+    ReduceNode,
+)
+
+from ..conftest import Execute
+from ..stand_ins import double, log_of_the_loop, raised_by, slowly
+
+
+class Terminal(io.StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal()
+
+
+def bars(written: str) -> list[str]:
+    """Return how each bar looked in the end: its name, counts and failures."""
+    last: dict[str, str] = {}
+    for bar in re.split(r"[\r\n]|\x1b\[A", written):
+        found = re.match(r"(.+?): .*?(\d+/\d+|\d+it) \[", bar)
+        if found:
+            failed = re.search(r"failed=\d+", bar)
+            last[found[1]] = f"{found[1]} {found[2]}" + (f" {failed[0]}" if failed else "")
+    return list(last.values())
+
+
+def even(value: int) -> bool:
+    return value % 2 == 0
+
+
+class TestWhatIsShown:
+    async def test_a_batch_counts_its_items_and_failures(self, terminal: Terminal) -> None:
+        node = FunctionNode(lambda x: 1 / x, "divide")
+        with redirect_stderr(terminal):
+            await BatchProcessor(node, progress=True).batch([1, 0, 2, 0])
+        assert bars(terminal.getvalue()) == ["divide 4/4 failed=2"]
+
+    async def test_a_total_that_is_not_known_is_not_shown(self, terminal: Terminal) -> None:
+        processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
+        with redirect_stderr(terminal):
+            await processor.batch(iter([1, 2, 3]))
+        assert bars(terminal.getvalue()) == ["double 3it"]
+
+    async def test_every_way_to_run_shows_it(self, terminal: Terminal) -> None:
+        processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
+        with redirect_stderr(terminal):
+            async for _ in processor.batch_as_completed([1, 2]):
+                pass
+        assert bars(terminal.getvalue()) == ["double 2/2"]
+
+    async def test_a_subclass_that_overrides_the_iteration_shows_it(
+        self, terminal: Terminal
+    ) -> None:
+        class OneByOne(BatchProcessor):
+            async def batch_as_completed(self, inputs: Any) -> Any:  # type: ignore[override]
+                for index, value in enumerate(inputs):
+                    yield await self.process_single(value, index)
+
+        with redirect_stderr(terminal):
+            await OneByOne(FunctionNode(double, "double"), progress=True).batch([1, 2])
+        assert bars(terminal.getvalue()) == ["double 2/2"]
+
+    async def test_each_stage_has_a_bar_that_waits_for_what_still_comes(
+        self, terminal: Terminal
+    ) -> None:
+        chain = (
+            MapNode("map", lambda x: 10 // x, "a", "b", continue_on_error=True)
+            | FilterNode("filter", even, "b", "c")
+            | ReduceNode("sum", lambda total, x: total + x, 0, "c", "d")
+        )
+        with redirect_stderr(terminal):
+            await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True)  # 0 fails; 10, 5, 2, 1
+        assert bars(terminal.getvalue()) == ["map 5/5 failed=1", "filter 4/4", "sum 2/2"]
+
+    async def test_behind_operators_nobody_knows_how_many_come(self, terminal: Terminal) -> None:
+        chain = (
+            MapNode("map", double, "a", "b")
+            | OperatorNode(ops.take(2), input_key="b", output_key="c", node_id="take")
+            | MapNode("again", double, "c", "d")
+        )
+        with redirect_stderr(terminal):
+            await chain.run({"a": [1, 2, 3]}, progress=True)
+        assert bars(terminal.getvalue())[1:] == ["take 2it", "again 2it"]
+
+    async def test_a_pipeline_shows_a_bar_for_each_of_its_list_stages(
+        self, terminal: Terminal
+    ) -> None:
+        pipeline = (
+            MapNode("one", double)
+            | (lambda x: {"items": x["results"][:2]})
+            | MapNode("two", double)
+        )
+        with redirect_stderr(terminal):
+            assert await pipeline.run({"items": [1, 2, 3]}, progress=True) == {"results": [4, 8]}
+        assert bars(terminal.getvalue()) == ["one 3/3", "two 2/2"]
+
+    async def test_a_stream_shows_it(self, terminal: Terminal) -> None:
+        with redirect_stderr(terminal):
+            async for _ in MapNode("map", double).stream([1, 2], progress=True):
+                pass
+        assert bars(terminal.getvalue()) == ["map 2/2"]
+
+    async def test_stages_inside_items_show_nothing(self, terminal: Terminal) -> None:
+        inner = MapNode("inner", double)
+        with redirect_stderr(terminal):
+            await MapNode("outer", inner).run({"items": [{"items": [1, 2]}]}, progress=True)
+        assert bars(terminal.getvalue()) == ["outer 1/1"]
+
+    async def test_a_run_that_is_left_early_leaves_its_bar_where_it_was(
+        self, terminal: Terminal
+    ) -> None:
+        stage = MapNode("map", slowly, max_concurrency=1)
+        with redirect_stderr(terminal):
+            async with stage.stream([1] * 9, progress=True) as outputs:
+                await anext(outputs)
+        assert bars(terminal.getvalue()) == ["map 1/9"]
+        assert terminal.getvalue().endswith("\n")
+
+    async def test_a_failed_run_shows_the_failure(self, terminal: Terminal) -> None:
+        stage = MapNode("map", lambda x: 1 / x)
+        with redirect_stderr(terminal):
+            error = await raised_by(stage.run({"items": [0]}, progress=True))
+        assert isinstance(error, NodeError)
+        assert bars(terminal.getvalue()) == ["map 1/1 failed=1"]
+
+    async def test_a_name_is_one_short_line(self, terminal: Terminal) -> None:
+        node = FunctionNode(double, "<b>\n\x1b[31m" + "x" * 1_000)
+        with redirect_stderr(terminal):
+            await BatchProcessor(node, progress=True).batch([1])
+        assert "\x1b[31m" not in terminal.getvalue()
+        assert max(map(len, terminal.getvalue().split("\r"))) < 150
+
+
+class TestWhereItIsShown:
+    @pytest.mark.parametrize("progress", [True, False])
+    async def test_nothing_is_written_where_there_is_no_terminal(
+        self, progress: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        await BatchProcessor(double, progress=progress).batch([1])
+        await MapNode("map", double).run({"items": [1]}, progress=progress)
+        assert capsys.readouterr() == ("", "")
+
+    async def test_always_writes_anywhere(self, capsys: pytest.CaptureFixture[str]) -> None:
+        await BatchProcessor(FunctionNode(double, "a"), progress="always").batch([1])
+        await MapNode("b", double).run({"items": [1]}, progress="always")
+        assert bars(capsys.readouterr().err) == ["a 1/1", "b 1/1"]
+
+    async def test_nothing_is_written_unless_it_is_asked_for(self, terminal: Terminal) -> None:
+        with redirect_stderr(terminal):
+            await BatchProcessor(double).batch([1])
+            await MapNode("map", double).run({"items": [1]})
+        assert terminal.getvalue() == ""
+
+    @pytest.mark.parametrize("progress", [1, "yes", None])
+    async def test_any_other_value_is_an_error(self, progress: Any) -> None:
+        message = "progress must be True, False or 'always'"
+        with pytest.raises(TypeError, match=message):
+            BatchProcessor(double, progress=progress)
+        with pytest.raises(TypeError, match=message):
+            await MapNode("map", double).run({"items": [1]}, progress=progress)
+        with pytest.raises(TypeError, match=message):
+            MapNode("map", double).stream([1], progress=progress)
+
+
+class Broken(io.StringIO):
+    """A stderr that cannot be written to."""
+
+    def write(self, text: str) -> int:
+        raise OSError("gone")
+
+
+async def test_a_bar_that_cannot_be_shown_breaks_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged = log_of_the_loop()
+    monkeypatch.setattr(sys, "stderr", Broken())
+    results = await BatchProcessor(double, progress="always").batch([1, 2])
+    assert results.outputs == [2, 4]
+    assert [entry["message"] for entry in logged()] == [
+        "a watcher of a run raised, it is told no more"
+    ]
+
+
+class Lengthless:
+    """Items that say they have a length, and do not."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("no length")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([1, 2])
+
+
+async def test_inputs_whose_length_cannot_be_read_are_run_all_the_same(terminal: Terminal) -> None:
+    processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
+    with redirect_stderr(terminal):
+        assert (await processor.batch(Lengthless())).outputs == [2, 4]
+    assert bars(terminal.getvalue()) == ["double 2it"]
+
+
+async def test_two_runs_at_a_time_have_a_bar_each(terminal: Terminal) -> None:
+    one = BatchProcessor(FunctionNode(slowly, "one"), progress=True)
+    two = BatchProcessor(FunctionNode(slowly, "two"), progress=True)
+    with redirect_stderr(terminal):
+        await asyncio.gather(one.batch([1, 2]), two.batch([2, 1, 3]))
+    assert sorted(bars(terminal.getvalue())) == ["one 2/2", "two 3/3"]
+
+
+BATCH = """
+from nadoo_flow import BatchProcessor, FunctionNode
+
+divide = FunctionNode(lambda x: 1 / x, "divide")
+results = await BatchProcessor(divide, progress=True).batch([1, 0, 2, 0])
+"""
+
+CHAIN = """
+from nadoo_flow import FilterNode, MapNode
+
+one = MapNode("one", lambda x: x, "items", "a")
+even = FilterNode("even", lambda x: x % 2 == 0, "a", "b")
+two = MapNode("two", lambda x: x, "b", "c")
+output = await (one | even | two).run({"items": [1, 2, 3, 4, 5]}, progress=True)
+"""
+
+
+@pytest.mark.slow
+class TestInANotebook:
+    def test_it_shows_a_widget_and_for_those_who_cannot_a_line(self, execute: Execute) -> None:
+        notebook = new_notebook(cells=[new_code_cell(BATCH)])
+        execute(notebook)
+        (output,) = notebook.cells[0].outputs
+        assert output.data.pop("application/vnd.jupyter.widget-view+json")["model_id"]
+        (line,) = output.data.values()
+        assert line.startswith("divide: ")
+        assert "0/4" in line
+        widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+        values = [str(widget["state"].get("value")) for widget in widgets.values()]
+        assert [value for value in values if re.search(r"4/4\s\[.*failed=2", value)]
+
+    def test_its_widgets_are_full_where_not_all_items_came(self, execute: Execute) -> None:
+        notebook = new_notebook(cells=[new_code_cell(CHAIN)])
+        execute(notebook)
+        widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+        states = [widget["state"] for widget in widgets.values()]
+        assert [(s["value"], s["max"]) for s in states if "max" in s] == [(5, 5), (5, 5), (2, 2)]
+
+    def test_without_ipywidgets_it_says_once_how_to_have_it(self, execute: Execute) -> None:
+        hidden = "import sys; sys.modules['ipywidgets'] = None"  # as if it were not installed
+        notebook = new_notebook(cells=[new_code_cell(code) for code in (hidden, BATCH, BATCH)])
+        execute(notebook)
+        first, again = notebook.cells[1:]
+        (told,) = first.outputs
+        assert (told.name, told.text.strip()) == (
+            "stderr",
+            "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'",
+        )
+        assert again.outputs == []
