@@ -134,7 +134,9 @@ class Dispatcher:
         try:
             await self._engine.stop()
             await self._engine.start()
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a factory that exits must not take the event loop along
             self._fail(self._waiting, error)
             self._waiting.clear()
             for calls in self._suspects:
@@ -210,6 +212,7 @@ class Dispatcher:
                 self._waiting.move_to_end(call, last=False)
 
     def _fail(self, calls: Iterable[Call], error: BaseException) -> None:
+        known = self._engine.explain(error)
         for call in calls:
             if call.wanted:
-                call.future.set_exception(engine_lost(error))
+                call.future.set_exception(engine_lost(known))

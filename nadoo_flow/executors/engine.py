@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from .._support.checks import shown
 from ..errors import describe
 from .errors import EngineLost
 from .in_thread import in_thread
+from .main_guard import HINT, is_importing_main, leave, no_guard, ran_main, submit_first
 from .worker import ready
 
 STARTS = 3
@@ -30,6 +33,9 @@ class Engine:
     def __init__(self, executor: Executor | None, make: Callable[[], Executor] | None) -> None:
         self.executor = executor
         self._make = make
+        # The processes of an executor that is not known to work.
+        self._newborn: list[BaseProcess] | None = [] if make is None else None
+        self._lacks_guard = False
 
     @property
     def makes_executors(self) -> bool:
@@ -39,12 +45,32 @@ class Engine:
     def submit(self, function: Callable[..., bytes], *arguments: Any) -> Future[bytes]:
         """Give the executor something to do; what it raises comes with the future."""
         assert self.executor is not None
+        if self._lacks_guard:
+            return _failed(no_guard())
+        newborn = self._newborn
         try:
-            return self.executor.submit(function, *arguments)
+            if newborn is None:
+                return self.executor.submit(function, *arguments)
+            future, children = submit_first(self.executor, function, *arguments)
         except Exception as error:
-            failed: Future[bytes] = Future()
-            failed.set_exception(error if isinstance(error, BrokenExecutor) else _refused(error))
-            return failed
+            if is_importing_main():
+                return _failed(leave())
+            return _failed(error if isinstance(error, BrokenExecutor) else _refused(error))
+        newborn += children
+        # Called in the executor's own thread, before that awaits its processes.
+        future.add_done_callback(self._look_for_guard)
+        return future
+
+    def explain(self, error: BaseException) -> BaseException:
+        """Return what an error of the executor came from, where that is known."""
+        return no_guard() if self._lacks_guard else error
+
+    def _look_for_guard(self, future: Future[bytes]) -> None:
+        if future.cancelled() or (newborn := self._newborn) is None:
+            return
+        self._newborn = None
+        if isinstance(future.exception(), BrokenExecutor):
+            self._lacks_guard = ran_main(newborn)
 
     async def start(self) -> None:
         """Make an executor and wait until a worker of it is ready.
@@ -54,6 +80,8 @@ class Engine:
         Raises:
             EngineLost: If the factory raises, or the executor breaks at once again and again.
         """
+        if self._lacks_guard:
+            raise no_guard()
         self.executor = await in_thread(self._started, unwanted=_shut_down)
 
     async def stop(self) -> None:
@@ -67,26 +95,40 @@ class Engine:
         assert self._make is not None
         for _ in range(STARTS):
             executor = _made(self._make)
+            children: list[BaseProcess] = []
             try:
-                executor.submit(ready).result()
+                future, children = submit_first(executor, ready)
+                future.result()
             except Exception as error:
                 cause = error
                 _shut_down(executor)
+                if is_importing_main():
+                    raise leave() from None
+                if ran_main(children):
+                    self._lacks_guard = True
+                    raise no_guard() from None
                 if not isinstance(error, BrokenExecutor):
                     break
             else:
                 return executor
-        raise EngineLost(f"a new executor does not work: {describe(cause)}") from cause
+        hint = f"; {HINT}" if isinstance(cause, BrokenProcessPool) else ""
+        raise EngineLost(f"a new executor does not work: {describe(cause)}{hint}") from cause
 
 
 def _made(make: Callable[[], Executor]) -> Executor:
     try:
         executor = make()
-    except Exception as error:
+    except BaseException as error:
         raise EngineLost(f"no executor could be made: {describe(error)}") from error
     if not isinstance(executor, Executor):
         raise TypeError(f"the factory must return an Executor, got {shown(executor)}")
     return executor
+
+
+def _failed(error: BaseException) -> Future[bytes]:
+    failed: Future[bytes] = Future()
+    failed.set_exception(error)
+    return failed
 
 
 def _refused(error: Exception) -> EngineLost:

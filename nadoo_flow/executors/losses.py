@@ -10,6 +10,7 @@ from ..errors import describe
 from .chunk import Call, Chunk
 from .dask_client import is_killed_worker
 from .errors import EngineLost, WorkerLost
+from .main_guard import ImportingMain
 
 SUSPICIOUS = 2
 """Deaths of workers after which a call is tried with nothing else on the executor."""
@@ -45,8 +46,10 @@ def worker_lost(call: Call, error: BaseException) -> WorkerLost:
     return lost
 
 
-def engine_lost(error: BaseException) -> EngineLost:
+def engine_lost(error: BaseException) -> EngineLost | ImportingMain:
     """Say that the executor failed."""
+    if isinstance(error, ImportingMain):
+        return error
     if isinstance(error, EngineLost):
         lost = EngineLost(*error.args)
         lost.__cause__ = error.__cause__

@@ -39,6 +39,9 @@ def on(
     what the worker changes in them does not come back. Context variables do not go along. An input
     or output that cannot be pickled fails its own item only.
 
+    Processes that are not forked import the script that starts them, so what a script does belongs
+    below ``if __name__ == "__main__":``.
+
     Args:
         executor: Any executor, which is never shut down; or a client of Dask's, likewise; or a
             function that makes an executor. That is called when a run begins to use it, again when

@@ -43,17 +43,37 @@ def unpack_exception(packed: Packed, error: str) -> BaseException:
     """
     data, traceback = packed
     try:
-        exception: BaseException = unpack(data, "the exception")
+        exception = _unpacked(data)
     except UnpicklingError:
         exception = RemoteError(error)
     exception.__cause__ = RemoteTraceback(traceback)
     return exception
 
 
+def _unpacked(data: bytes) -> BaseException:
+    """Unpack an exception without tracebacks, which can be pickled once Dask is imported.
+
+    They would be made of the frames that are running here, and keep all that is in them alive, such
+    as the event loop; the text of the real ones comes along.
+    """
+    exception: BaseException = unpack(data, "the exception")
+    seen: set[int] = set()
+    related: list[object] = [exception]
+    while related:
+        error = related.pop()
+        if isinstance(error, BaseException) and id(error) not in seen:
+            seen.add(id(error))
+            error.__traceback__ = None
+            related += (error.__cause__, error.__context__)
+            if isinstance(error, BaseExceptionGroup):
+                related += error.exceptions
+    return exception
+
+
 def _crossing(portable: object, error: BaseException) -> bytes | None:
     try:
         data = pack(portable, "an exception")
-        back = unpack(data, "an exception")
+        back = _unpacked(data)
     except (PicklingError, UnpicklingError):
         return None
     same = type(back) is type(error) and describe(back) == describe(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from .__main__ import main, named
 from ._worker import agreed, measure
 from .cases import all_cases
 from .model import Case, Contestant, Measured, Outcome, Params, Run
-from .peers import REACTIVEX
 from .report import case_data, case_text, number, table
 from .runner import Row, Settings
 
@@ -28,8 +28,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def available(case: Case) -> list[Contestant]:
-    """Return the contestants that need nothing but what we need ourselves."""
-    return [one for one in case.contestants if one.peer in (None, REACTIVEX)]
+    """Return the contestants that are installed; an environment of its own takes too long."""
+    return [
+        one
+        for one in case.contestants
+        if one.peer is None or (not one.peer.own_venv and importlib.util.find_spec(one.peer.module))
+    ]
 
 
 def small(case: Case) -> list[Params]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -101,6 +104,47 @@ def test_a_group_comes_with_what_is_in_it() -> None:
     back = there_and_back(ExceptionGroup("two", [ValueError("a"), Plain("b")]))
     assert isinstance(back, ExceptionGroup)
     assert [describe(error) for error in back.exceptions] == ["ValueError: a", "Plain: b"]
+
+
+def test_rule_r21_what_comes_back_keeps_no_event_loop_alive() -> None:
+    """Once Dask is imported, as it is here, tracebacks are pickled and unpickled as real ones."""
+
+    def fail() -> None:
+        try:
+            raise ExceptionGroup("inner", [Plain("a"), ExceptionGroup("b", [KeyError("c")])])
+        except ExceptionGroup as inner:
+            raise LookupError("outer") from inner
+
+    async def fetch() -> BaseException:
+        try:
+            fail()
+        except LookupError as error:
+            return unpack_exception(pack_exception(error), describe(error))
+        raise AssertionError
+
+    gc.disable()  # it would find what refers to itself
+    try:
+        with asyncio.Runner() as runner:
+            loop = weakref.ref(runner.get_loop())
+            kept = runner.run(fetch())
+        del runner
+        assert loop() is None
+    finally:
+        gc.enable()
+    assert kept.__traceback__ is None
+    assert "in fail" in str(kept.__cause__)
+
+
+def test_what_is_unpickled_as_no_exception_comes_as_a_stand_in() -> None:
+    class Odd(Exception):
+        def __reduce__(self) -> Any:
+            return int, ("7",)
+
+        def __new__(cls, text: str) -> Odd:
+            return super().__new__(cls, text)
+
+    back = there_and_back(Odd("a"))
+    assert describe(back) == "Odd: a"
 
 
 def test_the_traceback_is_the_cause() -> None:

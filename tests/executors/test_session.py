@@ -152,6 +152,15 @@ class TestAStartThatFails:
         assert str(error) == "no executor could be made: OSError: no more processes"
         assert isinstance(error.__cause__, OSError)
 
+    @pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt, GeneratorExit])
+    async def test_takes_nothing_along_when_it_exits(self, leave: type[BaseException]) -> None:
+        def exits() -> ByHand:
+            raise leave("no licence")
+
+        error = await error_of(exits)
+        assert isinstance(error, EngineLost)
+        assert str(error) == f"no executor could be made: {leave.__name__}: no licence"
+
     async def test_tells_of_a_factory_that_returns_something_else(self) -> None:
         error = await error_of(lambda: "pool")
         assert isinstance(error, EngineLost)

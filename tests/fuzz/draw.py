@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import TypeVar
-
 from .case import (
-    FOREVER,
     Act,
     Batch,
     Case,
@@ -19,12 +15,8 @@ from .case import (
     Stage,
     Work,
 )
-from .faults import CONTAINED, FATAL, PLAIN
+from .draw_acts import SECONDS, Drawing
 from .rx_operators import OPERATORS
-
-T = TypeVar("T")
-
-SECONDS = (0.0, 0.1, 0.5, 1.0, 2.5)
 
 
 def draw_case(seed: int) -> Case:
@@ -32,25 +24,12 @@ def draw_case(seed: int) -> Case:
     return _Drawing(seed).case()
 
 
-class _Drawing:
-    def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
-        self.seed = seed
-        self.names = 0
-        self.threads = self.chance(0.04)
-        # Some cases are calm, so that everything in them can be foretold.
-        self.evil = self.one((0.0, 0.1, 0.3, 0.6))
-        self.fatal = self.chance(0.1)
-        # What is ended by the clock may hold what would never end by itself.
-        self.timed = self.chance(0.3)
-
-    def chance(self, probability: float) -> bool:
-        return self.random.random() < probability
-
-    def one(self, choices: tuple[T, ...]) -> T:
-        return self.random.choice(choices)
-
+class _Drawing(Drawing):
     def case(self) -> Case:
+        if self.chance(0.01):
+            shared = Policy("rate_limit", Leaf("leaf"), self.one((1.0, 4.0, 30.0)))
+            batch = Batch(shared, self.random.randint(1, 5))
+            return Case(self.seed, "threads", batch, Source(length=5), Ending())
         what = self.batch() if self.chance(0.5) else self.stages()
         way = self.way(what)
         ending = self.ending(way)
@@ -61,8 +40,17 @@ class _Drawing:
 
     def way(self, what: Batch | tuple[Stage, ...]) -> str:
         if isinstance(what, Batch):
-            return self.one(("batch", "batch_as_completed", "batch_in_chunks", "observe"))
-        ways: tuple[str, ...] = ("execute", "run")
+            ways: tuple[str, ...] = (
+                "batch",
+                "batch",
+                "batch_as_completed",
+                "batch_as_completed",
+                "observe",
+            )
+            return self.one(
+                (*ways, "batch_in_chunks", "lanes" if what.continue_on_error else ways[0])
+            )
+        ways = ("execute", "run")
         if all(stage.kind != "pass" for stage in what):
             ways += ("stream", "stream", "observe", "as_operator")
         if len(what) == 1 and what[0].kind == "map" and not what[0].continue_on_error:
@@ -184,58 +172,6 @@ class _Drawing:
                 )
         return Policy(kind, node, float(self.random.randint(1, 3)))
 
-    def leaf(self, function: bool = False) -> Leaf:
-        self.names += 1
-        name = f"leaf{self.names}"
-        forms = ("async", "async", "sync") if function else ("async", "async", "node", "sync")
-        form = self.one(forms)
-        count = self.random.randint(1, 4)
-        if form == "sync":
-            return Leaf(name, form, tuple(self.plain_act() for _ in range(count)))
-        acts = tuple(self.act(form) for _ in range(count))
-        return Leaf(name, form, acts)
-
-    def plain_act(self) -> Act:
-        if self.chance(self.evil):
-            return Act("raise", 0.0, self.error())
-        return Act("block", 0.002) if self.chance(0.2) else Act()
-
-    def act(self, form: str = "async", source: bool = False) -> Act:
-        if not self.chance(self.evil):
-            kind = self.one(("return", "sleep", "sleep", "clean", "block"))
-            return Act(kind, 0.0 if kind == "return" else self.one(SECONDS))
-        kinds = ["raise", "raise_later", "raise_from_future", "unwind"]
-        kinds += ["cancel_itself", "cancel_itself_and_raise", "cancel_itself_and_return"]
-        kinds += ["unwind_often", "swallow", "swallow_and_uncancel", "help", "fail_in_group"]
-        if not source:
-            kinds += ["raise_in_clean_up", "run_batch", "close", "close_in_helper"]
-        if self.timed:
-            kinds += ["forever"] * 2
-        if form == "node":
-            kinds += ["bad_answer", "failure"]
-        if self.threads:
-            kinds += ["use_thread"] * 10
-        kind = self.one(tuple(kinds))
-        raises = kind in (
-            "raise",
-            "raise_later",
-            "raise_from_future",
-            "raise_in_clean_up",
-            "fail_in_group",
-        )
-        seconds = 0.0 if kind in _AT_ONCE else self.one(SECONDS)
-        if self.timed and kind in _ENDLESS and self.chance(0.4):
-            seconds = FOREVER
-        error = self.error() if raises else ""
-        if kind == "raise_from_future" and error in ("StopIteration", "CancelledError"):
-            error = "GeneratorExit"
-        if kind == "fail_in_group" and error not in CONTAINED:
-            error = "ValueError"
-        return Act(kind, seconds, error)
-
-    def error(self) -> str:
-        return self.one(FATAL) if self.fatal and self.chance(0.3) else self.one(PLAIN)
-
 
 def _gives_much(what: Batch | tuple[Stage, ...]) -> bool:
     """Tell whether something comes out of it again and again until it fails."""
@@ -248,6 +184,4 @@ def _gives_much(what: Batch | tuple[Stage, ...]) -> bool:
 
 
 _EARLY = ("break", "raise", "aclose", "dispose_in_on_next", "take")
-_AT_ONCE = ("raise", "close", "close_in_helper", "bad_answer", "failure", "use_thread")
-_ENDLESS = ("cancel_itself", "unwind", "help", "raise_later", "raise_from_future", "run_batch")
 _WITHOUT_THREADS = tuple(name for name in OPERATORS if name != "from_thread")

@@ -49,5 +49,8 @@ FATAL = ("Interrupt", "Exit", "Odd", "BaseExceptionGroup")
 PLAIN = tuple(name for name in ERRORS if name not in FATAL)
 """Those that fail an item or a source and nothing else."""
 
+ODD = ("GeneratorExit", "CancelledError", "StopIteration", "StopAsyncIteration")
+"""Those that mean something else to Python itself, which are drawn more often."""
+
 CONTAINED = tuple(name for name in PLAIN if name not in ("GeneratorExit", "CancelledError"))
 """Those that a TaskGroup raises as an ExceptionGroup."""

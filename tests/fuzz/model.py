@@ -9,9 +9,8 @@ from typing import Any
 
 from .case import CLEAN_UP, FOREVER, Act, Leaf, Nested, Policy, Several, Source, Stage, Work
 from .faults import FATAL
-from .nodes import is_kept, nested_items
-from .rx_operators import piped_by_rx
-from .values import key_of
+from .rx_operators import RESUBSCRIBING, piped_by_rx
+from .values import is_kept, key_of, nested_items
 
 
 class Verdict(Enum):
@@ -74,7 +73,8 @@ def fate(work: Work, value: Any) -> Fate:
         case Nested():
             values = nested_items(value, work.length)
             outcome = fate_of_stages(work.stages, values, None)
-            if outcome is None:
+            again = any(name in RESUBSCRIBING for s in work.stages for name in s.operators)
+            if outcome is None or again:
                 return _UNKNOWN
             return Fate(_SUCCESS if outcome.error is None else _FAILURE, 0, math.inf)
 

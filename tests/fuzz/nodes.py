@@ -30,8 +30,9 @@ from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
 from .acts import perform, perform_without_waiting
 from .case import Act, Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
+from .model import fate_of_stages
 from .rx_operators import OPERATORS
-from .values import key_of
+from .values import is_kept, key_of, nested_items
 
 
 class Builder:
@@ -55,7 +56,7 @@ class Builder:
             case Policy():
                 return self.node(work.node).pipe(self._policy(work))
             case Nested():
-                return _NestedNode(self.stages(work.stages), work.length)
+                return _NestedNode(work, self.stages(work.stages), self.ledger)
 
     def stages(self, stages: tuple[Stage, ...]) -> BaseNode:
         """Make one node of list stages."""
@@ -66,11 +67,8 @@ class Builder:
         node = self.node(batch.work)
         if batch.isolate == "task":
             node.isolate = "task"
-        if not batch.own_single:
-            return BatchProcessor(node, batch.limit, batch.continue_on_error)
-        processor = _OwnSingle(node, batch.limit, batch.continue_on_error)
-        processor.ledger = self.ledger
-        return processor
+        kind = _OwnSingle if batch.own_single else BatchProcessor
+        return kind(node, batch.limit, batch.continue_on_error)
 
     def _leaf(self, leaf: Leaf) -> BaseNode:
         ledger, acts = self.ledger, leaf.acts
@@ -170,11 +168,6 @@ def _is_async(stage: Stage) -> bool:
     return isinstance(stage.work, Leaf) and stage.work.form == "async"
 
 
-def is_kept(value: Any) -> bool:
-    """Tell whether the filters keep an item."""
-    return key_of(value) % 3 != 2
-
-
 def _any_output(outputs: Any) -> Any:
     return next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
 
@@ -191,55 +184,43 @@ class _Node(BaseNode):
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        value = node_context.input_data
-        if isinstance(value, dict) and len(value) == 1 and "item" in value:
-            value = value["item"]
-        answer = await self._work(value)
+        answer = await self._work(_bare(node_context.input_data))
         if answer is None or isinstance(answer, NodeResult):
             return answer  # type: ignore[return-value]  # a wrong answer is what some are for
         return NodeResult(True, answer)
 
 
 class _NestedNode(BaseNode):
-    def __init__(self, inner: BaseNode, length: int) -> None:
+    def __init__(self, nested: Nested, inner: BaseNode, ledger: Ledger) -> None:
         super().__init__()
+        self._nested = nested
         self._inner = inner
-        self._length = length
+        self._ledger = ledger
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        value = node_context.input_data
-        if isinstance(value, dict) and len(value) == 1 and "item" in value:
-            value = value["item"]
-        context = NodeContext({"items": nested_items(value, self._length)})
-        result = await self._inner.execute(context, workflow_context)
-        return NodeResult(True, value) if result.success else result
+        value = _bare(node_context.input_data)
+        items, stages = nested_items(value, self._nested.length), self._nested.stages
+        result = await self._inner.execute(NodeContext({"items": items}), workflow_context)
+        if not result.success:
+            return result
+        outcome, got = fate_of_stages(stages, items, None), result.output["items"]
+        if stages[-1].kind == "reduce":
+            got = [got]
+        if outcome is not None and repr(got) != repr(outcome.values):
+            self._ledger.find(f"wrong items came out inside: {got}; right are {outcome.values}")
+        return NodeResult(True, value)
 
 
-def nested_items(value: Any, length: int) -> list[int]:
-    """Make the items of a nested run; none is an item of another one."""
-    return [key_of(value) * 100 + number for number in range(length)]
+def _bare(value: Any) -> Any:
+    return value["item"] if isinstance(value, dict) and len(value) == 1 else value
 
 
 class _OwnSingle(BatchProcessor):
-    """Has a ``process_single`` of its own, and counts the calls of it that have not ended."""
+    """Has a ``process_single`` of its own, with the signature that is documented."""
 
-    ledger: Ledger
-    unfinished = 0
-
-    def process_single(
+    async def process_single(
         self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
-    ) -> Any:
-        self.unfinished += 1
-        if self.unfinished > self.max_concurrency:
-            self.ledger.find("process_single is called before a lane is free")
-        return self._counted(input_data, index, workflow_context)
-
-    async def _counted(
-        self, input_data: Any, index: int, workflow_context: WorkflowContext | None
     ) -> BatchResult:
-        try:
-            return await super().process_single(input_data, index, workflow_context)
-        finally:
-            self.unfinished -= 1
+        return await super().process_single(input_data, index, workflow_context)

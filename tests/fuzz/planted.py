@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,15 +12,18 @@ from itertools import count
 from types import coroutine
 from typing import Any, TypeAlias
 
+from reactivex import Observable, abc
+
 from nadoo_flow._support.tasks import OwnedTask, take_strays_off
 from nadoo_flow.nodes import execution
-from nadoo_flow.streams import Isolation, Subscription, flat_map
+from nadoo_flow.policies.rate_limit import RateLimit
+from nadoo_flow.streams import Isolation, Subscription, flat_map, on_loop, subscribed_once
 from nadoo_flow.streams.sources import async_source
 from nadoo_flow.streams.sources.async_source import AsyncPump
 from nadoo_flow.streams.turn import LoopTurn
 
 from ..contract import broken_engines
-from ..contract.broken_engines import Engine
+from ..contract.broken_engines import Engine, Operator
 from .draw import draw_case
 from .run import findings_of
 
@@ -170,6 +174,59 @@ def source_is_closed_elsewhere() -> AbstractContextManager[None]:
     return replaced(AsyncPump, "_close", close)
 
 
+def items_pass_again() -> AbstractContextManager[None]:
+    """Let operators subscribe to the items of a run as often as they like."""
+    return replaced_everywhere(subscribed_once, lambda run, make_error: lambda source: source)
+
+
+def threads_are_overtaken() -> AbstractContextManager[None]:
+    """Bring signals of other threads to the loop, and pass on at once what the loop emits."""
+
+    def overtaking(run: Subscription) -> Operator:
+        home = threading.get_ident()
+
+        def sent(signal: Callable[..., None], permits: int) -> Callable[..., None]:
+            def send(*value: object) -> None:
+                if threading.get_ident() != home:
+                    run.loop.call_soon_threadsafe(send, *value)
+                    return
+                run.outstanding += permits
+                signal(*value)
+
+            return send
+
+        def operator(source: Observable[Any]) -> Observable[Any]:
+            def subscribe(
+                observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+            ) -> abc.DisposableBase:
+                return source.subscribe(
+                    sent(observer.on_next, 1),
+                    sent(observer.on_error, 0),
+                    sent(observer.on_completed, 0),
+                    scheduler=scheduler,
+                )
+
+            return Observable(subscribe)
+
+        return operator
+
+    return replaced_everywhere(on_loop, overtaking)
+
+
+def limiters_race() -> AbstractContextManager[None]:
+    """Make the limiters of a policy without a thought of other threads."""
+
+    def turn(limit: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        known = vars(limit).setdefault("planted", {})
+        if loop not in known:
+            limit.planted = {old: kept for old, kept in known.items() if not old.is_closed()}
+            limit.planted[loop] = limit._new_limiter()
+        return limit.planted[loop].acquire()
+
+    return replaced(RateLimit, "turn", turn)
+
+
 def limit_is_not_reached() -> AbstractContextManager[None]:
     """Have four lanes at most, whatever the limit."""
     start = engine_module._Lanes._start_lanes
@@ -215,6 +272,9 @@ PLANTED: dict[str, Planting] = {
             generator_exit_of_a_source_passes,
             helpers_are_strangers,
             source_is_closed_elsewhere,
+            items_pass_again,
+            threads_are_overtaken,
+            limiters_race,
             limit_is_not_reached,
             parked_lanes_are_forgotten,
         )

@@ -17,11 +17,16 @@ from .ledger import Ledger
 from .loop import FuzzLoop, describe_waiting
 from .nodes import Builder
 from .sources import Inputs
+from .threads import findings_in_threads
 from .ways import consumed
 
 
 def findings_of(case: Case) -> list[str]:
     """Run a case, and return what was found."""
+    return findings_in_threads(case) if case.way == "threads" else _findings_in_loop(case)
+
+
+def _findings_in_loop(case: Case) -> list[str]:
     ledger = Ledger(nested_timeouts=repr(case.what).count("kind='timeout'") > 1)
     threads = threading.active_count()
     told: list[str] = []

@@ -86,6 +86,8 @@ OPERATORS: dict[str, Callable[[], Operator]] = {
     "zip": lambda: _zipped,
     "repeat": lambda: ops.repeat(2),
     "retry": lambda: _retried,
+    "shared_zip": lambda: ops.publish(mapper=_zipped),
+    "replayed_retry": lambda: ops.replay(mapper=_retried),
     "from_thread": lambda: _from_thread,
 }
 

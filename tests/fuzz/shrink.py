@@ -57,12 +57,12 @@ def _simpler(value: Any) -> Iterator[Any]:
             now = getattr(value, field.name)
             if field.name in ("seed", "name", "way", "kind", "how", "error"):
                 continue
-            if field.default is not MISSING and now != field.default:
+            if field.default is not MISSING and now != field.default and type(now) is not int:
                 yield replace(value, **{field.name: field.default})
             for simpler in _simpler(now):
                 yield replace(value, **{field.name: simpler})
     elif isinstance(value, int) and not isinstance(value, bool) and value > 1:
-        yield value - 1
+        yield from sorted({1, value // 2, value - 1})
 
 
 def _simpler_tuples(value: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

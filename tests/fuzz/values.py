@@ -15,3 +15,13 @@ def key_of(value: Any) -> int:
     if isinstance(value, (list, tuple)):
         return sum(key_of(part) for part in value) + len(value)
     return 1
+
+
+def is_kept(value: Any) -> bool:
+    """Tell whether the filters keep an item."""
+    return key_of(value) % 3 != 2
+
+
+def nested_items(value: Any, length: int) -> list[int]:
+    """Make the items of a nested run; none is an item of another one."""
+    return [key_of(value) * 100 + number for number in range(length)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import reactivex as rx
 from reactivex import Observable
 
-from nadoo_flow import BatchResult, NodeContext, NodeError, WorkflowContext
+from nadoo_flow import BatchProcessor, BatchResult, NodeContext, NodeError, WorkflowContext, streams
 from nadoo_flow import operators as node_operators
 
 from .case import Batch, Case
@@ -100,6 +101,39 @@ async def _batch(case: Case, batch: Batch, ledger: Ledger, builder: Builder, sou
 
         chunks = processor.batch_in_chunks(source, case.chunk)
         end = await until_iterated(chunks, case.ending, ledger, receive_chunk, case.slow)
+    elif case.way == "lanes":
+        lanes = streams.CloseableAsyncIterator(_lanes(processor, batch, source, ledger))
+        end = await until_iterated(lanes, case.ending, ledger, receive, case.slow)
     else:
         end = await until_observed(processor.observe(source), case.ending, ledger, receive)
     return end
+
+
+def _lanes(
+    processor: BatchProcessor, batch: Batch, source: Any, ledger: Ledger
+) -> streams.Plan[BatchResult]:
+    """Plan a run of the engine alone, whose mapper may be called when a lane is free for it."""
+    unfinished = 0
+
+    async def processed(index: int, value: Any) -> BatchResult:
+        nonlocal unfinished
+        try:
+            return await processor.process_single(value, index)
+        finally:
+            unfinished -= 1
+
+    def mapper(indexed: streams.Indexed[Any]) -> Coroutine[Any, Any, BatchResult]:
+        nonlocal unfinished
+        unfinished += 1
+        if unfinished > batch.limit:
+            ledger.find("a mapper is called before a lane is free")
+        return processed(*indexed)
+
+    def build(run: streams.Subscription) -> Observable[BatchResult]:
+        inputs: Observable[streams.Indexed[Any]] = streams.emit(
+            run, streams.as_source(source, "source")
+        )
+        isolate: Any = batch.isolate
+        return inputs.pipe(streams.flat_map(run, mapper, batch.limit, isolate))
+
+    return streams.Plan(build, batch.limit)

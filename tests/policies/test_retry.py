@@ -209,7 +209,6 @@ class TestWait:
             (tenacity.wait_incrementing(1, 2), [0, 1, 4, 9]),
             (tenacity.wait_fixed(1) + tenacity.wait_incrementing(1, 1), [0, 2, 5, 9]),
             (tenacity.wait_chain(*map(tenacity.wait_fixed, (5, 1))), [0, 5, 6, 7]),
-            (tenacity.wait_exception(lambda error: float(str(error)[-1])), [0, 1, 3, 6]),
             (lambda state: state.attempt_number * 10, [0, 10, 30, 60]),
             (lambda state: len(str(state.outcome.exception())), [0, 16, 32, 48]),
         ],

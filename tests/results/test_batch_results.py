@@ -214,6 +214,12 @@ TAGS = {
 
 
 class TestToPandas:
+    def test_pandas_takes_them(self) -> None:
+        pytest.importorskip("pandas")
+        frame = made(1, 2, failed={1: "no"}).to_pandas()
+        assert frame["index"].tolist() == [0, 1]
+        assert frame["success"].tolist() == [True, False]
+
     def test_there_is_a_column_for_each_field(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # pandas itself would make up most of what there is to install for the tests.
         monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))

@@ -1,0 +1,70 @@
+"""Scripts without the ``__main__`` guard, which each process that they start runs once more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from multiprocessing import active_children, current_process
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from .errors import EngineLost
+
+T = TypeVar("T")
+
+EXIT_STATUS = 219
+"""With this a process says that it came upon a run while it imported the main module."""
+
+SECONDS = 1.0
+"""A process that closed its sentinel has an exit status in much less."""
+
+HINT = (
+    "workers import the script that starts them, so put what it does below a line that reads "
+    "if __name__ == '__main__':"
+)
+
+
+class ImportingMain(SystemExit):
+    """Ends, without a word, a process that runs the script of its parent once more."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_STATUS)
+
+
+def is_importing_main() -> bool:
+    """Tell whether this process still imports the main module of the one that started it."""
+    # What multiprocessing itself asks before it refuses to start a process.
+    return bool(getattr(current_process(), "_inheriting", False))
+
+
+def leave() -> ImportingMain:
+    """Return what ends this process with the exit status that its parent knows."""
+    if "--multiprocessing-fork" not in sys.orig_argv:
+        os._exit(EXIT_STATUS)  # what comes from a fork server ends with 1, whatever is raised
+    return ImportingMain()
+
+
+def submit_first(
+    executor: Executor, function: Callable[..., T], *arguments: Any
+) -> tuple[Future[T], list[BaseProcess]]:
+    """Submit, and return also the processes that were started for it."""
+    before = set(active_children())
+    future = executor.submit(function, *arguments)
+    return future, [child for child in active_children() if child not in before]
+
+
+def ran_main(children: Iterable[BaseProcess]) -> bool:
+    """Tell whether one of these processes ended because it ran the script once more."""
+    by_sentinel = {child.sentinel: child for child in children}
+    ended = [by_sentinel[sentinel] for sentinel in wait(by_sentinel, 0)]  # type: ignore[index]
+    for child in ended:
+        child.join(SECONDS)
+    return any(child.exitcode == EXIT_STATUS for child in ended)
+
+
+def no_guard() -> EngineLost:
+    """Say that the script has no guard, and what to write."""
+    return EngineLost(f"a worker ran the script once more; {HINT}")
