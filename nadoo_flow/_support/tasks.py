@@ -54,6 +54,7 @@ class OwnedTask(asyncio.Task[T]):
     __slots__ = (
         "_is_caller_inside",
         "_is_delivered",
+        "_is_on_its_way",
         "_mark",
         "_may_finish",
         "cancelled_from_outside",
@@ -74,6 +75,7 @@ class OwnedTask(asyncio.Task[T]):
         self.has_strays = False
         self._is_caller_inside = is_caller_inside
         self._is_delivered = False
+        self._is_on_its_way = False
         self._may_finish = False
         self._mark: ref[_Mark] | None = None
         super().__init__(work, loop=loop, context=context)
@@ -87,7 +89,7 @@ class OwnedTask(asyncio.Task[T]):
         """Request a cancellation, as of any task."""
         if self._is_caller_inside is not None and not self._is_caller_inside():
             self.cancelled_from_outside = True
-        self.has_strays = True
+        self.has_strays = self._is_on_its_way = True
         return super().cancel(msg)
 
     def uncancel(self) -> int:
@@ -111,14 +113,16 @@ class OwnedTask(asyncio.Task[T]):
         """Have the end reach the work, unless it has; called whenever the work suspends.
 
         A cancellation that the work is still unwinding is waited for, so that its ``finally``
-        blocks come to their end. One that was taken back is delivered again.
+        blocks come to their end, and so is one that has not arrived yet, since the work could not
+        tell the two apart. One that was taken back is delivered again.
         """
-        if self._may_finish or (self.cancelling() and (self._is_delivered or self._is_unwinding)):
-            return
-        self._insist()
+        is_waited_for = self._is_delivered or self._is_unwinding or self._is_on_its_way
+        if not (self._may_finish or (self.cancelling() and is_waited_for)):
+            self._insist()
 
     def note_thrown(self, error: asyncio.CancelledError) -> None:
         """Remember that a cancellation is thrown into the work, to see when it was dealt with."""
+        self._is_on_its_way = False
         mark = _Mark()
         # The exception lives as long as a block of the work handles it.
         vars(error)["nadoo_flow_mark"] = mark
