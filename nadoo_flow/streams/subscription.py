@@ -91,6 +91,8 @@ class Subscription:
         self._on_demand: Callable[[], None] = _nothing
         self._cleanups: list[Callable[[], Awaitable[None]]] = []
         self._around = copy_context()
+        # Made once, and not for each lane, of which there may be a hundred thousand.
+        self._is_around_caller, self._task_done = self.is_around_caller, self._on_task_done
         self._lanes: set[OwnedTask[None]] = set()
         self._sources: set[OwnedTask[None]] = set()
         self._withdrawn: set[OwnedTask[None]] = set()
@@ -239,10 +241,10 @@ class Subscription:
             work,
             loop=self.loop,
             context=context.copy(),
-            is_caller_inside=self.is_around_caller,
+            is_caller_inside=self._is_around_caller,
         )
         group.add(task)
-        task.add_done_callback(self._on_task_done)
+        task.add_done_callback(self._task_done)
         return task
 
     async def _guarded(self, drive: Callable[[], Awaitable[None]]) -> None:
@@ -315,6 +317,7 @@ class Subscription:
                 joiner.set_result(None)
         # Nothing of a finished run is kept alive by whoever still holds its handle.
         self._observer = self._chain = self._closer = None
+        self._is_around_caller, self._task_done = _never, _ignore
         self._cleanups.clear()
         self._joiners.clear()
 
@@ -390,4 +393,12 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 
 def _nothing() -> None:
+    """Do nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _ignore(task: OwnedTask[None]) -> None:
     """Do nothing."""

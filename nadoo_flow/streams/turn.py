@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from weakref import WeakValueDictionary
 
 from .._support.clock import clock_of
@@ -47,7 +46,7 @@ class LoopTurn:
         self._loop = loop
         self.time = clock_of(loop)
         self.ends = _CLOSED
-        self._waiting: deque[Callable[[], object]] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._share = 1
         self._was_spent = False
         self._is_scheduled = False
@@ -71,14 +70,14 @@ class LoopTurn:
 
     def call_later(self, function: Callable[[], object]) -> None:
         """Call a function in a later turn, when those that wait longer have been called."""
-        self._waiting.append(function)
-        self._schedule()
+        self.next().add_done_callback(lambda _: function())
 
-    async def wait(self) -> None:
-        """Wait for a later turn that has time."""
+    def next(self) -> asyncio.Future[None]:
+        """Return a future that is done in a later turn that has time."""
         waiter = self._loop.create_future()
-        self.call_later(partial(_wake, waiter))
-        await waiter
+        self._waiting.append(waiter)
+        self._schedule()
+        return waiter
 
     def _schedule(self) -> None:
         # What is scheduled now runs at the head of the next turn, before any lane resumes.
@@ -97,12 +96,9 @@ class LoopTurn:
         self._share = max(self._share // 2, 1) if self._was_spent else self._share * 2
         self._was_spent = False
         for _ in range(min(self._share, len(waiting))):
-            self._loop.call_soon(waiting.popleft())
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+            waiter = waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 _CLOSED = -math.inf

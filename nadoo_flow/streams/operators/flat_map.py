@@ -207,7 +207,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     @coroutine
     def _wait_for_turn(self, lane: OwnedTask[None]) -> Generator[Any, Any, None]:
         try:
-            yield from self._run.turn.wait().__await__()
+            yield from self._run.turn.next()
         except asyncio.CancelledError:
             if lane.is_to_end:
                 raise

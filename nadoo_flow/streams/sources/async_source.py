@@ -82,7 +82,7 @@ class AsyncPump(Generic[T]):
                     self._waiter = run.loop.create_future()
                     await self._waiter
                 elif run.turn.spent():
-                    await run.turn.wait()
+                    await run.turn.next()
                 else:
                     return
             except asyncio.CancelledError:
