@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Protocol, TypeAlias, TypeVar
 
+from .._support.tasks import running_task
 from ..streams import CloseableAsyncIterator
 
 
@@ -24,16 +26,8 @@ Results: TypeAlias = CloseableAsyncIterator[N] | AsyncGenerator[N, None]
 async def in_chunks(ordered: Results[N], chunk_size: int) -> AsyncGenerator[list[N], None]:
     """Group neighbours, and give out what is there before an error is raised."""
     chunk: list[N] = []
-    error: Exception | None = None
     async with aclosing(ordered):
-        while True:
-            try:
-                result = await anext(ordered)
-            except StopAsyncIteration:
-                break
-            except Exception as failed:
-                error = failed
-                break
+        while not isinstance(result := await _next_or_end(ordered), _End):
             if chunk and result.index // chunk_size != chunk[0].index // chunk_size:
                 yield chunk
                 chunk = []
@@ -43,8 +37,7 @@ async def in_chunks(ordered: Results[N], chunk_size: int) -> AsyncGenerator[list
                 chunk = []
     if chunk:
         yield chunk
-    if error is not None:
-        raise error
+    result.raise_error()
 
 
 async def in_index_order(completed: Results[N]) -> AsyncGenerator[N, None]:
@@ -52,15 +45,32 @@ async def in_index_order(completed: Results[N]) -> AsyncGenerator[N, None]:
     held: dict[int, N] = {}
     following = 0
     async with aclosing(completed):
-        try:
-            async for result in completed:
-                held[result.index] = result
-                while following in held:
-                    yield held.pop(following)
-                    following += 1
-        except Exception as error:
-            for result in sorted(held.values(), key=attrgetter("index")):
-                yield result
-            raise error
-    for result in sorted(held.values(), key=attrgetter("index")):
-        yield result
+        while not isinstance(result := await _next_or_end(completed), _End):
+            held[result.index] = result
+            while following in held:
+                yield held.pop(following)
+                following += 1
+    for kept in sorted(held.values(), key=attrgetter("index")):
+        yield kept
+    result.raise_error()
+
+
+@dataclass(frozen=True)
+class _End:
+    error: BaseException | None = None
+
+    def raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+async def _next_or_end(results: Results[N]) -> N | _End:
+    """Return the next result, or how the results ended."""
+    try:
+        return await anext(results)
+    except StopAsyncIteration:
+        return _End()
+    except (Exception, GeneratorExit) as error:
+        if running_task() is None:  # the loop is gone, and closes what it has left
+            raise
+        return _End(error)

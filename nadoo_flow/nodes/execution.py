@@ -8,7 +8,13 @@ from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, Protocol
 
-from .._support.tasks import is_being_cancelled, is_closing, is_to_end
+from .._support.tasks import (
+    is_being_cancelled,
+    is_closing,
+    is_ended_by_owner,
+    is_to_end,
+    running_task,
+)
 from ..errors import describe
 from .context import NodeContext, NodeResult, WorkflowContext
 from .soundness import make_sound
@@ -70,13 +76,28 @@ def checked(result: Any) -> NodeResult:
         and result.exception is None
     ):
         return result
+    raise_if_ended()
     return make_sound(result)
+
+
+def raise_if_ended() -> None:
+    """Start nothing more, such as another attempt, in a task whose owner wants it to end.
+
+    The node has been cancelled, and swallowed that or failed in its clean-up. It is not told again.
+
+    Raises:
+        asyncio.CancelledError: If that is so.
+    """
+    task = running_task()
+    if task is not None and is_ended_by_owner(task):
+        raise asyncio.CancelledError
 
 
 def failure(error: BaseException) -> NodeResult:
     """Make a failed NodeResult of an exception, or raise what passes; see execute_safely()."""
     if _passes(error, is_being_cancelled):
         raise error
+    raise_if_ended()
     return NodeResult(False, None, describe(error), {}, error)
 
 

@@ -13,7 +13,7 @@ from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe
 from ..events.event import ProgressArgument, Watcher, Watching, watched
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
-from .execution import execute_safely
+from .execution import execute_safely, raise_if_ended
 from .policy import PolicyMark
 
 Isolation: TypeAlias = Literal["context", "task"]
@@ -237,6 +237,7 @@ class Pipeline(BaseNode):
             if not result.success:
                 error = f"stage {node.node_id!r}: {result.error}"
                 return NodeResult(False, None, error, result.metadata, result.exception)
+            raise_if_ended()
             data = result.output
         return result
 

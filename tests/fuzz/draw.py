@@ -110,6 +110,10 @@ class _Drawing(Drawing):
                 Act("sleep", 1.0) if self.chance(0.7) else Act("raise_in_clean_up", 0.0, "OSError")
             )
             acts[-1] = clean_up
+        for position, act in acts.items():
+            if act.kind == "cancel_itself_and_return":
+                # Whatever the source itself awaits next would raise it.
+                return ((position, act),)
         return tuple(acts.items())
 
     def batch(self) -> Batch:

@@ -13,7 +13,15 @@ T = TypeVar("T")
 SECONDS = (0.0, 0.1, 0.5, 1.0, 2.5)
 
 _AT_ONCE = ("raise", "close", "close_in_helper", "bad_answer", "failure", "use_thread")
-_ENDLESS = ("cancel_itself", "unwind", "help", "raise_later", "raise_from_future", "run_batch")
+_ENDLESS: tuple[str, ...] = (
+    "cancel_itself",
+    "unwind",
+    "help",
+    "raise_later",
+    "raise_from_future",
+    "run_batch",
+)
+_ENDLESS += ("swallow", "swallow_and_uncancel", "raise_in_clean_up", "fail_in_group")
 
 
 class Drawing:

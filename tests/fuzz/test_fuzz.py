@@ -10,6 +10,7 @@ import pytest
 
 from .case import Act, Batch, Case, Ending, Leaf, Source, describe_case
 from .draw import draw_case
+from .found import FOUND
 from .planted import PLANTED, find_planted
 from .run import findings_of
 from .shrink import shrink
@@ -33,6 +34,11 @@ def test_nothing_is_found_in_random_cases(block: int) -> None:
         case = draw_case(seed)
         findings = findings_of(case)
         assert not findings, f"python -m tests.fuzz --seed {seed}\n{describe_case(case)}"
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_stays_mended(name: str) -> None:
+    assert findings_of(FOUND[name]) == []
 
 
 @pytest.mark.parametrize("name", PLANTED)

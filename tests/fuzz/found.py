@@ -1,0 +1,44 @@
+"""Cases that random runs have found, made small; they stay mended."""
+
+from __future__ import annotations
+
+from .case import FOREVER, Act, Batch, Case, Ending, Leaf, Policy, Several, Source, Work
+
+
+def _cancelled(work: Work, limit: int = 2, seconds: float = 0.05) -> Case:
+    """End a batch from outside, whatever runs in it."""
+    return Case(0, "batch", Batch(work, limit), Source(), Ending("cancel", 0, seconds))
+
+
+_RAISES_WHEN_CANCELLED = Leaf("first", acts=(Act("raise_in_clean_up", FOREVER, "ValueError"),))
+_SWALLOWS_ITS_CANCEL = Leaf("first", acts=(Act("swallow", FOREVER),))
+_NEVER_ENDS = Leaf("second", acts=(Act("forever"),))
+
+FOUND: dict[str, Case] = {
+    "a fallback is not asked after the end of the run": _cancelled(
+        Policy("fallback", _RAISES_WHEN_CANCELLED, 0.0, (_NEVER_ENDS,))
+    ),
+    "a try is the last after the end of the run": _cancelled(
+        Policy("retry", _RAISES_WHEN_CANCELLED, 3.0)
+    ),
+    "a pipeline goes no further after the end of the run": _cancelled(
+        Several("pipeline", (_SWALLOWS_ITS_CANCEL, _NEVER_ENDS))
+    ),
+    "an end that comes with a cancel of the node's own is no part of it": _cancelled(
+        Leaf("itself", acts=(Act("cancel_itself", FOREVER),)), 1, 0.0
+    ),
+    "a chunk is given out before a GeneratorExit of the inputs": Case(
+        0,
+        "batch_in_chunks",
+        Batch(Leaf("any")),
+        Source("iterable", 5, ((5, Act("raise", 0.0, "GeneratorExit")),)),
+        Ending(),
+    ),
+    "an item whose own task is cancelled in its last step keeps its result": Case(
+        0,
+        "batch",
+        Batch(Leaf("any", acts=(Act("cancel_itself_and_return"),)), 1, isolate="task"),
+        Source(),
+        Ending(),
+    ),
+}
