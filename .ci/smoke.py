@@ -4,11 +4,13 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import files, version
 from pathlib import Path
 
 import nadoo_flow
-from nadoo_flow import BatchProcessor
+from nadoo_flow import BatchProcessor, FunctionNode
+from nadoo_flow.executors import on
 
 DOCUMENTS = {
     "good.py": b'"""A module."""\n\ndef greet(): ...\n',
@@ -30,6 +32,13 @@ def check_batch() -> None:
     results = asyncio.run(BatchProcessor(work, max_concurrency=2).batch(range(5)))
     assert [result.output for result in results] == [0, 2, 4, None, 8]
     assert [result.error for result in results if not result.success] == ["ValueError: three"]
+
+
+def check_extras() -> None:
+    """Use what the extras bring, in their newest versions."""
+    processor = BatchProcessor(FunctionNode(work).pipe(on(ThreadPoolExecutor)))
+    frame = asyncio.run(processor.batch(range(5))).to_pandas()
+    assert frame["success"].tolist() == [True, True, True, False, True]
 
 
 def check_demo() -> None:
@@ -59,6 +68,7 @@ def main() -> None:
     folders = {file.parts[0] for file in placed if file.name != "nadoo-flow"}
     assert folders == {"nadoo_flow", f"nadoo_flow-{installed}.dist-info"}, folders
     check_batch()
+    check_extras()
     check_demo()
     print(f"nadoo-flow {installed} works in {package}")
 

@@ -1,4 +1,4 @@
-"""What a failure looks like: one exception type and one way to put a failure into words."""
+"""The exception of a failed node, and the description of an exception in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ NO_MESSAGE = "the node reported a failure without a message"
 
 
 class NodeError(Exception):
-    """A node failed and nothing was asked to carry on without it.
+    """A node failed, and the caller did not ask to go on without it.
 
     Attributes:
         node_id: The id of the node that failed.
@@ -30,11 +30,11 @@ class NodeError(Exception):
         return f"{where}: {self.error}"
 
 
-def describe(error: BaseException) -> str:
-    """Put an exception into words: its type, and its message where it has one."""
+def describe_error(error: BaseException) -> str:
+    """Describe an exception by its type, and by its message if it has one."""
     name = type(error).__name__
     try:
         message = str(error)
-    except Exception as broken:  # a raising __str__ must not take the run down
+    except Exception as broken:  # a raising __str__ must not end the run
         message = f"<its message could not be read: {type(broken).__name__}>"
     return f"{name}: {message}" if message else name

@@ -8,7 +8,7 @@ from typing import Any
 from reactivex import Observable
 
 from .nodes.node import NodeLike, as_node
-from .stages.kinds import MapNode
+from .stages.map import MapNode
 
 
 def flat_map(

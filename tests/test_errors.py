@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from nadoo_flow import NodeError
-from nadoo_flow.errors import NO_MESSAGE, describe
+from nadoo_flow.errors import NO_MESSAGE, describe_error
 
 
 class _Unspeakable(Exception):
@@ -37,7 +37,7 @@ class _NoText(Exception):
 def test_describe_names_the_type_and_the_message_and_is_never_empty(
     error: BaseException, text: str
 ) -> None:
-    assert describe(error) == text
+    assert describe_error(error) == text
 
 
 def test_node_error_names_the_node_and_what_went_wrong() -> None:

@@ -164,7 +164,7 @@ def test_the_gate_runs_the_test_command_of_this_page() -> None:
         [ROOT / ".ci" / "test-command"], capture_output=True, text=True, check=True
     ).stdout
     assert printed == COMMANDS[1] + "\n"
-    assert '"$(.ci/test-command)"' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "$(.ci/test-command)" in (ROOT / ".ci" / "test").read_text(encoding="utf-8")
 
 
 def test_every_notebook_is_listed() -> None:

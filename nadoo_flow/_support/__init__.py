@@ -1,4 +1,4 @@
-"""What every room needs and no room is about: checks of arguments, the clock, tasks, text, backoff.
+"""Helpers that all rooms share: checks of arguments, the clock, tasks, text, backoff.
 
 Users import nothing from here. It imports only the standard library, and tenacity where a backoff
 needs it.

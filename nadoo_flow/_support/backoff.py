@@ -1,11 +1,11 @@
-"""How long to wait before trying again: tenacity's wait strategies, or plain seconds."""
+"""Waits between tries: tenacity's strategies, or plain seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from .checks import non_negative_number
+from .checks import check_non_negative_number
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Wait: TypeAlias = "float | wait_base | Callable[[RetryCallState], float]"
 
 MAX_WAIT = 60.0
-"""Seconds beyond which the default backoff does not grow."""
+"""Seconds that the default backoff reaches at most."""
 
 
 def as_wait(wait: Wait | None) -> Callable[[RetryCallState], float]:
-    """Return a tenacity wait strategy.
+    """Make a tenacity wait strategy of what a user passed as ``wait``.
 
     Args:
         wait: Seconds, a strategy, or None for an exponential backoff with jitter: about 1, 2, 4, …
@@ -37,11 +37,11 @@ def as_wait(wait: Wait | None) -> Callable[[RetryCallState], float]:
         raise TypeError(f"wait must be seconds or a wait strategy, got the class {wait.__name__}")
     if callable(wait):
         return wait
-    return wait_fixed(non_negative_number(wait, "wait"))
+    return wait_fixed(check_non_negative_number(wait, "wait"))
 
 
-def waits(wait: Wait | None, attempts: int) -> Iterator[float]:
-    """Yield the seconds to wait before each of so many further tries."""
+def generate_waits(wait: Wait | None, attempts: int) -> Iterator[float]:
+    """Yield the seconds to wait before each of ``attempts`` further tries."""
     from tenacity import RetryCallState, Retrying
 
     strategy = as_wait(wait)

@@ -1,4 +1,4 @@
-"""The clock that everything here keeps time by: that of the event loop."""
+"""The clock of an event loop, by which the whole package keeps time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 
 
-def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """Return the clock of a loop, virtual where the loop's time is."""
-    # The time() of a standard loop is this function behind a Python call, which is paid per item.
+def get_clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return the clock of a loop; if the loop has virtual time, so has the clock."""
+    # A standard loop's time() only calls monotonic(), and that extra call would be paid per item.
     return monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# Not of each object, which could not be copied with it.
+# One for all objects, because an object that holds a lock could not be copied.
 _adding = threading.Lock()
 
 
@@ -24,7 +24,7 @@ class PerLoop(Generic[T]):
         self._values: dict[asyncio.AbstractEventLoop, T] = {}
 
     def get(self, make: Callable[[], T]) -> T:
-        """Return the value of the running event loop, which is made when it is first asked for."""
+        """Return the value of the running event loop, and make it at the first call there."""
         loop = asyncio.get_running_loop()
         try:
             return self._values[loop]
@@ -39,5 +39,5 @@ class PerLoop(Generic[T]):
         return len(self._values)
 
     def __reduce__(self) -> tuple[type[PerLoop[T]], tuple[()]]:
-        # A copy has nothing to do with the loops of the original, and loops cannot be pickled.
+        # Loops cannot be pickled, and a copy may be used on other ones.
         return PerLoop, ()

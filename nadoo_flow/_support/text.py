@@ -1,4 +1,4 @@
-"""Words and numbers for pictures: whatever a user's strings hold, they come out short and safe."""
+"""Text and numbers for pictures and tables, cut to a length and safe to put into markup."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-# What XML cannot hold at all, and what would reorder the text around it.
+# Characters that XML does not allow, and those that reorder the text around them.
 _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
@@ -30,39 +30,39 @@ _brief.maxstring = _brief.maxother = 120
 _brief.maxdict = _brief.maxlist = _brief.maxtuple = _brief.maxset = 6
 
 
-def shortened(value: Any, limit: int = 60) -> str:
+def shorten(value: Any, limit: int = 60) -> str:
     """Show any value in one short line: a str as it is, all else by its repr."""
     if isinstance(value, str):
         text = str.__str__(value[: 4 * limit])
     else:
         try:
             text = _brief.repr(value)
-        except Exception:  # a raising __repr__ must not hide everything else
+        except Exception:  # a raising __repr__ must not lose the whole picture
             text = f"<unprintable {type(value).__name__}>"
     text = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", _SPACE.sub(" ", text)).strip()
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
-def fitted(value: Any, room: float, size: float = 12, bold: bool = False) -> str:
-    """Show any value in one line that takes no more room, in pixels, than there is."""
-    text = shortened(value, max(int(room / size * 4), 1))
-    if width_of(text, size, bold) <= room:
+def shorten_to_width(value: Any, width: float, size: float = 12, bold: bool = False) -> str:
+    """Show any value in one line of at most so many pixels."""
+    text = shorten(value, max(int(width / size * 4), 1))
+    if estimate_width(text, size, bold) <= width:
         return text
-    end, ems = 0, room / width_of("…", size, bold) * _ems("…") - _ems("…")
-    while ems >= _ems(text[end]):
-        ems -= _ems(text[end])
+    end, ems = 0, width / estimate_width("…", size, bold) * _estimate_ems("…") - _estimate_ems("…")
+    while ems >= _estimate_ems(text[end]):
+        ems -= _estimate_ems(text[end])
         end += 1
     return f"{text[:end].rstrip()}…"
 
 
-def in_lines(sentences: Iterable[str], room: float) -> list[str]:
-    """Break sentences at spaces into lines that take no more room, in pixels, than there is."""
+def wrap_lines(sentences: Iterable[str], width: float) -> list[str]:
+    """Break sentences at spaces into lines of at most so many pixels."""
     lines: list[str] = []
     for sentence in sentences:
         line = ""
         for word in sentence.split():
             longer = f"{line} {word}".lstrip()
-            if line and width_of(longer) > room:
+            if line and estimate_width(longer) > width:
                 lines.append(line)
                 longer = word
             line = longer
@@ -70,12 +70,12 @@ def in_lines(sentences: Iterable[str], room: float) -> list[str]:
     return lines
 
 
-def width_of(text: str, size: float = 12, bold: bool = False) -> float:
+def estimate_width(text: str, size: float = 12, bold: bool = False) -> float:
     """Estimate the width of a line of text in pixels."""
-    return sum(map(_ems, text)) * size * (1.12 if bold else 1.0)
+    return sum(map(_estimate_ems, text)) * size * (1.12 if bold else 1.0)
 
 
-def _ems(character: str) -> float:
+def _estimate_ems(character: str) -> float:
     """Estimate how wide a character is in most fonts, rather too wide than too narrow."""
     if unicodedata.east_asian_width(character) in "WF":
         return 1.05
@@ -92,13 +92,13 @@ def _ems(character: str) -> float:
     )
 
 
-def safe(value: Any, limit: int = 60) -> str:
-    """Show any value in one short line of markup, for text and for attributes."""
-    return escape(shortened(value, limit))
+def shorten_and_escape(value: Any, limit: int = 60) -> str:
+    """Show any value in one short line, escaped for the text and the attributes of markup."""
+    return escape(shorten(value, limit))
 
 
-def duration(seconds: float) -> str:
-    """Write seconds in units that suit them: ``"12 ms"``, ``"3.4 s"``, ``"2 min 5 s"``."""
+def format_duration(seconds: float) -> str:
+    """Write seconds in a suitable unit: ``"12 ms"``, ``"3.4 s"``, ``"2 min 5 s"``."""
     if seconds < 0.9995e-3:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.9995:
@@ -112,24 +112,24 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Write a number of things: ``"1 item"``, ``"1,200 items"``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def ticks(span: float, most: int = 8) -> list[float]:
+def choose_ticks(span: float, most: int = 8) -> list[float]:
     """Choose round numbers from 0 to a span, for the labels of an axis."""
     if span <= 0:
         return [0.0]
-    step = _round(span / most)
+    step = _round_up(span / most)
     return [step * number for number in range(int(span / step * (1 + 1e-9)) + 1)]
 
 
-def _round(seconds: float) -> float:
+def _round_up(seconds: float) -> float:
     """Return the next longer time that is a round number of its unit."""
     if 10 < seconds <= _DAY:
         return next(step for step in _LONG_STEPS if step >= seconds)
     if seconds > _DAY:
-        return _DAY * _round(seconds / _DAY)
+        return _DAY * _round_up(seconds / _DAY)
     power = 10.0 ** math.floor(math.log10(seconds))
     return next(power * base for base in (1, 2, 5, 10, 20) if power * base >= seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Protocol, TypeAlias, TypeVar
 
-from .._support.tasks import running_task
+from .._support.tasks import get_running_task
 from ..streams import CloseableAsyncIterator
 
 
@@ -71,6 +71,6 @@ async def _next_or_end(results: Results[N]) -> N | _End:
     except StopAsyncIteration:
         return _End()
     except (Exception, GeneratorExit) as error:
-        if running_task() is None:  # the loop is gone, and closes what it has left
+        if get_running_task() is None:  # the loop is gone, and closes what it has left
             raise
         return _End(error)

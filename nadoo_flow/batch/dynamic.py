@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Genera
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from typing import Any
 
-from .._support.checks import is_list_like, positive_number, shown
+from .._support.checks import check_positive_number, describe_value, is_list_like
 from ..nodes.context import WorkflowContext
 from ..nodes.node import NodeLike, as_node
 from ..results.batch_result import BatchResult
@@ -33,7 +33,7 @@ class DynamicBatchProcessor:
 
     def __init__(self, node: NodeLike, target_time: float = 1.0) -> None:
         self.node = as_node(node, "node")
-        self.target_time = positive_number(target_time, "target_time")
+        self.target_time = check_positive_number(target_time, "target_time")
         self.batch_size = self.FIRST_SIZE
 
     async def process(
@@ -81,7 +81,7 @@ async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any
             for item in items:
                 yield item
     else:
-        raise TypeError(f"items must be an iterable or async iterable, got {shown(items)}")
+        raise TypeError(f"items must be an iterable or async iterable, got {describe_value(items)}")
 
 
 async def _taken(items: AsyncIterator[Any], count: int) -> list[Any]:

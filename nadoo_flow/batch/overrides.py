@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, nullcontext
 from typing import Any, TypeVar
 
-from .._support.checks import shown
+from .._support.checks import describe_value
 from ..nodes.context import WorkflowContext
 from ..nodes.soundness import make_sound
 from ..results.batch_result import BatchResult
@@ -57,7 +57,7 @@ def call_with_context(
         return method(argument)
     accepting = accept_context(method, 1)
     if accepting is None:
-        name = getattr(method, "__qualname__", shown(method))
+        name = getattr(method, "__qualname__", describe_value(method))
         raise TypeError(f"{name} must have a parameter {CONTEXT} to be given one")
     return accepting(argument, workflow_context)
 
@@ -71,7 +71,9 @@ def iterate_results(completed: object) -> AsyncGenerator[BatchResult, None]:
     if not hasattr(completed, "__aiter__"):
         if inspect.iscoroutine(completed):
             completed.close()
-        raise TypeError(f"batch_as_completed must return an async iterator, got {shown(completed)}")
+        raise TypeError(
+            f"batch_as_completed must return an async iterator, got {describe_value(completed)}"
+        )
     return _iterate(completed)
 
 
@@ -85,7 +87,7 @@ def sound_result(result: object, method: str) -> BatchResult:
         return make_sound(result)
     if inspect.iscoroutine(result):
         result.close()
-    raise TypeError(f"{method} must give a BatchResult, got {shown(result)}")
+    raise TypeError(f"{method} must give a BatchResult, got {describe_value(result)}")
 
 
 async def _iterate(completed: Any) -> AsyncGenerator[BatchResult, None]:

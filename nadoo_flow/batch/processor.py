@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from reactivex import Observable
 
-from .._support.backoff import Wait, waits
-from .._support.checks import boolean, positive_int
-from .._support.clock import clock_of
+from .._support.backoff import Wait, generate_waits
+from .._support.checks import check_bool, check_positive_int
+from .._support.clock import get_clock
 from ..errors import NodeError
-from ..events import Events, RunReport, report_run
-from ..events.event import ProgressArgument, StageInfo, Watching, as_progress
+from ..events import Events, RunReporter, start_reporting
+from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progress
 from ..nodes.context import WorkflowContext
 from ..nodes.node import NodeLike, as_node
 from ..results.batch_result import BatchResult
@@ -75,12 +75,12 @@ class BatchProcessor:
         codec: Codec | None = None,
     ) -> None:
         self.node = as_node(node, "node")
-        self.max_concurrency = positive_int(max_concurrency, "max_concurrency")
-        self.continue_on_error = boolean(continue_on_error, "continue_on_error")
+        self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
+        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
         self.checkpoint = None if checkpoint is None else _checkpoint(checkpoint)
         self.codec = codec
         self.progress = as_progress(progress)
-        self.trace = trace if isinstance(trace, Trace) else boolean(trace, "trace")
+        self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
     @cached_property
     def events(self) -> Events:
@@ -106,9 +106,9 @@ class BatchProcessor:
             Exception: An error of the inputs themselves, when what they gave before has ended.
         """
         trace = self._own_trace or (Trace() if self.trace else None)
-        watching = Watching(self.progress, trace)
+        watching = WatchOptions(self.progress, trace)
         results = BatchResults(trace=trace)
-        time = clock_of(asyncio.get_running_loop())
+        time = get_clock(asyncio.get_running_loop())
         started = time()
         if self._overrides("batch_as_completed"):
             async with aclosing(self._told(inputs, workflow_context, watching)) as completed:
@@ -175,12 +175,12 @@ class BatchProcessor:
             An async generator; leave it early with ``contextlib.aclosing``. Errors are those of
             :meth:`batch_as_completed`.
         """
-        chunk_size = positive_int(chunk_size, "chunk_size")
+        chunk_size = check_positive_int(chunk_size, "chunk_size")
         if self._overrides("batch_as_completed"):
             completed = self._completed(inputs, workflow_context)
             return in_chunks(in_index_order(completed), chunk_size)
         plan = self._plan(inputs, workflow_context, Buffering())
-        return in_chunks(CloseableAsyncIterator(plan.through(in_order)), chunk_size)
+        return in_chunks(CloseableAsyncIterator(plan.pipe(in_order)), chunk_size)
 
     async def retry_failed(
         self,
@@ -198,9 +198,9 @@ class BatchProcessor:
                 exponential backoff with jitter: about 1, 2, 4, … seconds, at most 60.
             workflow_context: State that the tries share; a fresh one for each by default.
         """
-        attempts = positive_int(attempts, "attempts")
+        attempts = check_positive_int(attempts, "attempts")
         latest = list(results)
-        for seconds in waits(wait, attempts):
+        for seconds in generate_waits(wait, attempts):
             failed = [place for place, result in enumerate(latest) if not result.success]
             if not failed:
                 break
@@ -255,7 +255,7 @@ class BatchProcessor:
     ) -> BatchResult:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
         shared = self._shared(workflow_context)
-        time = clock_of(asyncio.get_running_loop())
+        time = get_clock(asyncio.get_running_loop())
         return await processing(self.node, shared, time)((index, input_data))
 
     def _plan(
@@ -263,11 +263,11 @@ class BatchProcessor:
         inputs: Source[Any],
         workflow_context: WorkflowContext | None,
         buffering: Buffering,
-        watching: Watching | None = None,
+        watching: WatchOptions | None = None,
         indexes: Sequence[int] | None = None,
     ) -> Plan[BatchResult]:
         source = as_source(inputs, "inputs")
-        watching = watching or Watching(self.progress, self._own_trace)
+        watching = watching or WatchOptions(self.progress, self._own_trace)
         run = BatchRun(
             self.node,
             self.max_concurrency,
@@ -285,7 +285,7 @@ class BatchProcessor:
         return self.trace if isinstance(self.trace, Trace) else None
 
     async def _told(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None, watching: Watching
+        self, inputs: Source[Any], workflow_context: WorkflowContext | None, watching: WatchOptions
     ) -> AsyncGenerator[BatchResult, None]:
         """Give the results of a subclass's own ``batch_as_completed``, and tell who watches."""
         report = self._report(inputs, watching)
@@ -296,16 +296,16 @@ class BatchProcessor:
                 async for result in completed:
                     if report is not None:
                         (stage,) = report.stages
-                        stage.settled(result.index, result.execution_time, outcome_of(result))
+                        stage.report_item(result.index, result.execution_time, outcome_of(result))
                     yield result
         finally:
             _told_of.reset(token)
             if report is not None:
                 await report.end()
 
-    def _report(self, inputs: object, watching: Watching) -> RunReport | None:
+    def _report(self, inputs: object, watching: WatchOptions) -> RunReporter | None:
         stage = StageInfo(self.node.node_id, self.max_concurrency)
-        return report_run([stage], inputs, watching, vars(self).get("events"))
+        return start_reporting([stage], inputs, watching, vars(self).get("events"))
 
     def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(BatchProcessor, method)

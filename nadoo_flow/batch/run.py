@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from reactivex import Observable
 
 from ..errors import NO_MESSAGE, NodeError
-from ..events import FINISHED, Outcome, RunReport
+from ..events import FINISHED, ItemEnd, RunReporter
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
-from ..nodes.execution import awaitable, checked, failure_of_item
+from ..nodes.execution import check_result, make_item_failure, require_awaitable
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
 from ..streams import Buffering, Indexed, InOrder, Plan, Source, Subscription, emit, flat_map
@@ -50,7 +50,7 @@ class BatchRun:
     checkpoint: Checkpoint | None
     codec: Codec | None
     single: Single | None
-    report: Callable[[], RunReport | None]
+    report: Callable[[], RunReporter | None]
 
     def plan(
         self,
@@ -67,12 +67,12 @@ class BatchRun:
             work = self._work(shared, run.turn.time, recording)
             told = buffering
             if (report := self.report()) is not None:
-                run.on_end(report.end)
+                run.add_cleanup(report.end)
                 (stage,) = report.stages
-                work = stage.watched(work, outcome_of)
-                told = buffering.told(stage.overflowed)
+                work = stage.with_events(work, outcome_of)
+                told = buffering.with_drop_handler(stage.report_overflow)
                 if recording is not None:
-                    recording.on_resumed = partial(stage.settled, seconds=None, outcome=FINISHED)
+                    recording.on_resumed = partial(stage.report_item, seconds=None, end=FINISHED)
             items: Observable[Indexed[Any]] = emit(run, source, told)
             if indexes is not None:
                 items = _renumbered(items, indexes)
@@ -116,7 +116,7 @@ def processing(
             # As in execute_item(), whose calls would cost 5% of a whole item.
             data = input_data if type(input_data) is dict else as_input(input_data)
             answer = node.execute(NodeContext(data), workflow_context)
-            result = await (answer if type(answer) is CoroutineType else awaitable(answer))
+            result = await (answer if type(answer) is CoroutineType else require_awaitable(answer))
             if (
                 type(result) is NodeResult
                 and result.success is True
@@ -128,9 +128,9 @@ def processing(
                 return BatchResult(
                     index, input_data, True, result.output, None, seconds, None, metadata
                 )
-            result = checked(result)
+            result = check_result(result)
         except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-            result = failure_of_item(error)
+            result = make_item_failure(error)
         return BatchResult(
             index,
             input_data,
@@ -145,7 +145,7 @@ def processing(
     return process
 
 
-def outcome_of(result: BatchResult) -> Outcome:
+def outcome_of(result: BatchResult) -> ItemEnd:
     """Say what became of an item, for those who watch."""
     return FINISHED if result.success else ("failed", result.error)
 
@@ -182,7 +182,7 @@ def _singly(single: Single, shared: WorkflowContext, time: Callable[[], float]) 
             result = await answer if inspect.isawaitable(answer) else answer
             return sound_result(result, "process_single")
         except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-            failed = failure_of_item(error)
+            failed = make_item_failure(error)
         seconds = time() - started
         return BatchResult(index, input_data, False, None, failed.error, seconds, failed.exception)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .._support.checks import shown
-from ..errors import describe
+from .._support.checks import describe_value
+from ..errors import describe_error
 
 # What holds itself ends in a RecursionError; looking for it in each value would cost more.
 _encode = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
@@ -31,9 +31,11 @@ class JsonCodec:
             text = _encode(value)
             same = _is_plain(value) or json.loads(text) == value
         except Exception as error:
-            raise TypeError(f"{shown(value)} is not JSON: {describe(error)}") from error
+            raise TypeError(
+                f"{describe_value(value)} is not JSON: {describe_error(error)}"
+            ) from error
         if not same:
-            raise TypeError(f"{shown(value)} would not come back from JSON as it is")
+            raise TypeError(f"{describe_value(value)} would not come back from JSON as it is")
         return text.encode()
 
     def decode(self, data: bytes) -> Any:

@@ -45,7 +45,7 @@ class Delivery:
         self._lent = 0
         self._end: Callable[[], None] | None = None
         self._deliver_to: Callable[[BatchResult], None] = _nowhere
-        run.on_end(self._close)
+        run.add_cleanup(self._close)
 
     def operator(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
         """Pass on each success when it is recorded, and each failure at once."""
@@ -80,7 +80,7 @@ class Delivery:
         error.unrecorded = [*results, *(result for result, _ in self._unrecorded)]
         self._unrecorded.clear()
         if self._run.stopped:
-            self._run.report("the checkpoint of a run that had ended failed", error)
+            self._run.report_error("the checkpoint of a run that had ended failed", error)
         else:
             self._run.fail(error)
 
@@ -146,7 +146,7 @@ class Delivery:
         run, recorded = self._run, self._recorded
         self._delivering = True
         while recorded and not run.stopped:
-            if run.turn.spent():
+            if run.turn.is_spent():
                 run.loop.call_soon(self._deliver)
                 return
             if self._lent:

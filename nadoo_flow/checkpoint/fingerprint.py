@@ -14,8 +14,8 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from .._support.checks import shown
-from ..errors import describe
+from .._support.checks import describe_value
+from ..errors import describe_error
 from .protocol import CheckpointError, Codec
 
 PREVIEW = 60
@@ -54,12 +54,12 @@ def fingerprint_of(index: int, value: Any, codec: Codec | None) -> Fingerprint:
     except Exception as error:
         if codec is None:
             raise CheckpointError(
-                f"item {index}: the input {shown(value)} has no fingerprint, by which a checkpoint "
-                f"could recognise it ({describe(error)}); make inputs of JSON values, or pass a "
-                "codec= that encodes them"
+                f"item {index}: the input {describe_value(value)} has no fingerprint, by which a "
+                f"checkpoint could recognise it ({describe_error(error)}); make inputs of JSON "
+                "values, or pass a codec= that encodes them"
             ) from error
         data = _encoded(index, value, codec)
-        text = shown(value)
+        text = describe_value(value)
     return Fingerprint(sha256(data).digest(), text[:PREVIEW])
 
 
@@ -68,8 +68,8 @@ def _encoded(index: int, value: Any, codec: Codec) -> bytes:
         return codec.encode(value)
     except Exception as error:
         raise CheckpointError(
-            f"item {index}: the codec= could not encode the input {shown(value)} for its "
-            f"fingerprint: {describe(error)}"
+            f"item {index}: the codec= could not encode the input {describe_value(value)} for its "
+            f"fingerprint: {describe_error(error)}"
         ) from error
 
 

@@ -53,7 +53,7 @@ class Checkpoint(Protocol):
     def open(self, node_id: str, node_type: str) -> None:
         """Get ready for one run, or refuse: what is kept may belong to another node or run."""
 
-    def completed(self, start: int, limit: int) -> Sequence[Record]:
+    def read_completed(self, start: int, limit: int) -> Sequence[Record]:
         """Return the first ``limit`` records whose index is at least ``start``, by index.
 
         Fewer than ``limit`` mean that there are no more.

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from reactivex import Observable
 
-from ..errors import describe
+from ..errors import describe_error
 from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec, encoded_metadata
@@ -68,7 +68,7 @@ class Recording:
                     result.success = False
                     result.exception = error
                     result.error = (
-                        f"the output cannot be recorded: {describe(error)}; "
+                        f"the output cannot be recorded: {describe_error(error)}; "
                         "another codec= can store what JSON cannot"
                     )
             return result

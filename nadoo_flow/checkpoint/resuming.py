@@ -11,7 +11,7 @@ from typing import Any
 
 from reactivex import Observable, abc
 
-from ..errors import describe
+from ..errors import describe_error
 from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec
@@ -102,7 +102,7 @@ class Resuming:
             if (index := inputs[0][0]) >= self._known:
                 self._store.read(index, MOST_READ, self._on_read, self._failed)
                 return
-            if run.turn.spent():
+            if run.turn.is_spent():
                 run.loop.call_soon(self._match_waiting)
                 return
             self._match(inputs.popleft())
@@ -138,7 +138,7 @@ class Resuming:
         except Exception as error:
             raise CheckpointError(
                 f"{self._store.name} holds an output of item {record.item} that the codec cannot "
-                f"read: {describe(error)}"
+                f"read: {describe_error(error)}"
             ) from error
         return BatchResult(
             record.item,

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from .._support.checks import shown
+from .._support.checks import describe_value
 from .protocol import Checkpoint, CheckpointError, Record
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SqliteCheckpoint:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         if not isinstance(self.path, str) or not self.path:
-            raise TypeError(f"the path of a checkpoint must be a text, got {shown(path)}")
+            raise TypeError(f"the path of a checkpoint must be a text, got {describe_value(path)}")
         self._connection: sqlite3.Connection | None = None
 
     def open(self, node_id: str, node_type: str) -> None:
@@ -67,7 +67,7 @@ class SqliteCheckpoint:
                 raise
         self._connection = connection
 
-    def completed(self, start: int, limit: int) -> Sequence[Record]:
+    def read_completed(self, start: int, limit: int) -> Sequence[Record]:
         """Return the first ``limit`` records from an index on, by index.
 
         Raises:
@@ -208,7 +208,7 @@ def as_checkpoint(value: object) -> Checkpoint:
         return SqliteCheckpoint(value)
     if isinstance(value, Checkpoint) and not isinstance(value, type):
         return value
-    raise TypeError(f"checkpoint must be a path or a Checkpoint, got {shown(value)}")
+    raise TypeError(f"checkpoint must be a path or a Checkpoint, got {describe_value(value)}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from ..errors import describe
+from ..errors import describe_error
 from ..streams import Subscription
 from .protocol import Checkpoint, CheckpointError, Record
 
@@ -51,7 +51,7 @@ class Store:
         def opened() -> Sequence[Record]:
             self._checkpoint.open(*self._node)
             self._is_open = True
-            return self._checkpoint.completed(0, limit)
+            return self._checkpoint.read_completed(0, limit)
 
         self._call(opened, then, failed)
 
@@ -59,7 +59,7 @@ class Store:
         self, start: int, limit: int, then: Callable[[Sequence[Record]], None], failed: OnFailed
     ) -> None:
         """Read records from an index on."""
-        self._call(partial(self._checkpoint.completed, start, limit), then, failed)
+        self._call(partial(self._checkpoint.read_completed, start, limit), then, failed)
 
     def record(
         self, records: Sequence[Record], then: Callable[[None], None], failed: OnFailed
@@ -102,6 +102,6 @@ class Store:
 def _as_checkpoint_error(error: BaseException) -> CheckpointError:
     if isinstance(error, CheckpointError):
         return error
-    failed = CheckpointError(f"the checkpoint failed: {describe(error)}")
+    failed = CheckpointError(f"the checkpoint failed: {describe_error(error)}")
     failed.__cause__ = error
     return failed

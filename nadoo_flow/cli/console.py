@@ -77,7 +77,7 @@ def positive(text: str) -> int:
 def positive_number(text: str) -> float:
     """Read an argument that must be a number above 0."""
     try:
-        return checks.positive_number(float(text), "it")
+        return checks.check_positive_number(float(text), "it")
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .._support.text import shortened
+from .._support.text import shorten
 from .parts import Box, Part
 from .svg import PALETTE, label, number, picture, tag, title
 
@@ -13,7 +13,7 @@ _WIDTH, _MARGIN = 520, 16
 _BOX, _GAP, _CAPTION = 50, 22, 24
 
 
-def diagram_svg(name: str, parts: Sequence[Part]) -> str:
+def draw_diagram(name: str, parts: Sequence[Part]) -> str:
     """Draw parts as a picture."""
     drawn: list[str] = []
     y, previous = float(_MARGIN), None
@@ -25,29 +25,31 @@ def diagram_svg(name: str, parts: Sequence[Part]) -> str:
             y += _CAPTION
         for box in part.boxes:
             if previous is not None:
-                drawn.append(_arrow(previous, y))
-            drawn.append(_box(box, y, colour))
+                drawn.append(_draw_arrow(previous, y))
+            drawn.append(_draw_box(box, y, colour))
             previous = y + _BOX
             y = previous + _GAP
         y -= _GAP
         if part.caption:
-            frame = _frame(part.caption, top, height + _CAPTION + 12, colour)
+            frame = _draw_frame(part.caption, top, height + _CAPTION + 12, colour)
             drawn.insert(0, frame)
             y += 12
         y += _GAP
     return picture(_WIDTH, y - _GAP + _MARGIN, name, drawn)
 
 
-def diagram_mermaid(parts: Sequence[Part]) -> str:
+def write_mermaid(parts: Sequence[Part]) -> str:
     """Write parts as a Mermaid flowchart."""
     lines, number_of_box = ["flowchart TD"], 0
     for place, part in enumerate(parts):
         indent = "    "
         if part.caption:
-            lines.append(f'    subgraph part{place}["{_mermaid(part.caption, 100)}"]')
+            lines.append(f'    subgraph part{place}["{_escape_mermaid(part.caption, 100)}"]')
             indent += "    "
         for box in part.boxes:
-            words = f"{_mermaid(box.name, 60)}<br/>{_mermaid(box.subtitle(), 100)}"
+            words = (
+                f"{_escape_mermaid(box.name, 60)}<br/>{_escape_mermaid(box.build_subtitle(), 100)}"
+            )
             lines.append(f'{indent}node{number_of_box}["{words}"]')
             number_of_box += 1
         if part.caption:
@@ -56,32 +58,34 @@ def diagram_mermaid(parts: Sequence[Part]) -> str:
     return "\n".join(lines)
 
 
-def _box(box: Box, y: float, colour: str) -> str:
+def _draw_box(box: Box, y: float, colour: str) -> str:
     x = 2 * _MARGIN
     room = _WIDTH - 2 * x - 28
-    rect = _rounded(x, y, _BOX, fill=colour, fill_opacity=0.14, stroke=colour)
+    rect = _draw_rounded_rect(x, y, _BOX, fill=colour, fill_opacity=0.14, stroke=colour)
     name = label(x + 14, y + 21, box.name, room, font_weight=600, font_size=13)
-    subtitle = label(x + 14, y + 39, box.subtitle(), room, opacity=0.85)
-    return tag("g", title(box.name, box.subtitle()) + rect + name + subtitle)
+    subtitle = label(x + 14, y + 39, box.build_subtitle(), room, opacity=0.85)
+    return tag("g", title(box.name, box.build_subtitle()) + rect + name + subtitle)
 
 
-def _frame(caption: str, y: float, height: float, colour: str) -> str:
-    rect = _rounded(_MARGIN, y, height, fill="none", stroke=colour, stroke_dasharray="5 4")
+def _draw_frame(caption: str, y: float, height: float, colour: str) -> str:
+    rect = _draw_rounded_rect(
+        _MARGIN, y, height, fill="none", stroke=colour, stroke_dasharray="5 4"
+    )
     return rect + label(
         2 * _MARGIN, y + 17, caption, _WIDTH - 7 * _MARGIN, font_size=11, opacity=0.85
     )
 
 
-def _rounded(x: float, y: float, height: float, **attributes: object) -> str:
+def _draw_rounded_rect(x: float, y: float, height: float, **attributes: object) -> str:
     return tag("rect", x=x, y=y, width=_WIDTH - 2 * x, height=height, rx=8, **attributes)
 
 
-def _arrow(start: float, end: float) -> str:
+def _draw_arrow(start: float, end: float) -> str:
     x, head = number(_WIDTH - 5 * _MARGIN), number(end - start - 2)
     d = f"M{x} {number(start + 1)}v{head}m-4 -6l4 6l4 -6"
     return tag("path", d=d, stroke="currentColor", stroke_opacity=0.7, fill="none")
 
 
-def _mermaid(value: object, limit: int) -> str:
+def _escape_mermaid(value: object, limit: int) -> str:
     """Write words for a quoted Mermaid label, in which punctuation may have a meaning."""
-    return re.sub(r"[^\w .,:()·…-]", lambda found: f"#{ord(found[0])};", shortened(value, limit))
+    return re.sub(r"[^\w .,:()·…-]", lambda found: f"#{ord(found[0])};", shorten(value, limit))

@@ -18,7 +18,7 @@ class Box(NamedTuple):
     kind: str
     detail: str = ""
 
-    def subtitle(self) -> str:
+    def build_subtitle(self) -> str:
         """Say what it is in one line."""
         return f"{self.kind} · {self.detail}" if self.detail else self.kind
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .._support.text import duration, fitted, safe, ticks
+from .._support.text import choose_ticks, format_duration, shorten_and_escape, shorten_to_width
 
 BLUE, RED, GREEN, ORANGE = "#3b82f6", "#e5484d", "#2f9e5b", "#d9730d"
 # Middling tones, which stand out against white and against black.
@@ -48,14 +48,14 @@ def label(
     **attributes: object,
 ) -> str:
     """Build a line of text; it is cut to the room there is, and may run from right to left."""
-    inner = escape(fitted(words, room, font_size, font_weight is not None))
+    inner = escape(shorten_to_width(words, room, font_size, font_weight is not None))
     size = None if font_size == 12 else font_size
     return tag("text", inner, x=x, y=y, font_size=size, font_weight=font_weight, **attributes)
 
 
 def title(*lines: object) -> str:
     """Build what a browser shows on hover."""
-    return tag("title", "\n".join(safe(line, 120) for line in lines))
+    return tag("title", "\n".join(shorten_and_escape(line, 120) for line in lines))
 
 
 def picture(width: float, height: float, name: str, parts: list[str], style: str = "") -> str:
@@ -84,10 +84,10 @@ def time_axis(left: float, y: float, width: float, span: float) -> list[str]:
     """Draw an axis of seconds from 0 to a span, with its numbers below."""
     line = tag("path", d=f"M{number(left)} {number(y)}h{number(width)}", **_THIN)
     parts = [line]
-    for tick in ticks(span, 8):
+    for tick in choose_ticks(span, 8):
         x = left + tick / (span or 1.0) * width
         parts.append(tag("path", d=f"M{number(x)} {number(y)}v4", **_THIN))
-        words = duration(tick) if tick else "0"
+        words = format_duration(tick) if tick else "0"
         parts.append(label(x, y + 18, words, text_anchor="middle", opacity=0.75))
     return parts
 

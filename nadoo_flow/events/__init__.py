@@ -1,31 +1,31 @@
 """Events: what happens in a run, and how it reaches those who subscribed to it.
 
-A run that is watched makes an :class:`Event` at each step of an item (``stage_report``) and gives
+A run that is watched makes an :class:`Event` at each step of an item (``stage_reporter``) and gives
 it to the watchers, the progress bars among them, and to the Observable ``events`` of a processor or
-stage (``run_report``). A run that is not watched makes none.
+stage (``run_reporter``). A run that is not watched makes none.
 
 It may import ``streams``, ``errors`` and ``_support``.
 """
 
-from .event import Event, ProgressArgument, RunInfo, StageInfo, Watcher, Watching
+from .event import Event, ProgressArgument, RunInfo, StageInfo, Watcher, WatchOptions
 from .observable import Events
-from .run_report import RunReport, report_run
-from .stage_report import DROPPED, FINISHED, Outcome, StageReport, Work, note_failure
+from .run_reporter import RunReporter, start_reporting
+from .stage_reporter import DROPPED, FINISHED, ItemEnd, Mapper, StageReporter, note_failure
 
 __all__ = [
     "DROPPED",
     "FINISHED",
     "Event",
     "Events",
-    "Outcome",
+    "ItemEnd",
+    "Mapper",
     "ProgressArgument",
     "RunInfo",
-    "RunReport",
+    "RunReporter",
     "StageInfo",
-    "StageReport",
+    "StageReporter",
+    "WatchOptions",
     "Watcher",
-    "Watching",
-    "Work",
     "note_failure",
-    "report_run",
+    "start_reporting",
 ]

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from .._support.checks import shown
+from .._support.checks import describe_value
 
 Kind: TypeAlias = Literal["started", "finished", "failed", "retried", "dropped", "cancelled"]
 ProgressArgument: TypeAlias = bool | Literal["always"]
@@ -46,12 +46,12 @@ class StageInfo(NamedTuple):
 
     Attributes:
         stage: The id of the node.
-        limit: Most items that it works on at a time.
+        max_concurrency: Most items that it works on at a time.
         renumbers: Whether the indexes of its items are not those of the stage before it.
     """
 
     stage: str
-    limit: int
+    max_concurrency: int
     renumbers: bool = False
 
 
@@ -83,7 +83,7 @@ class Watcher:
 
 
 @dataclass(frozen=True)
-class Watching:
+class WatchOptions:
     """What a caller wants to see of a run."""
 
     progress: ProgressArgument = False
@@ -92,24 +92,26 @@ class Watching:
     def __post_init__(self) -> None:
         as_progress(self.progress)
         if self.trace is not None and not isinstance(self.trace, Watcher):
-            raise TypeError(f"trace must be a Trace, got {shown(self.trace)}")
+            raise TypeError(f"trace must be a Trace, got {describe_value(self.trace)}")
 
 
-class WorkedOn(Protocol):
+class WatchedItem(Protocol):
     """An item that is being worked on in a run that somebody watches."""
 
-    def retried(self, error: str | None) -> None:
-        """Tell that it is tried again."""
+    def report_retry(self, error: str | None) -> None:
+        """Report that the item is tried again."""
 
 
-scope: ContextVar[Watching | WorkedOn | None] = ContextVar("nadoo_flow_watching", default=None)
+scope: ContextVar[WatchOptions | WatchedItem | None] = ContextVar(
+    "nadoo_flow_watching", default=None
+)
 """Around a run: what its caller wants to see. Around an item of a run that is watched: the item."""
 
 
 @contextmanager
-def watched(watching: Watching) -> Iterator[None]:
+def use_watch_options(watching: WatchOptions) -> Iterator[None]:
     """Have the stages that are executed inside the block watched."""
-    if watching == Watching():
+    if watching == WatchOptions():
         yield
         return
     token = scope.set(watching)
@@ -119,17 +121,17 @@ def watched(watching: Watching) -> Iterator[None]:
         scope.reset(token)
 
 
-def wanted() -> Watching:
+def get_watch_options() -> WatchOptions:
     """Return what the caller of a run wants to see of it."""
     around = scope.get()
-    return around if isinstance(around, Watching) else Watching()
+    return around if isinstance(around, WatchOptions) else WatchOptions()
 
 
-def tell_of_retry(error: str | None) -> None:
+def report_retry(error: str | None) -> None:
     """Tell whoever watches that the current item is tried again."""
     around = scope.get()
-    if around is not None and not isinstance(around, Watching):
-        around.retried(error)
+    if around is not None and not isinstance(around, WatchOptions):
+        around.report_retry(error)
 
 
 def as_progress(value: object) -> ProgressArgument:
@@ -140,4 +142,4 @@ def as_progress(value: object) -> ProgressArgument:
     """
     if value is True or value is False or value == "always":
         return value
-    raise TypeError(f"progress must be True, False or 'always', got {shown(value)}")
+    raise TypeError(f"progress must be True, False or 'always', got {describe_value(value)}")

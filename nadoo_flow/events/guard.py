@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 from .event import Event, RunInfo, Watcher
 
-Report: TypeAlias = Callable[[str, BaseException], None]
+ReportError: TypeAlias = Callable[[str, BaseException], None]
 
 
 class Guard:
     """Keeps what a watcher raises from the run, and bothers no more one that raised."""
 
-    def __init__(self, watcher: Watcher, report: Report) -> None:
+    def __init__(self, watcher: Watcher, report: ReportError) -> None:
         self._watcher = watcher
         self._on_event = watcher.on_event
         self._report = report

@@ -6,7 +6,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from .event import Event
-from .guard import Report
+from .guard import ReportError
 
 
 class Events(Observable[Event]):
@@ -25,7 +25,7 @@ class Events(Observable[Event]):
         """Whether anybody is subscribed."""
         return bool(self._observers)
 
-    def emit(self, report: Report, event: Event) -> None:
+    def emit(self, report: ReportError, event: Event) -> None:
         """Tell all who are subscribed, and report those that raise."""
         for observer in self._observers:
             try:

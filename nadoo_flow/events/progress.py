@@ -6,7 +6,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING
 
-from .._support.text import shortened
+from .._support.text import shorten
 from .event import Event, RunInfo, StageInfo, Watcher
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ ENDS = ("finished", "failed", "dropped")
 _log = logging.getLogger(__name__)
 
 
-class Progress(Watcher):
+class ProgressBars(Watcher):
     """Shows a bar for each stage of a run: a line in a terminal, a widget in a notebook.
 
     Args:
@@ -56,8 +56,8 @@ class Progress(Watcher):
 class _Bar:
     def __init__(self, stage: StageInfo, total: int | None, disable: bool | None) -> None:
         self._failed = 0
-        name = shortened(stage.stage, 30)
-        self._bar = _kind_of_bar()(desc=name, total=total, disable=disable)
+        name = shorten(stage.stage, 30)
+        self._bar = _choose_bar_class()(desc=name, total=total, disable=disable)
 
     def count(self, failed: bool) -> None:
         if failed:
@@ -83,7 +83,7 @@ class _Bar:
         self._bar.close()
 
 
-def _kind_of_bar() -> type[tqdm[None]]:
+def _choose_bar_class() -> type[tqdm[None]]:
     """Return what tqdm finds right for where we are."""
     from tqdm import TqdmWarning
 

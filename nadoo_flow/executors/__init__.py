@@ -6,7 +6,7 @@ Calls travel in chunks (``dispatcher``, ``chunk``), a worker runs those of a chu
 It may import ``policies``, ``nodes`` and the rooms below them.
 """
 
-from .errors import EngineLost, RemoteError, WorkerLost
+from .errors import ExecutorLost, RemoteError, WorkerLost
 from .on import on
 
-__all__ = ["EngineLost", "RemoteError", "WorkerLost", "on"]
+__all__ = ["ExecutorLost", "RemoteError", "WorkerLost", "on"]

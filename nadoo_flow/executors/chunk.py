@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from hashlib import blake2b
 
-from ..errors import describe
-from ..events.event import tell_of_retry
+from ..errors import describe_error
+from ..events.event import report_retry
 from ..nodes.context import NodeResult
 from ..nodes.node import BaseNode
 from .wire import pack
@@ -63,7 +63,7 @@ class Call:
 
     def tell_of_retry(self, error: BaseException) -> None:
         """Tell whoever watches its item that it is tried again."""
-        self._context.run(tell_of_retry, describe(error))
+        self._context.run(report_retry, describe_error(error))
 
 
 class Chunk:

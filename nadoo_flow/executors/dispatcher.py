@@ -16,9 +16,9 @@ from .in_thread import tell
 from .losses import (
     SUSPICIOUS,
     deaths_behind,
-    engine_lost,
     halved,
     is_guilty,
+    make_executor_lost,
     worker_lost,
 )
 from .outcome import unpack_result
@@ -59,7 +59,7 @@ class Dispatcher:
         A call that is cancelled before its chunk has started is not executed.
 
         Raises:
-            EngineLost: If the executor can work no more.
+            ExecutorLost: If the executor can work no more.
             WorkerLost: If the call kills its workers.
         """
         call = Call(node, payload)
@@ -215,4 +215,4 @@ class Dispatcher:
         known = self._engine.explain(error)
         for call in calls:
             if call.wanted:
-                call.future.set_exception(engine_lost(known))
+                call.future.set_exception(make_executor_lost(known))

@@ -8,9 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from .._support.checks import shown
-from ..errors import describe
-from .errors import EngineLost
+from .._support.checks import describe_value
+from ..errors import describe_error
+from .errors import ExecutorLost
 from .in_thread import in_thread
 from .main_guard import HINT, is_importing_main, leave, no_guard, ran_main, submit_first
 from .worker import ready
@@ -78,7 +78,7 @@ class Engine:
         Not on the event loop's thread, since this can take as long as a new interpreter needs.
 
         Raises:
-            EngineLost: If the factory raises, or the executor breaks at once again and again.
+            ExecutorLost: If the factory raises, or the executor breaks at once again and again.
         """
         if self._lacks_guard:
             raise no_guard()
@@ -112,16 +112,17 @@ class Engine:
             else:
                 return executor
         hint = f"; {HINT}" if isinstance(cause, BrokenProcessPool) else ""
-        raise EngineLost(f"a new executor does not work: {describe(cause)}{hint}") from cause
+        problem = f"a new executor does not work: {describe_error(cause)}{hint}"
+        raise ExecutorLost(problem) from cause
 
 
 def _made(make: Callable[[], Executor]) -> Executor:
     try:
         executor = make()
     except BaseException as error:
-        raise EngineLost(f"no executor could be made: {describe(error)}") from error
+        raise ExecutorLost(f"no executor could be made: {describe_error(error)}") from error
     if not isinstance(executor, Executor):
-        raise TypeError(f"the factory must return an Executor, got {shown(executor)}")
+        raise TypeError(f"the factory must return an Executor, got {describe_value(executor)}")
     return executor
 
 
@@ -131,8 +132,8 @@ def _failed(error: BaseException) -> Future[bytes]:
     return failed
 
 
-def _refused(error: Exception) -> EngineLost:
-    lost = EngineLost(f"the executor takes no work: {describe(error)}")
+def _refused(error: Exception) -> ExecutorLost:
+    lost = ExecutorLost(f"the executor takes no work: {describe_error(error)}")
     lost.__cause__ = error
     return lost
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class EngineLost(Exception):
+class ExecutorLost(Exception):
     """An executor can work no more: it broke, was shut down, or lost its scheduler.
 
     ``__cause__`` holds what it raised, where it raised anything.

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 
-from ..errors import describe
+from ..errors import describe_error
 from .chunk import Call, Chunk
 from .dask_client import is_killed_worker
-from .errors import EngineLost, WorkerLost
+from .errors import ExecutorLost, WorkerLost
 from .main_guard import ImportingMain
 
 SUSPICIOUS = 2
@@ -40,24 +40,24 @@ def halved(calls: Sequence[Call]) -> list[Sequence[Call]]:
 def worker_lost(call: Call, error: BaseException) -> WorkerLost:
     """Say that a call is given up."""
     lost = WorkerLost(
-        f"workers died {call.deaths} times while they had this item: {describe(error)}"
+        f"workers died {call.deaths} times while they had this item: {describe_error(error)}"
     )
     lost.__cause__ = error
     return lost
 
 
-def engine_lost(error: BaseException) -> EngineLost | ImportingMain:
+def make_executor_lost(error: BaseException) -> ExecutorLost | ImportingMain:
     """Say that the executor failed."""
     if isinstance(error, ImportingMain):
         return error
-    if isinstance(error, EngineLost):
-        lost = EngineLost(*error.args)
+    if isinstance(error, ExecutorLost):
+        lost = ExecutorLost(*error.args)
         lost.__cause__ = error.__cause__
         return lost
     if isinstance(error, (CancelledError, asyncio.CancelledError)):
         text = "the executor gave the item up: it was shut down, or lost its scheduler"
     else:
-        text = f"the executor failed: {describe(error)}"
-    lost = EngineLost(text)
+        text = f"the executor failed: {describe_error(error)}"
+    lost = ExecutorLost(text)
     lost.__cause__ = error
     return lost

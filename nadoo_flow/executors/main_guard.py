@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from .errors import EngineLost
+from .errors import ExecutorLost
 
 T = TypeVar("T")
 
@@ -65,6 +65,6 @@ def ran_main(children: Iterable[BaseProcess]) -> bool:
     return any(child.exitcode == EXIT_STATUS for child in ended)
 
 
-def no_guard() -> EngineLost:
+def no_guard() -> ExecutorLost:
     """Say that the script has no guard, and what to write."""
-    return EngineLost(f"a worker ran the script once more; {HINT}")
+    return ExecutorLost(f"a worker ran the script once more; {HINT}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from .._support.checks import positive_int, shown
+from .._support.checks import check_positive_int, describe_value
 from .._support.per_loop import PerLoop
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode, NodeLike
@@ -57,7 +57,7 @@ def on(
 
     Each item is executed at least once: one whose worker has died is tried again, on an executor
     that a function makes, and by Dask. One with which workers die again and again fails alone, with
-    a WorkerLost. If the executor itself is lost its items fail with an EngineLost.
+    a WorkerLost. If the executor itself is lost its items fail with an ExecutorLost.
 
     An item that is cancelled before its chunk has started is not executed. One that has started
     cannot be interrupted: nobody waits for it, except the end of its run, for five seconds.
@@ -67,9 +67,9 @@ def on(
         ImportError: If cloudpickle is not installed.
     """
     cloudpickle()
-    lanes = positive_int(lanes, "lanes")
+    lanes = check_positive_int(lanes, "lanes")
     if chunk is not None:
-        chunk = positive_int(chunk, "chunk")
+        chunk = check_positive_int(chunk, "chunk")
     if is_client(executor):
         return On(ClientExecutor(executor), None, chunk, lanes)
     if isinstance(executor, Executor):
@@ -78,7 +78,7 @@ def on(
         return On(None, executor, chunk, lanes)
     raise TypeError(
         "executor must be an Executor, a Client of Dask's, or a function that makes an Executor, "
-        f"got {shown(executor)}"
+        f"got {describe_value(executor)}"
     )
 
 
@@ -111,7 +111,8 @@ class On(PolicyMark):
         return Session(engine, Dispatcher(engine, ChunkSize(self.chunk), self.lanes))
 
     def __repr__(self) -> str:
-        return f"on({shown(self._executor or self._make)}, chunk={self.chunk}, lanes={self.lanes})"
+        executor = describe_value(self._executor or self._make)
+        return f"on({executor}, chunk={self.chunk}, lanes={self.lanes})"
 
 
 class OnNode(PolicyNode):

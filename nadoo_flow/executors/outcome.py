@@ -5,7 +5,7 @@ from __future__ import annotations
 from pickle import PicklingError, UnpicklingError
 from typing import TypeAlias
 
-from ..errors import describe
+from ..errors import describe_error
 from ..nodes.context import NodeResult
 from .remote_exception import Packed, pack_exception, unpack_exception
 from .wire import pack, unpack
@@ -22,7 +22,7 @@ def pack_result(result: NodeResult) -> Outcome:
     except PicklingError as error:
         if result.success:
             exception = error
-            result = NodeResult(False, None, describe(error))
+            result = NodeResult(False, None, describe_error(error))
         else:  # what it failed of counts for more
             result = NodeResult(False, None, str(result.error))
         data = _pack_without_exception(result)
@@ -35,7 +35,7 @@ def unpack_result(outcome: Outcome) -> NodeResult:
     try:
         result: NodeResult = unpack(data, "the output")
     except UnpicklingError as error:
-        return NodeResult(False, None, describe(error), {}, error)
+        return NodeResult(False, None, describe_error(error), {}, error)
     if packed is not None:
         result.exception = unpack_exception(packed, result.error or "")
     return result

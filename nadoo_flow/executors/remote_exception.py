@@ -7,7 +7,7 @@ from pickle import PicklingError, UnpicklingError
 from traceback import format_exception
 from typing import Any, TypeAlias
 
-from ..errors import describe
+from ..errors import describe_error
 from .errors import RemoteError, RemoteTraceback
 from .wire import pack, unpack
 
@@ -30,7 +30,7 @@ def pack_exception(error: BaseException) -> Packed:
         data = _crossing(portable, error)
         if data is not None:
             return data, traceback
-    stand_in = _Copy(error, RemoteError, (describe(error),))
+    stand_in = _Copy(error, RemoteError, (describe_error(error),))
     return pack(stand_in, "a RemoteError"), traceback
 
 
@@ -76,7 +76,7 @@ def _crossing(portable: object, error: BaseException) -> bytes | None:
         back = _unpacked(data)
     except (PicklingError, UnpicklingError):
         return None
-    same = type(back) is type(error) and describe(back) == describe(error)
+    same = type(back) is type(error) and describe_error(back) == describe_error(error)
     return data if same else None
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode
-from ..streams import outermost_run
+from ..streams import find_outermost_run
 from .chunk import PackedNode
 from .dispatcher import Dispatcher
 from .engine import Engine
@@ -44,11 +44,11 @@ class Session:
         self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Execute a node in a worker."""
-        run = outermost_run()
+        run = find_outermost_run()
         if run is not None:
             if run not in self._users:
                 self._users.add(run)
-                run.on_end(partial(self._leave, run))
+                run.add_cleanup(partial(self._leave, run))
             return await self._call(node, node_context, workflow_context)
         user = object()
         self._users.add(user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pickle import PicklingError, UnpicklingError
 from typing import Any
 
-from ..errors import describe
+from ..errors import describe_error
 
 
 def cloudpickle() -> Any:
@@ -34,7 +34,7 @@ def pack(value: object, what: str) -> bytes:
     try:
         data: bytes = cloudpickle().dumps(value)
     except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {describe(error)}") from error
+        raise PicklingError(f"{what} cannot be pickled: {describe_error(error)}") from error
     return data
 
 
@@ -47,4 +47,4 @@ def unpack(data: bytes, what: str) -> Any:
     try:
         return cloudpickle().loads(data)
     except Exception as error:
-        raise UnpicklingError(f"{what} cannot be unpickled: {describe(error)}") from error
+        raise UnpicklingError(f"{what} cannot be unpickled: {describe_error(error)}") from error

@@ -12,7 +12,7 @@ from pickle import UnpicklingError
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
-from ..errors import describe
+from ..errors import describe_error
 from ..nodes.context import NodeContext, NodeResult
 from ..nodes.execution import execute_safely
 from ..nodes.node import BaseNode
@@ -109,7 +109,7 @@ class _Loop:
         try:
             self._runner.run(_run_all(calls, outcomes))
         except BaseException as error:  # Ctrl-C, or what a task of a node's own raised
-            interrupted = pack_result(NodeResult(False, None, describe(error), {}, error))
+            interrupted = pack_result(NodeResult(False, None, describe_error(error), {}, error))
             done = [interrupted if outcome is None else outcome for outcome in outcomes]
             self._runner.run(_cancel_leftovers())
         else:
@@ -154,11 +154,11 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
         if isinstance(node, UnpicklingError):
             raise node
         input_data, workflow_context = unpack(payload, "the input")
-        return await execute_safely(node, NodeContext(input_data), workflow_context)
+        return await execute_safely(node.execute, NodeContext(input_data), workflow_context)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # a KeyboardInterrupt of the node's is not one of the caller's
-        return NodeResult(False, None, describe(error), {}, error)
+        return NodeResult(False, None, describe_error(error), {}, error)
 
 
 async def _cancel_leftovers() -> None:

@@ -6,31 +6,25 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from .._support.tasks import (
+    get_running_task,
     is_being_cancelled,
     is_closing,
     is_ended_by_owner,
     is_to_end,
-    running_task,
 )
-from ..errors import describe
+from ..errors import describe_error
 from .context import NodeContext, NodeResult, WorkflowContext
 from .soundness import make_sound
 
-
-class Executable(Protocol):
-    """Whatever can be executed as a node is."""
-
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Do the work and answer."""
+Execute: TypeAlias = Callable[[NodeContext, WorkflowContext], Awaitable[NodeResult]]
+"""The ``execute`` of a node."""
 
 
 async def execute_safely(
-    node: Executable, node_context: NodeContext, workflow_context: WorkflowContext
+    execute: Execute, node_context: NodeContext, workflow_context: WorkflowContext
 ) -> NodeResult:
     """Execute a node and turn every failure, also a wrong kind of answer, into a NodeResult.
 
@@ -39,35 +33,35 @@ async def execute_safely(
     SystemExit. A CancelledError that was not requested is a failure.
     """
     try:
-        return checked(await awaitable(node.execute(node_context, workflow_context)))
+        return check_result(await require_awaitable(execute(node_context, workflow_context)))
     except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-        return failure(error)
+        return make_failure(error)
 
 
 async def execute_item(
-    node: Executable, node_context: NodeContext, workflow_context: WorkflowContext
+    execute: Execute, node_context: NodeContext, workflow_context: WorkflowContext
 ) -> NodeResult:
     """Execute a node as :func:`execute_safely` does, with only the engine around this call.
 
     So a cancellation passes only if the engine ends the task; any other is the node's own failure.
     """
     try:
-        return checked(await awaitable(node.execute(node_context, workflow_context)))
+        return check_result(await require_awaitable(execute(node_context, workflow_context)))
     except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-        return failure_of_item(error)
+        return make_item_failure(error)
 
 
-def awaitable(answer: Any) -> Awaitable[Any]:
+def require_awaitable(answer: Any) -> Awaitable[Any]:
     """Return what ``execute`` returned, if it can be awaited."""
     if type(answer) is CoroutineType or inspect.isawaitable(answer):
         return answer
-    raise _not_async(answer)
+    raise _refuse_plain_answer(answer)
 
 
-def checked(result: Any) -> NodeResult:
+def check_result(result: Any) -> NodeResult:
     """Return the answer of ``execute`` made sound, if it is a NodeResult."""
     if not isinstance(result, NodeResult):
-        raise _not_a_result(result)
+        raise _refuse_answer(result)
     # Most are plain successes, and a call for each would cost four times as much as a look.
     if (
         result.success is True
@@ -83,29 +77,30 @@ def checked(result: Any) -> NodeResult:
 def raise_if_ended() -> None:
     """Start nothing more, such as another attempt, in a task whose owner wants it to end.
 
-    The node has been cancelled, and swallowed that or failed in its clean-up. It is not told again.
+    The node has been cancelled, and swallowed that or failed in its clean-up. What would come next
+    would not be cancelled any more.
 
     Raises:
         asyncio.CancelledError: If that is so.
     """
-    task = running_task()
+    task = get_running_task()
     if task is not None and is_ended_by_owner(task):
         raise asyncio.CancelledError
 
 
-def failure(error: BaseException) -> NodeResult:
+def make_failure(error: BaseException) -> NodeResult:
     """Make a failed NodeResult of an exception, or raise what passes; see execute_safely()."""
     if _passes(error, is_being_cancelled):
         raise error
     raise_if_ended()
-    return NodeResult(False, None, describe(error), {}, error)
+    return NodeResult(False, None, describe_error(error), {}, error)
 
 
-def failure_of_item(error: BaseException) -> NodeResult:
+def make_item_failure(error: BaseException) -> NodeResult:
     """Make a failed NodeResult of an exception, or raise what passes; see execute_item()."""
     if _passes(error, is_to_end):
         raise error
-    return NodeResult(False, None, describe(error), {}, error)
+    return NodeResult(False, None, describe_error(error), {}, error)
 
 
 def _passes(error: BaseException, is_cancelled: Callable[[], bool]) -> bool:
@@ -114,13 +109,13 @@ def _passes(error: BaseException, is_cancelled: Callable[[], bool]) -> bool:
     return isinstance(error, asyncio.CancelledError) and is_cancelled()
 
 
-def _not_a_result(answer: object) -> TypeError:
+def _refuse_answer(answer: object) -> TypeError:
     if inspect.iscoroutine(answer):
         answer.close()
     return TypeError(f"expected NodeResult, got {type(answer).__name__}")
 
 
-def _not_async(answer: object) -> TypeError:
+def _refuse_plain_answer(answer: object) -> TypeError:
     if isinstance(answer, NodeResult):
         return TypeError("execute must be defined with async def; it returned a plain NodeResult")
-    return TypeError(f"{_not_a_result(answer)}; execute must be defined with async def")
+    return TypeError(f"{_refuse_answer(answer)}; execute must be defined with async def")

@@ -7,11 +7,17 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
-from .._support.checks import function, hint_at_call, non_empty_str, shown, yields
-from .._support.tasks import running_task
+from .._support.checks import (
+    check_function,
+    check_non_empty_str,
+    describe_value,
+    hint_at_call,
+    is_generator_function,
+)
+from .._support.tasks import get_running_task
 from ..drawing.parts import Box, Part
-from ..errors import NO_MESSAGE, NodeError, describe
-from ..events.event import ProgressArgument, Watcher, Watching, watched
+from ..errors import NO_MESSAGE, NodeError, describe_error
+from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
 from .execution import execute_safely, raise_if_ended
 from .policy import PolicyMark
@@ -50,12 +56,12 @@ class BaseNode:
         config: dict[str, Any] | None = None,
     ) -> None:
         kind = type(self).__name__
-        if yields(type(self).execute):
+        if is_generator_function(type(self).execute):
             raise TypeError(
                 f"{kind}.execute must return a NodeResult, and it yields; "
                 "let it return one whose output is a list of what it yields"
             )
-        self.node_id = kind if node_id is None else non_empty_str(node_id, "node_id")
+        self.node_id = kind if node_id is None else check_non_empty_str(node_id, "node_id")
         self.node_type = kind if node_type is None else node_type
         self.name = self.node_id if name is None else name
         self.config: dict[str, Any] = {} if config is None else config
@@ -81,13 +87,15 @@ class BaseNode:
             NodeError: If the node fails; its ``__cause__`` is the exception behind it.
         """
         workflow_context = WorkflowContext() if workflow_context is None else workflow_context
-        task = running_task()
+        task = get_running_task()
         try:
-            result = await execute_safely(self, NodeContext(as_input(input_data)), workflow_context)
+            result = await execute_safely(
+                self.execute, NodeContext(as_input(input_data)), workflow_context
+            )
         except GeneratorExit as error:
-            if task is None or running_task() is not task:  # this coroutine is being closed
+            if task is None or get_running_task() is not task:  # this coroutine is being closed
                 raise
-            raise NodeError(self.node_id, describe(error)) from error
+            raise NodeError(self.node_id, describe_error(error)) from error
         if result.success:
             return result.output
         raise NodeError(self.node_id, result.error or NO_MESSAGE) from result.exception
@@ -103,50 +111,54 @@ class BaseNode:
         """
         node: BaseNode = self
         for policy in policies:
-            wrapped = function(policy, "policy")(node)
+            wrapped = check_function(policy, "policy")(node)
             if not isinstance(wrapped, BaseNode):
                 raise TypeError(
-                    f"the policy {shown(policy)} must return a node, got {shown(wrapped)}"
+                    f"the policy {describe_value(policy)} must return a node, "
+                    f"got {describe_value(wrapped)}"
                 )
             node = wrapped
         return node
 
     def __or__(self, other: NodeLike) -> BaseNode:
-        return _in_sequence(self, other) if _can_be_joined(other) else NotImplemented
+        return _join(self, other) if _can_be_joined(other) else NotImplemented
 
     def __ror__(self, other: NodeLike) -> BaseNode:
-        return _in_sequence(other, self) if _can_be_joined(other) else NotImplemented
+        return _join(other, self) if _can_be_joined(other) else NotImplemented
 
-    def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
+    def _join_next(self, following: BaseNode) -> tuple[BaseNode, ...]:
         """Say what this node and the one that follows it in a pipeline amount to."""
         return (self, following)
 
     def to_mermaid(self) -> str:
         """Write the node, or what the pipeline is made of, as a Mermaid flowchart."""
-        from ..drawing.diagram import diagram_mermaid
+        from ..drawing.diagram import write_mermaid
 
-        return diagram_mermaid(self._parts())
+        return write_mermaid(self._describe_parts())
 
     def _repr_svg_(self) -> str:
-        from ..drawing.diagram import diagram_svg
+        from ..drawing.diagram import draw_diagram
 
-        return diagram_svg(self.node_id, self._parts())
+        return draw_diagram(self.node_id, self._describe_parts())
 
-    def _parts(self) -> tuple[Part, ...]:
+    def _describe_parts(self) -> tuple[Part, ...]:
         """Say what the node is made of, to be drawn."""
-        return (Part((self._box(),)),)
+        return (Part((self._describe_box(),)),)
 
-    def _box(self) -> Box:
+    def _describe_box(self) -> Box:
         """Say what is to be drawn of a node that is one; policies around it are named."""
         policies: list[str] = []
         node = self
         while isinstance(inner := getattr(node, "node", None), BaseNode):
-            policies.append(_policy_name(node))
+            policies.append(_name_policy(node))
             node = inner
-        details = [node._detail(), f"with {', '.join(reversed(policies))}" if policies else ""]
+        details = [
+            node._describe_detail(),
+            f"with {', '.join(reversed(policies))}" if policies else "",
+        ]
         return Box(self.node_id, type(node).__name__, " · ".join(filter(None, details)))
 
-    def _detail(self) -> str:
+    def _describe_detail(self) -> str:
         """Say what is special about the node, to be drawn."""
         return ""
 
@@ -165,7 +177,7 @@ class FunctionNode(BaseNode):
     """
 
     def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
-        self.fn = function(fn, "fn")
+        self.fn = check_function(fn, "fn")
         name = getattr(fn, "__name__", type(fn).__name__)
         super().__init__(name if node_id is None else node_id)
 
@@ -195,14 +207,14 @@ class Pipeline(BaseNode):
         if not nodes:
             raise ValueError("a Pipeline needs at least one node")
         given = tuple(as_node(node, "node") for node in nodes)
-        self.nodes = _flattened(given)
+        self.nodes = _flatten(given)
         joined = " | ".join(node.node_id for node in self.nodes)
         super().__init__(joined if node_id is None else node_id)
         if any(node.isolate == "task" for node in given):
             self.isolate = "task"
 
-    def _parts(self) -> tuple[Part, ...]:
-        return tuple(part for node in self.nodes for part in node._parts())
+    def _describe_parts(self) -> tuple[Part, ...]:
+        return tuple(part for node in self.nodes for part in node._describe_parts())
 
     async def run(
         self,
@@ -224,7 +236,7 @@ class Pipeline(BaseNode):
         Raises:
             NodeError: If a node fails; its ``__cause__`` is the exception behind it.
         """
-        with watched(Watching(progress, trace)):
+        with use_watch_options(WatchOptions(progress, trace)):
             return await super().run(input_data, workflow_context)
 
     async def execute(
@@ -233,7 +245,9 @@ class Pipeline(BaseNode):
         """Run the nodes in turn."""
         data = node_context.input_data
         for node in self.nodes:
-            result = await execute_safely(node, NodeContext(as_input(data)), workflow_context)
+            result = await execute_safely(
+                node.execute, NodeContext(as_input(data)), workflow_context
+            )
             if not result.success:
                 error = f"stage {node.node_id!r}: {result.error}"
                 return NodeResult(False, None, error, result.metadata, result.exception)
@@ -255,10 +269,10 @@ def as_node(value: object, parameter: str) -> BaseNode:
             f"{parameter} must be a node, got the policy {value!r}; write node.pipe({value!r})"
         )
     if _is_node_like(value):
-        return FunctionNode(function(value, parameter))
+        return FunctionNode(check_function(value, parameter))
     is_class = isinstance(value, type)
     hint = "; make an instance of it first" if is_class else hint_at_call(value)
-    raise TypeError(f"{parameter} must be a node or a function, got {shown(value)}{hint}")
+    raise TypeError(f"{parameter} must be a node or a function, got {describe_value(value)}{hint}")
 
 
 def inherits(node: BaseNode, base: type[BaseNode], *methods: str) -> bool:
@@ -268,7 +282,7 @@ def inherits(node: BaseNode, base: type[BaseNode], *methods: str) -> bool:
     )
 
 
-def _policy_name(policy: BaseNode) -> str:
+def _name_policy(policy: BaseNode) -> str:
     """Write ``rate_limit`` for a RateLimitNode."""
     name = type(policy).__name__.removesuffix("Node")
     return re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower()
@@ -283,18 +297,18 @@ def _is_node_like(value: object) -> bool:
     return isinstance(value, BaseNode) or (callable(value) and not isinstance(value, type))
 
 
-def _in_sequence(*nodes: NodeLike) -> BaseNode:
+def _join(*nodes: NodeLike) -> BaseNode:
     given = [as_node(node, "node") for node in nodes]
-    flattened = _flattened(given)
+    flattened = _flatten(given)
     return flattened[0] if len(flattened) == 1 else Pipeline(*given)
 
 
-def _flattened(nodes: Iterable[BaseNode]) -> tuple[BaseNode, ...]:
+def _flatten(nodes: Iterable[BaseNode]) -> tuple[BaseNode, ...]:
     """Spread pipelines into their nodes, and let neighbours become one where they can."""
     flattened: tuple[BaseNode, ...] = ()
     for node in nodes:
         for inner in _spread(node):
-            flattened = flattened[:-1] + flattened[-1]._then(inner) if flattened else (inner,)
+            flattened = flattened[:-1] + flattened[-1]._join_next(inner) if flattened else (inner,)
     return flattened
 
 

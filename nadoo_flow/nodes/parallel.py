@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, TypeAlias
 
-from .._support.checks import is_list_like, shown
+from .._support.checks import describe_value, is_list_like
 from .._support.tasks import OwnedTask, end_and_join, raise_fatal, start_owned
 from .context import NodeContext, NodeResult, WorkflowContext
 from .execution import execute_item
@@ -55,9 +55,9 @@ class ParallelNode(BaseNode):
     ) -> None:
         super().__init__(node_id)
         if not is_list_like(nodes):
-            raise TypeError(f"nodes must be a list of nodes, got {shown(nodes)}")
+            raise TypeError(f"nodes must be a list of nodes, got {describe_value(nodes)}")
         if not isinstance(strategy, ParallelStrategy):
-            raise TypeError(f"strategy must be a ParallelStrategy, got {shown(strategy)}")
+            raise TypeError(f"strategy must be a ParallelStrategy, got {describe_value(strategy)}")
         self.nodes = tuple(as_node(node, "each of nodes") for node in nodes)
         self.strategy = strategy
         if not self.nodes:
@@ -67,7 +67,7 @@ class ParallelNode(BaseNode):
         if twice:
             raise ValueError(f"nodes must have different ids, got more than one {twice[0]!r}")
 
-    def _detail(self) -> str:
+    def _describe_detail(self) -> str:
         return f"{self.strategy.value} of {', '.join(node.node_id for node in self.nodes)}"
 
     async def execute(
@@ -77,7 +77,7 @@ class ParallelNode(BaseNode):
         tasks: _Tasks = {}
         for node in self.nodes:
             execute = partial(
-                execute_item, node, NodeContext(node_context.input_data), workflow_context
+                execute_item, node.execute, NodeContext(node_context.input_data), workflow_context
             )
             tasks[start_owned(execute)] = node
         settled: dict[str, NodeResult] = {}
@@ -89,8 +89,8 @@ class ParallelNode(BaseNode):
             finally:
                 raise_fatal(tasks)
         if self.strategy in (ParallelStrategy.RACE, ParallelStrategy.ANY):
-            return self._winner(decisive, settled)
-        return self._outputs(decisive, settled)
+            return self._answer_of_one(decisive, settled)
+        return self._answer_of_all(decisive, settled)
 
     async def _settle(self, tasks: _Tasks, settled: dict[str, NodeResult]) -> str | None:
         """Collect results as they come; return the id of the node that decided early, if any."""
@@ -116,31 +116,33 @@ class ParallelNode(BaseNode):
             case ParallelStrategy.ANY:
                 return result.success
 
-    def _winner(self, winner: str | None, settled: dict[str, NodeResult]) -> NodeResult:
-        metadata: dict[str, Any] = {"winner": winner, "errors": _errors(settled)}
+    def _answer_of_one(self, winner: str | None, settled: dict[str, NodeResult]) -> NodeResult:
+        metadata: dict[str, Any] = {"winner": winner, "errors": _collect_errors(settled)}
         if winner is None:
-            return _failed(settled, metadata)
+            return _make_failure(settled, metadata)
         result = settled[winner]
         if result.success:
             return NodeResult(True, result.output, None, metadata)
-        return _failed({winner: result}, metadata)
+        return _make_failure({winner: result}, metadata)
 
-    def _outputs(self, first_failed: str | None, settled: dict[str, NodeResult]) -> NodeResult:
-        metadata: dict[str, Any] = {"errors": _errors(settled)}
+    def _answer_of_all(
+        self, first_failed: str | None, settled: dict[str, NodeResult]
+    ) -> NodeResult:
+        metadata: dict[str, Any] = {"errors": _collect_errors(settled)}
         if first_failed is not None:
-            return _failed({first_failed: settled[first_failed]}, metadata)
+            return _make_failure({first_failed: settled[first_failed]}, metadata)
         ids = [node.node_id for node in self.nodes if settled[node.node_id].success]
         if not ids:
-            return _failed(settled, metadata)
+            return _make_failure(settled, metadata)
         return NodeResult(True, {name: settled[name].output for name in ids}, None, metadata)
 
 
-def _errors(settled: dict[str, NodeResult]) -> dict[str, str | None]:
+def _collect_errors(settled: dict[str, NodeResult]) -> dict[str, str | None]:
     return {name: result.error for name, result in settled.items() if not result.success}
 
 
-def _failed(settled: dict[str, NodeResult], metadata: dict[str, Any]) -> NodeResult:
+def _make_failure(settled: dict[str, NodeResult], metadata: dict[str, Any]) -> NodeResult:
     """Make one failure of one or more failed nodes."""
-    error = "; ".join(f"node {name!r}: {error}" for name, error in _errors(settled).items())
+    error = "; ".join(f"node {name!r}: {error}" for name, error in _collect_errors(settled).items())
     exception = next((result.exception for result in settled.values() if result.exception), None)
     return NodeResult(False, None, error, metadata, exception)

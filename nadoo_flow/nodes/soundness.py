@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
-from ..errors import NO_MESSAGE, describe
+from ..errors import NO_MESSAGE, describe_error
 
 
 class Result(Protocol):
@@ -39,7 +39,7 @@ def make_sound(result: R) -> R:
     sound.success = bool(result.success)
     sound.error = _as_text(error)
     if not sound.success and not sound.error:
-        sound.error = NO_MESSAGE if exception is None else describe(exception)
+        sound.error = NO_MESSAGE if exception is None else describe_error(exception)
     sound.metadata = _as_dict(result.metadata)
     sound.exception = exception
     return sound
@@ -59,7 +59,7 @@ def _as_text(error: Any) -> str | None:
     if error is None or isinstance(error, str):
         return error
     if isinstance(error, BaseException):
-        return describe(error)
+        return describe_error(error)
     try:
         return str(error)
     except Exception as broken:  # a raising __str__ must not hide the failure itself

@@ -43,7 +43,7 @@ class FallbackNode(PolicyNode):
         errors = [f"node {self.node_id!r}: {result.error}"]
         for other in self.others:
             context = NodeContext(node_context.input_data)
-            result = await execute_safely(other, context, workflow_context)
+            result = await execute_safely(other.execute, context, workflow_context)
             if result.success:
                 return result.with_metadata(fallback=other.node_id)
             errors.append(f"node {other.node_id!r}: {result.error}")

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from contextvars import ContextVar
 
-from .._support.checks import shown
+from .._support.checks import describe_value
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
 from .limits import AdaptiveLimit, ConcurrencyLimit
@@ -26,7 +26,7 @@ def limit(shared: ConcurrencyLimit) -> NodePolicy:
     """
     if not isinstance(shared, ConcurrencyLimit):
         raise TypeError(
-            f"shared must be a ConcurrencyLimit or an AdaptiveLimit, got {shown(shared)}"
+            f"shared must be a ConcurrencyLimit or an AdaptiveLimit, got {describe_value(shared)}"
         )
     text = f"limit({shared!r})"
     if isinstance(shared, AdaptiveLimit):

@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from statistics import median
 
-from .._support.checks import positive_int, positive_number
+from .._support.checks import check_positive_int, check_positive_number
 
 # Loops in several threads may use one limit in turns: which of them does must not change while a
 # permit is taken or given back. Not of each limit, which could not be copied with it. Reentrant,
@@ -30,7 +30,7 @@ class ConcurrencyLimit:
     """
 
     def __init__(self, n: int) -> None:
-        self._size = positive_int(n, "n")
+        self._size = check_positive_int(n, "n")
         self.in_use = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -143,15 +143,15 @@ class AdaptiveLimit(ConcurrencyLimit):
         maximum: int = 1_000,
         target_latency: float | None = None,
     ) -> None:
-        super().__init__(positive_int(initial, "initial"))
-        self.minimum = positive_int(minimum, "minimum")
-        self.maximum = positive_int(maximum, "maximum")
+        super().__init__(check_positive_int(initial, "initial"))
+        self.minimum = check_positive_int(minimum, "minimum")
+        self.maximum = check_positive_int(maximum, "maximum")
         if not self.minimum <= self._size <= self.maximum:
             raise ValueError(
                 f"initial must be between minimum and maximum, got {minimum}, {initial}, {maximum}"
             )
         if target_latency is not None:
-            target_latency = positive_number(target_latency, "target_latency")
+            target_latency = check_positive_number(target_latency, "target_latency")
         self.target_latency = target_latency
         self._relaxed = target_latency
         self._starting = True

@@ -6,7 +6,7 @@ import math
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from .._support.checks import positive_number
+from .._support.checks import check_positive_number
 from .._support.per_loop import PerLoop
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode, NodeLike
@@ -36,7 +36,7 @@ def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
         A policy. All nodes and all runs that are given the same policy object share the limit, as
         long as they are on the same event loop.
     """
-    return RateLimit(positive_number(rate, "rate"), positive_number(per, "per"))
+    return RateLimit(check_positive_number(rate, "rate"), check_positive_number(per, "per"))
 
 
 class RateLimit(PolicyMark):

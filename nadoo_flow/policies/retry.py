@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._support.backoff import Wait, as_wait
-from .._support.checks import positive_int, shown
+from .._support.checks import check_positive_int, describe_value
 from ..errors import NO_MESSAGE, NodeError
-from ..events.event import tell_of_retry
+from ..events.event import report_retry
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
 from .signals import retry_after
@@ -39,7 +39,7 @@ def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Excep
         retry_on: Which failures are worth another try: exception classes, or a predicate on the
             exception. A failure without an exception counts as a :class:`NodeError`.
     """
-    attempts = positive_int(attempts, "attempts")
+    attempts = check_positive_int(attempts, "attempts")
     worth = _predicate(retry_on)
     strategy = as_wait(wait)
     return NodePolicy(
@@ -84,7 +84,7 @@ class RetryNode(PolicyNode):
             nonlocal tried, result
             tried += 1
             if tried > 1:
-                tell_of_retry(result.error)
+                report_retry(result.error)
                 result = await self.attempt(node_context, workflow_context)
             return result
 
@@ -124,5 +124,6 @@ def _predicate(retry_on: Any) -> Callable[[BaseException], bool]:
     if callable(retry_on) and not isinstance(retry_on, type):
         return cast("Callable[[BaseException], bool]", retry_on)
     raise TypeError(
-        f"retry_on must be exception classes or a predicate on an exception, got {shown(retry_on)}"
+        "retry_on must be exception classes or a predicate on an exception, "
+        f"got {describe_value(retry_on)}"
     )

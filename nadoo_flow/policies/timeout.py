@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from .._support.checks import positive_number
+from .._support.checks import check_positive_number
 from .._support.tasks import is_ended_by_owner
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
@@ -21,7 +21,7 @@ def timeout(seconds: float) -> NodePolicy:
     Args:
         seconds: Seconds for one execution of all that is inside the policy.
     """
-    seconds = positive_number(seconds, "seconds")
+    seconds = check_positive_number(seconds, "seconds")
     return NodePolicy(lambda node: TimeoutNode(node, seconds), f"timeout({seconds:g})")
 
 

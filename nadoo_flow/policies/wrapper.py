@@ -48,7 +48,9 @@ class PolicyNode(BaseNode):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> Coroutine[Any, Any, NodeResult]:
         """Execute the node inside once, on a NodeContext of its own; failures are results."""
-        return execute_safely(self.node, NodeContext(node_context.input_data), workflow_context)
+        return execute_safely(
+            self.node.execute, NodeContext(node_context.input_data), workflow_context
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node!r})"

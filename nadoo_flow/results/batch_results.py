@@ -75,10 +75,14 @@ class BatchResults(list[BatchResult]):
         )
 
     def __repr__(self) -> str:
-        from .._support.text import counted
+        from .._support.text import format_count
 
         lines = str(self.summary()).splitlines()
-        more = [f"… and {counted(len(lines) - 5, 'more kind')} of errors"] if len(lines) > 5 else []
+        more = (
+            [f"… and {format_count(len(lines) - 5, 'more kind')} of errors"]
+            if len(lines) > 5
+            else []
+        )
         return "\n  ".join(["BatchResults", *lines[:5], *more])
 
     def _repr_html_(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .._support.text import counted, duration, safe
+from .._support.text import format_count, format_duration, shorten_and_escape
 from ..drawing.svg import BLUE, RED, label, picture, tag, time_axis, title
 from .batch_result import BatchResult
 from .summary import Summary
@@ -25,17 +25,17 @@ def results_html(results: Sequence[BatchResult], summary: Summary) -> str:
 
 
 def _headline(summary: Summary) -> str:
-    counts = [f"<b>{counted(summary.total, 'item')}</b>", f"{summary.successful:,} successful"]
+    counts = [f"<b>{format_count(summary.total, 'item')}</b>", f"{summary.successful:,} successful"]
     if summary.failed:
         counts.append(f'<b style="color:{RED}">{summary.failed:,} failed</b>')
     if summary.seconds is not None:
-        counts.append(f"in {duration(summary.seconds)}")
+        counts.append(f"in {format_duration(summary.seconds)}")
     if summary.throughput is not None:
         counts.append(f"{summary.throughput:,.3g} items/s")
     html = f"<div>{' · '.join(counts)}</div>"
     if summary.p50 is not None and summary.p95 is not None and summary.p99 is not None:
-        percentiles = f"p50 {duration(summary.p50)} · p95 {duration(summary.p95)}"
-        html += f"<div>latency {percentiles} · p99 {duration(summary.p99)}</div>"
+        percentiles = f"p50 {format_duration(summary.p50)} · p95 {format_duration(summary.p95)}"
+        html += f"<div>latency {percentiles} · p99 {format_duration(summary.p99)}</div>"
     return html
 
 
@@ -54,7 +54,7 @@ def _histogram(results: Sequence[BatchResult]) -> str:
     for place, (failed, successful) in enumerate(bins):
         low, high = place * longest / _BINS, (place + 1) * longest / _BINS
         counts = f"{successful:,} successful, {failed:,} failed"
-        said = title(f"{duration(low)} to {duration(high)}: {counts}")
+        said = title(f"{format_duration(low)} to {format_duration(high)}: {counts}")
         y = float(floor)
         for count, colour in ((successful, BLUE), (failed, RED)):
             if count:
@@ -79,7 +79,12 @@ def _errors(summary: Summary) -> Iterator[str]:
     if not summary.errors:
         return
     rows = [
-        (f"{group.count:,}", safe(group.type, 40), f"{group.index}", safe(group.error, 90))
+        (
+            f"{group.count:,}",
+            shorten_and_escape(group.type, 40),
+            f"{group.index}",
+            shorten_and_escape(group.error, 90),
+        )
         for group in summary.errors[:MOST_ROWS]
     ]
     yield _table(("failures", "type", "e.g. item", "error"), rows)
@@ -91,7 +96,11 @@ def _failures(results: Sequence[BatchResult]) -> Iterator[str]:
     if not failed:
         return
     rows = [
-        (f"{result.index}", safe(result.input_data, 60), safe(result.error, 90))
+        (
+            f"{result.index}",
+            shorten_and_escape(result.input_data, 60),
+            shorten_and_escape(result.error, 90),
+        )
         for result in failed[:MOST_ROWS]
     ]
     yield "<details><summary>failed items</summary>"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .._support.text import counted, duration, shortened
+from .._support.text import format_count, format_duration, shorten
 from .batch_result import BatchResult
 
 NO_EXCEPTION = "no exception"
@@ -33,7 +33,7 @@ class ErrorGroup:
     error: str
 
     def __str__(self) -> str:
-        return f"{self.count:,} {self.type}, e.g. item {self.index}: {shortened(self.error, 80)}"
+        return f"{self.count:,} {self.type}, e.g. item {self.index}: {shorten(self.error, 80)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,16 @@ class Summary:
     errors: tuple[ErrorGroup, ...]
 
     def __str__(self) -> str:
-        first = f"{counted(self.total, 'item')}: {self.successful:,} successful"
+        first = f"{format_count(self.total, 'item')}: {self.successful:,} successful"
         first += f", {self.failed:,} failed"
         if self.seconds is not None:
-            first += f", in {duration(self.seconds)}"
+            first += f", in {format_duration(self.seconds)}"
         if self.throughput is not None:
             first += f" ({self.throughput:,.3g} items/s)"
         lines = [first]
         if self.p50 is not None and self.p95 is not None and self.p99 is not None:
-            latencies = f"p50 {duration(self.p50)}, p95 {duration(self.p95)}"
-            lines.append(f"latency: {latencies}, p99 {duration(self.p99)}")
+            latencies = f"p50 {format_duration(self.p50)}, p95 {format_duration(self.p95)}"
+            lines.append(f"latency: {latencies}, p99 {format_duration(self.p99)}")
         return "\n".join([*lines, *map(str, self.errors)])
 
 

@@ -6,8 +6,10 @@ flow one by one.
 It may import ``nodes`` and the rooms below it.
 """
 
-from .kinds import FilterNode, MapNode, ReduceNode
+from .filter import FilterNode
+from .map import MapNode
 from .operator import OperatorNode
+from .reduce import ReduceNode
 from .stage import Chain, ListStage
 
 __all__ = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from reactivex import Observable
 
 from ..errors import NodeError
-from ..events import Outcome, RunReport, StageReport, Work
+from ..events import ItemEnd, Mapper, RunReporter, StageReporter
 from ..nodes.context import WorkflowContext
-from ..streams import Indexed, InOrder, Subscription, subscribed_once
+from ..streams import Indexed, InOrder, Subscription, allow_one_subscription
 
 R = TypeVar("R")
 
@@ -28,53 +28,54 @@ class StageRun:
     Attributes:
         run: The subscription.
         workflow_context: State that the run shares.
-        on_failed: To be told of each failed item that the run goes on without: the id of the
+        on_failed: Called for each failed item that the run goes on without, with the id of the
             stage, the index of the item, and the error.
         on_dropped: Settles an item, named by its index, that goes no further.
-        report: Makes the events of the stage, if anybody watches the run.
+        report: Makes the events of the stage, if the run is watched.
     """
 
     run: Subscription
     workflow_context: WorkflowContext
     on_failed: OnFailed
     on_dropped: Callable[[int], None]
-    report: StageReport | None = None
+    report: StageReporter | None = None
 
-    def watched(self, work: Work[R], outcome: Callable[[R], Outcome] | None = None) -> Work[R]:
-        """Return the work of the stage, wrapped if somebody watches the run."""
-        return work if self.report is None else self.report.watched(work, outcome)
+    def report_work(
+        self, work: Mapper[R], outcome: Callable[[R], ItemEnd] | None = None
+    ) -> Mapper[R]:
+        """Return the work of the stage, wrapped so that it makes events if the run is watched."""
+        return work if self.report is None else self.report.with_events(work, outcome)
 
 
-class Stage(Protocol):
-    """One operator of a chain.
+class Link(NamedTuple):
+    """What a chain needs to know of one of its stages.
 
     Attributes:
         node_id: The name in errors.
-        needs_order: Whether it must see its items in order. Such a stage numbers what it emits
-            anew, in order.
+        needs_order: Whether its operator must see the items in order. Such a stage numbers what it
+            emits anew, in order.
+        operator: Builds the operator for one run; it may subscribe to its items once.
     """
 
     node_id: str
     needs_order: bool
-
-    def operator(self, stage_run: StageRun) -> Operator:
-        """Build the operator for one run; it may subscribe to its items once."""
+    operator: Callable[[StageRun], Operator]
 
 
 def fuse(
-    stages: Sequence[Stage],
+    links: Sequence[Link],
     run: Subscription,
     workflow_context: WorkflowContext,
     on_failed: OnFailed,
     *,
     ordered: bool,
-    report: RunReport | None = None,
+    report: RunReporter | None = None,
 ) -> Operator:
     """Pipe the operators of stages, and restore order only where it can be seen.
 
     Between two such places items overtake each other, so a slow one never holds up the others. A
-    stage that drops an item tells the next such place, which would wait for it otherwise. A stage
-    that subscribes to its items a second time fails the run, because they pass only once.
+    stage that drops an item reports it to the next such place, which would wait for it otherwise.
+    A stage that subscribes to its items a second time fails the run, because they pass only once.
     """
 
     def chain(items: Items) -> Items:
@@ -82,13 +83,15 @@ def fuse(
         in_order = InOrder[Any]() if ordered else None
         if in_order is not None:
             operators.append(in_order.operator)
-        reports = [None] * len(stages) if report is None else report.stages
-        for stage, its_report in zip(reversed(stages), reversed(reports), strict=True):
-            dropping = _dropping(run, in_order)
-            stage_run = StageRun(run, workflow_context, on_failed, dropping, its_report)
-            operators.append(stage.operator(stage_run))
-            operators.append(subscribed_once(run, partial(_subscribed_twice, stage.node_id)))
-            if stage.needs_order:
+        reports = [None] * len(links) if report is None else report.stages
+        for link, stage_report in zip(reversed(links), reversed(reports), strict=True):
+            on_dropped = _settle_dropped(run, in_order)
+            stage_run = StageRun(run, workflow_context, on_failed, on_dropped, stage_report)
+            operators.append(link.operator(stage_run))
+            operators.append(
+                allow_one_subscription(run, partial(_refuse_second_subscription, link.node_id))
+            )
+            if link.needs_order:
                 in_order = InOrder[Any]()
                 operators.append(in_order.operator)
         return items.pipe(*reversed(operators))
@@ -96,7 +99,7 @@ def fuse(
     return chain
 
 
-def _dropping(run: Subscription, in_order: InOrder[Any] | None) -> Callable[[int], None]:
+def _settle_dropped(run: Subscription, in_order: InOrder[Any] | None) -> Callable[[int], None]:
     def drop(index: int) -> None:
         if in_order is not None:
             in_order.skip(index)
@@ -105,7 +108,7 @@ def _dropping(run: Subscription, in_order: InOrder[Any] | None) -> Callable[[int
     return drop
 
 
-def _subscribed_twice(node_id: str) -> NodeError:
+def _refuse_second_subscription(node_id: str) -> NodeError:
     return NodeError(
         node_id,
         "its operators subscribe more than once to the items, which pass only once; "

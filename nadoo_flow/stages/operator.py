@@ -12,10 +12,10 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.scheduler import CatchScheduler
 
-from .._support.checks import function, shown
-from ..errors import NodeError, describe
+from .._support.checks import check_function, describe_value
+from ..errors import NodeError, describe_error
 from ..events import FINISHED
-from ..streams import Indexed, Subscription, call_on_loop, on_loop
+from ..streams import Indexed, Subscription, call_on_loop, observe_on_loop
 from .fusion import Items, Operator, StageRun
 from .stage import ListStage
 
@@ -57,41 +57,45 @@ class OperatorNode(ListStage):
         super().__init__(node_id, input_key, output_key, max_concurrency=1)
         if not operators:
             raise ValueError("operators must hold at least one Rx operator")
-        self.operators = tuple(function(operator, "each of operators") for operator in operators)
+        self.operators = tuple(
+            check_function(operator, "each of operators") for operator in operators
+        )
 
-    def _detail(self) -> str:
+    def _describe_detail(self) -> str:
         return "in order"
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Pipe the operators, with the envelopes taken off before and put on behind them."""
         run, report, numbers = stage_run.run, stage_run.report, count()
 
-        def numbered(value: Any) -> Indexed[Any]:
+        def number(value: Any) -> Indexed[Any]:
             number = next(numbers)
             if report is not None:
-                report.settled(number, None, FINISHED)
+                report.report_item(number, None, FINISHED)
             return number, value
 
-        def piped(items: Items) -> Items:
+        def pipe(items: Items) -> Items:
             source_errors: list[Exception] = []
             values: Observable[Any] = items.pipe(
                 ops.do_action(on_error=source_errors.append),
                 ops.map(itemgetter(1)),
-                _settling(run),
+                _settle_when_taken(run),
             )
             for operator in self.operators:
                 values = operator(values)
                 if not isinstance(values, Observable):
                     raise NodeError(
                         self.node_id,
-                        f"the operator {shown(operator)} must return an Observable, "
-                        f"got {shown(values)}",
+                        f"the operator {describe_value(operator)} must return an Observable, "
+                        f"got {describe_value(values)}",
                     )
-            return values.pipe(on_loop(run), self._blaming(run, source_errors), ops.map(numbered))
+            return values.pipe(
+                observe_on_loop(run), self._blame_operators(run, source_errors), ops.map(number)
+            )
 
-        return piped
+        return pipe
 
-    def _blaming(
+    def _blame_operators(
         self, run: Subscription, source_errors: list[Exception]
     ) -> Callable[[Observable[Any]], Observable[Any]]:
         """End the run at an error of the operators; let one that came from before them pass.
@@ -100,7 +104,7 @@ class OperatorNode(ListStage):
         """
 
         def fail(error: Exception) -> None:
-            blamed = NodeError(self.node_id, describe(error))
+            blamed = NodeError(self.node_id, describe_error(error))
             blamed.__cause__ = error
             run.fail(blamed)
 
@@ -127,7 +131,7 @@ class OperatorNode(ListStage):
         return operator
 
 
-def _settling(run: Subscription) -> Callable[[Observable[Any]], Observable[Any]]:
+def _settle_when_taken(run: Subscription) -> Callable[[Observable[Any]], Observable[Any]]:
     """Settle each item when all that is behind has taken it."""
 
     def operator(source: Observable[Any]) -> Observable[Any]:

@@ -1,39 +1,53 @@
-"""What a list stage is: a node that opens a list, runs it through an Rx operator, and closes it."""
+"""The base of the list stages, and the chain that neighbouring ones become."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
 from reactivex import Observable
+from reactivex import operators as ops
 
-from .._support.checks import is_list_like, non_empty_str, positive_int, shown
+from .._support.checks import (
+    check_bool,
+    check_non_empty_str,
+    check_positive_int,
+    describe_value,
+    is_list_like,
+)
 from ..drawing.parts import Part
-from ..errors import NO_MESSAGE, NodeError
-from ..events import RunReport, report_run
-from ..events.event import StageInfo, Watching, wanted
+from ..errors import NodeError
+from ..events import Events, ProgressArgument, RunReporter, StageInfo, WatchOptions, start_reporting
+from ..events.event import get_watch_options, use_watch_options
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
-from ..nodes.execution import failure, failure_of_item
+from ..nodes.execution import make_failure
 from ..nodes.node import BaseNode, inherits
 from ..streams import (
+    BUFFER,
     Buffering,
+    CloseableAsyncIterator,
     Indexed,
+    OverflowStrategy,
     Plan,
     Source,
     Subscription,
     as_source,
-    default_window,
+    compute_default_window,
     drain,
     emit,
+    observe,
 )
-from .fusion import OnFailed, Operator, StageRun, fuse
-from .live import LiveStage
+from ..tracing.trace import Trace
+from .fusion import Link, OnFailed, Operator, StageRun, fuse
+from .options import RunOptions
+
+_log = logging.getLogger(__name__)
 
 
-class ListStage(LiveStage):
+class ListStage(BaseNode):
     """A node that works on the items of a list.
 
     ``a | b`` of two stages whose keys meet (``a.output_key == b.input_key``) is a :class:`Chain`:
@@ -60,14 +74,43 @@ class ListStage(LiveStage):
         self, node_id: str | None, input_key: str, output_key: str, max_concurrency: int
     ) -> None:
         super().__init__(node_id)
-        self.input_key = non_empty_str(input_key, "input_key")
-        self.output_key = non_empty_str(output_key, "output_key")
-        self.max_concurrency = positive_int(max_concurrency, "max_concurrency")
+        self.input_key = check_non_empty_str(input_key, "input_key")
+        self.output_key = check_non_empty_str(output_key, "output_key")
+        self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
 
     @property
     def stages(self) -> tuple[ListStage, ...]:
         """The stages that this one consists of: itself, unless it is a chain."""
         return (self,)
+
+    @cached_property
+    def events(self) -> Events:
+        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
+        # Threads that ask for it at the same time must get the same one.
+        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
+
+    async def run(
+        self,
+        input_data: Any,
+        workflow_context: WorkflowContext | None = None,
+        *,
+        progress: ProgressArgument = False,
+        trace: Trace | None = None,
+    ) -> Any:
+        """Execute the stage on one input and return its output.
+
+        Args:
+            input_data: A mapping with a list of items under the stage's ``input_key``.
+            workflow_context: State to share with other runs; a fresh one by default.
+            progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
+                or in a notebook; ``"always"`` writes to any stderr.
+            trace: Records what happens.
+
+        Raises:
+            NodeError: If the stage fails; its ``__cause__`` is the exception behind it.
+        """
+        with use_watch_options(WatchOptions(progress, trace)):
+            return await super().run(input_data, workflow_context)
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
@@ -86,18 +129,96 @@ class ListStage(LiveStage):
             errors.append({"index": index, "error": error, **stage})
 
         try:
-            source = self._opened(node_context.input_data)
-            plan = self._plan(source, workflow_context, on_failed, watching=wanted())
-            run = await drain(plan, outputs.append)
+            source = self._open(node_context.input_data)
+            options = RunOptions(workflow_context=workflow_context, watching=get_watch_options())
+            run = await drain(self._plan(source, options, on_failed), outputs.append)
         except NodeError as error:
-            return NodeResult(False, None, self._located(error), {}, error.__cause__ or error)
+            return NodeResult(
+                False, None, self._describe_place(error), {}, error.__cause__ or error
+            )
         except Exception as error:
-            return failure(error)
+            return make_failure(error)
         outputs.sort(key=itemgetter(0))
         errors.sort(key=itemgetter("index"))
         metadata = {"inputs": run.pulled, "outputs": len(outputs), "errors": errors}
-        output = {self.output_key: self._closed([value for _, value in outputs])}
+        output = {self.output_key: self._close([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
+
+    def stream(
+        self,
+        source: Source[Any],
+        *,
+        ordered: bool = False,
+        max_in_flight: int | None = None,
+        workflow_context: WorkflowContext | None = None,
+        buffer: int = BUFFER,
+        overflow: OverflowStrategy = OverflowStrategy.ERROR,
+        progress: ProgressArgument = False,
+        trace: Trace | None = None,
+    ) -> CloseableAsyncIterator[Any]:
+        """Yield the outputs of a source of items when they are there, endlessly if it is endless.
+
+        A slow consumer slows the source down. Nothing starts before the first output is asked
+        for. Leave the iterator early with ``async with`` or ``aclose()``.
+
+        Args:
+            source: An iterable, an async iterable, or an Observable. The latter may emit from any
+                thread, and cannot be slowed down.
+            ordered: Yield in the order of the source instead of as completed.
+            max_in_flight: Most items between the source and the consumer; four for each of
+                ``max_concurrency`` by default.
+            workflow_context: State that the whole run shares; a fresh one by default.
+            buffer: Most items of an Observable that may wait.
+            overflow: What happens to an item more than that. What was dropped is counted in the
+                iterator's ``dropped``.
+            progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
+                or in a notebook; ``"always"`` writes to any stderr.
+            trace: Records what happens.
+
+        Raises:
+            NodeError: From the iterator: the first item that failed, when the rest has ended. An
+                item that a stage goes on without is logged as a warning.
+            BufferOverflowError: From the iterator, after all that had arrived before.
+            Exception: From the iterator: an error of the source, after all that came before it.
+        """
+        buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
+        options = RunOptions(ordered, max_in_flight, workflow_context, buffering, watching)
+        return CloseableAsyncIterator(self._plan_values(source, options))
+
+    def observe(
+        self,
+        source: Source[Any],
+        *,
+        ordered: bool = False,
+        max_in_flight: int | None = None,
+        workflow_context: WorkflowContext | None = None,
+        buffer: int = BUFFER,
+        overflow: OverflowStrategy = OverflowStrategy.ERROR,
+        progress: ProgressArgument = False,
+        trace: Trace | None = None,
+    ) -> Observable[Any]:
+        """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
+
+        Each subscription is a run of its own, needs a running event loop, and is cancelled by
+        ``dispose()``.
+        """
+        buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
+        options = RunOptions(ordered, max_in_flight, workflow_context, buffering, watching)
+        return observe(self._plan_values(source, options))
+
+    def as_operator(self, *, ordered: bool = False) -> Callable[[Observable[Any]], Observable[Any]]:
+        """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
+
+        As with Rx's own ``merge(max_concurrent)`` what cannot be taken yet waits, without a limit;
+        use :meth:`observe` on the source for one.
+
+        Args:
+            ordered: Emit in the order of the source instead of as completed.
+        """
+        check_bool(ordered, "ordered")
+        return lambda source: self.observe(
+            source, ordered=ordered, overflow=OverflowStrategy.BUFFER
+        )
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the Rx operator of this stage for one run; a kind of stage writes this.
@@ -106,7 +227,7 @@ class ListStage(LiveStage):
         """
         raise NotImplementedError(f"{type(self).__name__} must define operator()")
 
-    def _then(self, following: BaseNode) -> tuple[BaseNode, ...]:
+    def _join_next(self, following: BaseNode) -> tuple[BaseNode, ...]:
         self._check_key_of(following)
         if not (
             isinstance(following, ListStage)
@@ -114,9 +235,9 @@ class ListStage(LiveStage):
             and self.output_key == following.input_key
             and self._fuses()
             and following._fuses()
-            and inherits(self.stages[-1], ListStage, "_closed")
+            and inherits(self.stages[-1], ListStage, "_close")
         ):
-            return super()._then(following)
+            return super()._join_next(following)
         chain = Chain(*self.stages, *following.stages)
         if "task" in (self.isolate, following.isolate):
             chain.isolate = "task"
@@ -124,7 +245,7 @@ class ListStage(LiveStage):
 
     def _fuses(self) -> bool:
         """Return whether a chain of the stage does all that executing it would do."""
-        return inherits(self, ListStage, "execute", "_opened", "_plan")
+        return inherits(self, ListStage, "execute", "_open", "_plan")
 
     def _check_key_of(self, following: BaseNode) -> None:
         """Refuse a stage that is certain to miss its list in what this one puts out."""
@@ -137,78 +258,74 @@ class ListStage(LiveStage):
                 f"in the output of {self.node_id!r}, got {following.input_key!r}"
             )
 
-    async def _called(self, index: int, fn: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a user's function, sync or async, and name the item if it fails."""
-        try:
-            answer = fn(*arguments)
-            return await answer if inspect.isawaitable(answer) else answer
-        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-            result = failure_of_item(error)
-            raise NodeError(self.node_id, result.error or NO_MESSAGE, index) from error
-
-    def _parts(self) -> tuple[Part, ...]:
-        boxes = tuple(stage._box() for stage in self.stages)
+    def _describe_parts(self) -> tuple[Part, ...]:
+        boxes = tuple(stage._describe_box() for stage in self.stages)
         if len(boxes) == 1:
             return (Part(boxes),)
-        window = default_window(self.max_concurrency)
+        window = compute_default_window(self.max_concurrency)
         return (Part(boxes, f"one chain: items pass one by one, at most {window:,} on their way"),)
 
-    def _detail(self) -> str:
+    def _describe_detail(self) -> str:
         return f"at most {self.max_concurrency:,} at a time"
 
-    def _located(self, error: NodeError) -> str:
+    def _describe_place(self, error: NodeError) -> str:
         stage = f"stage {error.node_id!r}: " if len(self.stages) > 1 else ""
         item = f"item {error.index}: " if error.index is not None else ""
         return f"{stage}{item}{error.error}"
 
-    def _closed(self, values: list[Any]) -> Any:
+    def _close(self, values: list[Any]) -> Any:
         """Make the outcome of the values that were emitted."""
         return values
 
-    def _opened(self, data: Any) -> Iterable[Any]:
+    def _open(self, data: Any) -> Iterable[Any]:
         key = self.input_key
         if not isinstance(data, Mapping):
-            raise TypeError(f"the input must be a mapping with the key {key!r}, got {shown(data)}")
+            raise TypeError(
+                f"the input must be a mapping with the key {key!r}, got {describe_value(data)}"
+            )
         if key not in data:
             found = ", ".join(repr(name) for name in data) or "no keys"
             raise LookupError(f"the input has no key {key!r}; it has {found}")
         items = data[key]
         if not is_list_like(items):
-            raise TypeError(f"the input's {key!r} must be a list of items, got {shown(items)}")
+            raise TypeError(
+                f"the input's {key!r} must be a list of items, got {describe_value(items)}"
+            )
         return items
 
     def _plan(
-        self,
-        source: Source[Any],
-        workflow_context: WorkflowContext | None,
-        on_failed: OnFailed,
-        *,
-        ordered: bool = False,
-        max_in_flight: int | None = None,
-        buffering: Buffering | None = None,
-        watching: Watching | None = None,
+        self, source: Source[Any], options: RunOptions, on_failed: OnFailed
     ) -> Plan[Indexed[Any]]:
+        """Plan runs over a source, each with a fresh WorkflowContext unless one is given."""
         items, source = source, as_source(source, "source")
 
         def build(run: Subscription) -> Observable[Indexed[Any]]:
-            report = self._report(items, watching or Watching())
-            shared = WorkflowContext() if workflow_context is None else workflow_context
-            chain = fuse(self.stages, run, shared, on_failed, ordered=ordered, report=report)
-            if report is None:
-                return emit(run, source, buffering).pipe(chain)
-            run.on_end(report.end)
-            told = (buffering or Buffering()).told(report.stages[0].overflowed)
-            return emit(run, source, told).pipe(chain)
+            report = self._report(items, options.watching)
+            shared = options.workflow_context
+            shared = WorkflowContext() if shared is None else shared
+            links = [
+                Link(stage.node_id, stage.needs_order, stage.operator) for stage in self.stages
+            ]
+            chain = fuse(links, run, shared, on_failed, ordered=options.ordered, report=report)
+            buffering = options.buffering
+            if report is not None:
+                run.add_cleanup(report.end)
+                buffering = buffering.with_drop_handler(report.stages[0].report_overflow)
+            return emit(run, source, buffering).pipe(chain)
 
-        return Plan(build, self.max_concurrency, max_in_flight)
+        return Plan(build, self.max_concurrency, options.max_in_flight)
 
-    def _report(self, items: object, watching: Watching) -> RunReport | None:
+    def _plan_values(self, source: Source[Any], options: RunOptions) -> Plan[Any]:
+        """Plan runs that emit values without their indexes, and log items that are left out."""
+        return self._plan(source, options, _log_failed).pipe(ops.map(itemgetter(1)))
+
+    def _report(self, items: object, watching: WatchOptions) -> RunReporter | None:
         stages = [
             StageInfo(stage.node_id, stage.max_concurrency, stage.renumbers)
             for stage in self.stages
         ]
         to_each = [vars(stage).get("events") for stage in self.stages]
-        return report_run(stages, items, watching, vars(self).get("events"), to_each)
+        return start_reporting(stages, items, watching, vars(self).get("events"), to_each)
 
 
 class Chain(ListStage):
@@ -233,5 +350,9 @@ class Chain(ListStage):
         """The stages, in their order."""
         return self._stages
 
-    def _closed(self, values: list[Any]) -> Any:
-        return self._stages[-1]._closed(values)
+    def _close(self, values: list[Any]) -> Any:
+        return self._stages[-1]._close(values)
+
+
+def _log_failed(stage_id: str, index: int, error: str) -> None:
+    _log.warning("node %r goes on without item %d: %s", stage_id, index, error)

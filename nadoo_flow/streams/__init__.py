@@ -10,7 +10,7 @@ It may import ``errors`` and ``_support``.
 
 from .direct import Indexed
 from .loop_thread import call_on_loop
-from .operators import InOrder, Isolation, flat_map, on_loop, subscribed_once
+from .operators import InOrder, Isolation, allow_one_subscription, flat_map, observe_on_loop
 from .sinks import CloseableAsyncIterator, drain, observe
 from .sources import (
     BUFFER,
@@ -21,7 +21,7 @@ from .sources import (
     as_source,
     emit,
 )
-from .subscription import MAX_WINDOW, Plan, Subscription, default_window, outermost_run
+from .subscription import MAX_WINDOW, Plan, Subscription, compute_default_window, find_outermost_run
 
 __all__ = [
     "BUFFER",
@@ -36,14 +36,14 @@ __all__ = [
     "Plan",
     "Source",
     "Subscription",
+    "allow_one_subscription",
     "as_source",
     "call_on_loop",
-    "default_window",
+    "compute_default_window",
     "drain",
     "emit",
+    "find_outermost_run",
     "flat_map",
     "observe",
-    "on_loop",
-    "outermost_run",
-    "subscribed_once",
+    "observe_on_loop",
 ]

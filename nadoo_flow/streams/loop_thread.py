@@ -14,7 +14,7 @@ from .subscription import Subscription
 
 def call_on_loop(run: Subscription, callback: Callable[[], object]) -> None:
     """Call at once in the thread of the loop, and as :func:`call_soon` does in any other."""
-    if is_running(run.loop):
+    if is_running_in(run.loop):
         callback()
     else:
         call_soon(run, callback)
@@ -34,14 +34,14 @@ def call_soon(run: Subscription, callback: Callable[[], object]) -> None:
             raise
 
 
-def disposing_on_loop(run: Subscription, action: Callable[[], object]) -> abc.DisposableBase:
+def create_loop_disposable(run: Subscription, action: Callable[[], object]) -> abc.DisposableBase:
     """Return what calls an action on the loop when it is disposed of, in whatever thread.
 
     Where the loop is closed there is nothing left to dispose of.
     """
 
     def dispose() -> None:
-        if is_running(run.loop):
+        if is_running_in(run.loop):
             action()
             return
         with suppress(RuntimeError):
@@ -50,6 +50,6 @@ def disposing_on_loop(run: Subscription, action: Callable[[], object]) -> abc.Di
     return Disposable(dispose)
 
 
-def is_running(loop: asyncio.AbstractEventLoop) -> bool:
+def is_running_in(loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether the caller runs inside the loop."""
     return asyncio._get_running_loop() is loop

@@ -44,17 +44,17 @@ class Plan(Generic[T]):
     max_concurrent: int
     window: int | None = None
 
-    def through(self, operator: Callable[[Observable[T]], Observable[R]]) -> Plan[R]:
+    def pipe(self, operator: Callable[[Observable[T]], Observable[R]]) -> Plan[R]:
         """Return the same plan with one more operator at the end of its chain."""
         return Plan(lambda run: self.build(run).pipe(operator), self.max_concurrent, self.window)
 
     def open(self) -> Subscription:
         """Open a run inside the running event loop."""
-        window = default_window(self.max_concurrent) if self.window is None else self.window
+        window = compute_default_window(self.max_concurrent) if self.window is None else self.window
         return Subscription(window, self.max_concurrent)
 
 
-def default_window(max_concurrent: int) -> int:
+def compute_default_window(max_concurrent: int) -> int:
     """Return how many items may be outstanding, where the caller does not say it."""
     return min(4 * max_concurrent, max(AHEAD, max_concurrent), MAX_WINDOW)
 
@@ -77,10 +77,10 @@ class Subscription:
     """
 
     def __init__(self, window: int, max_concurrent: int) -> None:
-        self.loop = _running_loop()
+        self.loop = _get_running_loop()
         self.turn = LoopTurn.of(self.loop)
         self.context = copy_context()
-        self.context.run(_enclosing.set, (ref(self), *_live(_enclosing.get())))
+        self.context.run(_enclosing.set, (ref(self), *_select_live(_enclosing.get())))
         self.window = window
         self.low = min(window - 1, max(window - window // 4, max_concurrent))
         self.pulled = 0
@@ -124,7 +124,7 @@ class Subscription:
         else:
             self._chain = chain
 
-    def on_demand(self, pump: Callable[[], None]) -> None:
+    def set_pump(self, pump: Callable[[], None]) -> None:
         """Register the source: ``pump`` is called when it may emit again."""
         if not self.stopped:
             self._on_demand = pump
@@ -150,11 +150,11 @@ class Subscription:
         Its own context is that of the subscriber, since observers are called in it. It drives each
         item in a context of the run.
         """
-        return self._own(self._guarded(work), self._lanes, self._around)
+        return self._own(self._run_guarded(work), self._lanes, self._around)
 
     def spawn_source(self, work: Callable[[], Coroutine[Any, Any, None]]) -> OwnedTask[None]:
         """Run a source: a task that is ended with the lanes, and may close itself behind them."""
-        return self._own(self._guarded(Driver(work).drive), self._sources, self.context)
+        return self._own(self._run_guarded(Driver(work).drive), self._sources, self.context)
 
     async def wait_for_lanes(self) -> None:
         """Wait until the run is to end and no lane is left, whoever cancels the waiter."""
@@ -173,7 +173,7 @@ class Subscription:
         """Return whether the caller is called by a node or source of this run, also indirectly."""
         return any(run() is self for run in _enclosing.get())
 
-    def on_end(self, cleanup: Callable[[], Awaitable[None]]) -> None:
+    def add_cleanup(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal."""
         self._cleanups.append(cleanup)
 
@@ -247,7 +247,7 @@ class Subscription:
         task.add_done_callback(self._task_done)
         return task
 
-    async def _guarded(self, drive: Callable[[], Awaitable[None]]) -> None:
+    async def _run_guarded(self, drive: Callable[[], Awaitable[None]]) -> None:
         try:
             while True:
                 try:
@@ -277,7 +277,7 @@ class Subscription:
             self._end_in_steps()
 
     def _end_in_steps(self) -> None:
-        """End the lanes, then the sources, then what was registered with :meth:`on_end`."""
+        """End the lanes, then the sources, then what was registered with :meth:`add_cleanup`."""
         if self._lanes:
             return
         if not self._lanes_ended.done():
@@ -298,7 +298,7 @@ class Subscription:
             except asyncio.CancelledError:
                 continue  # whoever cancels all tasks must not keep the others from being closed
             except Exception as error:
-                self.report("a source raised while it was being closed", error)
+                self.report_error("a source raised while it was being closed", error)
         self._finish()
 
     def _finish(self) -> None:
@@ -307,11 +307,11 @@ class Subscription:
         if self._fatal is not None and signal is not _nothing:
             signal = partial(self._signal_error, self._fatal)
         elif self._fatal is not None and not self._joiners:
-            self.report("a node of a cancelled run raised in its clean-up", self._fatal)
+            self.report_error("a node of a cancelled run raised in its clean-up", self._fatal)
         try:
             signal()
         except Exception as error:
-            self.report("an observer raised in on_completed or on_error", error)
+            self.report_error("an observer raised in on_completed or on_error", error)
         for joiner in self._joiners:
             if not joiner.done():
                 joiner.set_result(None)
@@ -330,7 +330,7 @@ class Subscription:
             # Rx types errors as Exception; KeyboardInterrupt and SystemExit take the same way.
             self._observer.on_error(cast(Exception, error))
 
-    def report(self, message: str, error: BaseException) -> None:
+    def report_error(self, message: str, error: BaseException) -> None:
         """Tell the event loop of an error that has no consumer to go to."""
         self.loop.call_exception_handler({"message": message, "exception": error})
 
@@ -364,17 +364,17 @@ _enclosing: ContextVar[tuple[ReferenceType[Subscription], ...]] = ContextVar(
 )
 
 
-def outermost_run() -> Subscription | None:
+def find_outermost_run() -> Subscription | None:
     """Return the run that all runs around the caller are part of, if there is one on this loop."""
-    loop, outermost = _running_loop(), None
-    for reference in _live(_enclosing.get()):
+    loop, outermost = _get_running_loop(), None
+    for reference in _select_live(_enclosing.get()):
         run = reference()
         if run is not None and run.loop is loop:
             outermost = run
     return outermost
 
 
-def _live(
+def _select_live(
     references: tuple[ReferenceType[Subscription], ...],
 ) -> Iterator[ReferenceType[Subscription]]:
     for reference in references:
@@ -383,7 +383,7 @@ def _live(
             yield reference
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
+def _get_running_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from .._support.clock import clock_of
+from .._support.clock import get_clock
 
 BUDGET = 0.004
 """Seconds that all runs of a loop together may take in one turn before they let others in."""
@@ -28,7 +28,7 @@ class LoopTurn:
     Attributes:
         time: The clock of the loop.
         ends: When to let others in. While ``time() < ends`` the budget is not spent, which spares
-            most items the call of :meth:`spent`.
+            most items the call of :meth:`is_spent`.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class LoopTurn:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.time = clock_of(loop)
+        self.time = get_clock(loop)
         self.ends = _CLOSED
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._share = 1
@@ -59,7 +59,7 @@ class LoopTurn:
             turn = _turns[id(loop)] = LoopTurn(loop)
         return turn
 
-    def spent(self) -> bool:
+    def is_spent(self) -> bool:
         """Return whether to let others in; to be asked before an item is taken."""
         if self.ends == _CLOSED:
             self.ends = self.time() + BUDGET
@@ -70,9 +70,9 @@ class LoopTurn:
 
     def call_later(self, function: Callable[[], object]) -> None:
         """Call a function in a later turn, when those that wait longer have been called."""
-        self.next().add_done_callback(lambda _: function())
+        self.create_waiter().add_done_callback(lambda _: function())
 
-    def next(self) -> asyncio.Future[None]:
+    def create_waiter(self) -> asyncio.Future[None]:
         """Return a future that is done in a later turn that has time."""
         waiter = self._loop.create_future()
         self._waiting.append(waiter)

@@ -56,19 +56,19 @@ class Arrangement:
         return 2 * self.radius + 1
 
 
-def arranged(history: History, left: float, width: float) -> Arrangement:
+def arrange(history: History, left: float, width: float) -> Arrangement:
     """Choose a size and find room for each item; those without room are left out.
 
     Failures come first, then the others, evenly spread over their order.
     """
-    paths = _paths(history, left, width)
-    ranked = sorted(enumerate(paths), key=lambda at: (not _has_failed(at[1]), _spread(at[0])))
+    paths = _build_paths(history, left, width)
+    ranked = sorted(enumerate(paths), key=lambda at: (not _has_failed(at[1]), _rank_evenly(at[0])))
     radius, shown = 0.0, list[Path]()
     for radius, most in _SIZES:
         floors = [[list[float]() for _ in range(most)] for _ in history.lines]
         room, shown = MOST_MARBLES, []
         for _, path in ranked:
-            if len(path) <= room and _placed(path, floors, 2 * radius + 1):
+            if len(path) <= room and _place(path, floors, 2 * radius + 1):
                 shown.append(path)
                 room -= len(path)
         if len(shown) == len(paths):
@@ -81,7 +81,7 @@ def arranged(history: History, left: float, width: float) -> Arrangement:
     return Arrangement(shown, len(paths) - len(shown), radius, piles)
 
 
-def _paths(history: History, left: float, width: float) -> list[Path]:
+def _build_paths(history: History, left: float, width: float) -> list[Path]:
     paths: dict[object, Path] = {}
     scale = width / (history.span or 1.0)
     for place, line in enumerate(history.lines):
@@ -95,13 +95,13 @@ def _has_failed(path: Path) -> bool:
     return path[-1].visit.kind == "failed"
 
 
-def _spread(place: int) -> int:
+def _rank_evenly(place: int) -> int:
     """Rank places so that the first so many are evenly spread, and hit no pattern in the items."""
     return place * 2_654_435_769 % 2**32  # 2**32 over the golden ratio
 
 
-def _placed(path: Path, floors: list[list[list[float]]], apart: float) -> bool:
-    levels = [_free_level(floors[marble.line], marble.x, apart) for marble in path]
+def _place(path: Path, floors: list[list[list[float]]], apart: float) -> bool:
+    levels = [_find_free_level(floors[marble.line], marble.x, apart) for marble in path]
     if any(level is None for level in levels):
         return False
     for marble, level in zip(path, levels, strict=True):
@@ -110,7 +110,7 @@ def _placed(path: Path, floors: list[list[list[float]]], apart: float) -> bool:
     return True
 
 
-def _free_level(levels: list[list[float]], x: float, apart: float) -> int | None:
+def _find_free_level(levels: list[list[float]], x: float, apart: float) -> int | None:
     for number_of_level, taken in enumerate(levels):
         place = bisect_left(taken, x)
         if all(abs(x - other) >= apart for other in taken[max(place - 1, 0) : place + 1]):

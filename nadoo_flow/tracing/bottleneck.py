@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from .._support.text import counted, shortened
+from .._support.text import format_count, shorten
 from .history import History, Line
 
 BUSY = 0.75
 """A stage whose slots are at work for more of the time than this holds up the others."""
 
 
-def bottleneck_of(history: History) -> str:
+def describe_bottleneck(history: History) -> str:
     """Say which stage held up the others, or what else the run waited for."""
     lines = [line for line in history.lines if line.visits]
     if not lines:
         return "Nothing was recorded."
-    busy = {place: busy_share(history, line) for place, line in enumerate(lines)}
+    busy = {place: compute_busy_share(history, line) for place, line in enumerate(lines)}
     most = max(busy, key=lambda place: busy[place])
     info = lines[most].info
-    name, slots = f"'{shortened(info.stage, 28)}'", counted(info.limit, "slot")
+    name, slots = f"'{shorten(info.stage, 28)}'", format_count(info.max_concurrency, "slot")
     share = f"{busy[most]:.0%}"
     if busy[most] >= BUSY:
-        verb = "was" if info.limit == 1 else "were"
+        verb = "was" if info.max_concurrency == 1 else "were"
         others = [part for place, part in busy.items() if place != most]
         least = f", those of the other stages at most {max(others):.0%}" if others else ""
         return f"Bottleneck: {name}. Its {slots} {verb} at work {share} of the time{least}."
@@ -32,8 +32,8 @@ def bottleneck_of(history: History) -> str:
     return f"{words} It waited for inputs, or for results to be taken."
 
 
-def busy_share(history: History, line: Line) -> float:
+def compute_busy_share(history: History, line: Line) -> float:
     """Return which part of their time, while their runs lasted, the slots were at work."""
     at_work = sum(visit.end - visit.start for visit in line.visits)
-    lasted = sum(history.lasted(run) for run in {visit.run for visit in line.visits})
-    return min(at_work / (line.info.limit * lasted), 1.0) if lasted else 0.0
+    lasted = sum(history.get_duration(run) for run in {visit.run for visit in line.visits})
+    return min(at_work / (line.info.max_concurrency * lasted), 1.0) if lasted else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from .._support.text import duration
+from .._support.text import format_duration
 from ..events.event import Event, RunInfo, StageInfo
 
 ItemKey: TypeAlias = "tuple[int, int, int]"
@@ -28,9 +28,9 @@ class Visit:
     error: str | None = None
     retries: list[float] = field(default_factory=list)
 
-    def told(self, stage: str) -> str:
+    def describe(self, stage: str) -> str:
         """Put it into words."""
-        when = f"{duration(self.start)} to {duration(self.end)}"
+        when = f"{format_duration(self.start)} to {format_duration(self.end)}"
         times = len(self.retries)
         tries = f" after {times} {'retry' if times == 1 else 'retries'}" if times else ""
         why = f": {self.error}" if self.error else ""
@@ -73,7 +73,7 @@ class History:
             visit.end = self.span
         self.lines = list(self._lines.values())
 
-    def lasted(self, run: int) -> float:
+    def get_duration(self, run: int) -> float:
         """Return how many seconds a run took."""
         begin, end = self._spans[run]
         return end - begin
@@ -91,7 +91,7 @@ class History:
         visit = self._open.get(place)
         if visit is None:
             # Where its start was left out, all that is known is its end.
-            visit = Visit(_key(run, event), event.run, when, when, event.lane)
+            visit = Visit(_build_item_key(run, event), event.run, when, when, event.lane)
             self._lines[_Place(run.stages, event.position)].visits.append(visit)
             self._open[place] = visit
         if event.kind == "retried":
@@ -101,7 +101,7 @@ class History:
             del self._open[place]
 
 
-def _key(run: RunInfo, event: Event) -> ItemKey | None:
+def _build_item_key(run: RunInfo, event: Event) -> ItemKey | None:
     if event.index is None:
         return None
     renumbered = sum(stage.renumbers for stage in run.stages[: event.position + 1])

@@ -19,19 +19,19 @@ class Bar:
     end: float
     visits: list[Visit]
 
-    def busy(self) -> float:
+    def compute_busy_share(self) -> float:
         """Return which part of the time of the bar was work, and not the gaps between visits."""
         lasted = self.end - self.start
         at_work = sum(visit.end - visit.start for visit in self.visits)
         return min(at_work / lasted, 1.0) if lasted else 1.0
 
 
-def lanes_of(line: Line) -> list[list[Visit]]:
+def sort_into_lanes(line: Line) -> list[list[Visit]]:
     """Sort visits into lanes, and find a lane for those that have none of their own."""
     visits = sorted(
         (visit for visit in line.visits if visit.item is not None), key=lambda visit: visit.start
     )
-    own = all(visit.lane is not None for visit in visits) and _one_after_another(visits)
+    own = all(visit.lane is not None for visit in visits) and _are_runs_sequential(visits)
     lanes: dict[int, list[Visit]] = {}
     free: list[int] = []
     busy: list[tuple[float, int]] = []
@@ -44,17 +44,17 @@ def lanes_of(line: Line) -> list[list[Visit]]:
     return [lanes[lane] for lane in sorted(lanes)]
 
 
-def merged(lanes: list[list[list[Visit]]], scale: float) -> list[list[list[Bar]]]:
+def merge_into_bars(lanes: list[list[list[Visit]]], scale: float) -> list[list[list[Bar]]]:
     """Draw neighbours that are too short as one bar, the more so the more there are."""
     pixels = 1.5
     while True:
-        bars = [[_bars(visits, pixels / scale) for visits in of_line] for of_line in lanes]
+        bars = [[_merge_short(visits, pixels / scale) for visits in of_line] for of_line in lanes]
         if sum(len(of_lane) for of_line in bars for of_lane in of_line) <= MOST_BARS:
             return bars
         pixels *= 2
 
 
-def _one_after_another(visits: Sequence[Visit]) -> bool:
+def _are_runs_sequential(visits: Sequence[Visit]) -> bool:
     """Tell whether no two runs were at work at the same time, so that their lanes are the same."""
     ends: dict[int, float] = {}
     for visit in visits:
@@ -64,7 +64,7 @@ def _one_after_another(visits: Sequence[Visit]) -> bool:
     return True
 
 
-def _bars(visits: Sequence[Visit], shortest: float) -> list[Bar]:
+def _merge_short(visits: Sequence[Visit], shortest: float) -> list[Bar]:
     bars: list[Bar] = []
     for visit in visits:
         last = bars[-1] if bars else None

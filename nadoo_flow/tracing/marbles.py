@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .._support.text import in_lines, width_of
+from .._support.text import estimate_width, wrap_lines
 from ..drawing.picture import Picture
 from ..drawing.svg import (
     PALETTE,
@@ -23,7 +23,7 @@ from ..drawing.svg import (
     time_axis,
     title,
 )
-from .arrangement import Arrangement, Marble, Path, arranged
+from .arrangement import Arrangement, Marble, Path, arrange
 from .history import UNFINISHED, History, Line
 
 FEW = 40
@@ -40,7 +40,7 @@ class Marbles(Picture):
     """A marble diagram."""
 
     def __init__(self, history: History) -> None:
-        super().__init__(_drawn(history))
+        super().__init__(_draw(history))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +59,34 @@ class _Sheet:
         return self.ys[marble.line] - self.pitch * marble.level
 
 
-def _drawn(history: History) -> str:
+def _draw(history: History) -> str:
     lines = history.lines
     if not any(line.visits for line in lines):
         return notes_only("marble diagram", "nothing was recorded")
-    left = _label_width([line.info.stage for line in lines])
+    left = _compute_label_width([line.info.stage for line in lines])
     width = WIDTH - left - RIGHT
-    arrangement = arranged(history, left, width)
+    arrangement = arrange(history, left, width)
     shown = arrangement.paths
-    ys, bottom = _heights(arrangement)
+    ys, bottom = _compute_heights(arrangement)
     sheet = _Sheet(left, width / (history.span or 1.0), ys, arrangement.pitch)
-    parts = [_stage_line(line, y, left) for line, y in zip(lines, ys, strict=True)]
+    parts = [_draw_stage_line(line, y, left) for line, y in zip(lines, ys, strict=True)]
     if len(shown) <= FEW:
-        parts += [_trail(path, sheet, opacity=0.25) for path in shown]
-    parts += [_item(path, lines, sheet, arrangement.radius) for path in shown]
+        parts += [_draw_trail(path, sheet, opacity=0.25) for path in shown]
+    parts += [_draw_item(path, lines, sheet, arrangement.radius) for path in shown]
     parts += time_axis(left, bottom, width, history.span)
-    parts += legend(left, bottom + 42, list(_meanings(lines)))
-    said = in_lines(_said(history, arrangement), width)
+    parts += legend(left, bottom + 42, list(_explain_symbols(lines)))
+    said = wrap_lines(_note_omissions(history, arrangement), width)
     parts += notes(left, bottom + 64, said, width)
     height = bottom + 54 + 18 * len(said)
     return picture(WIDTH, height, "marble diagram", parts, _STYLE)
 
 
-def _label_width(names: Sequence[str]) -> float:
+def _compute_label_width(names: Sequence[str]) -> float:
     """Return how much room names need on the left."""
-    return min(26 + max(width_of(name[:80], bold=True) for name in names), 210)
+    return min(26 + max(estimate_width(name[:80], bold=True) for name in names), 210)
 
 
-def _heights(arrangement: Arrangement) -> tuple[list[float], float]:
+def _compute_heights(arrangement: Arrangement) -> tuple[list[float], float]:
     """Give each line as much room above it as its highest pile needs."""
     ys: list[float] = []
     y = float(TOP)
@@ -97,37 +97,40 @@ def _heights(arrangement: Arrangement) -> tuple[list[float], float]:
     return ys, y + 6
 
 
-def _stage_line(line: Line, y: float, left: float) -> str:
+def _draw_stage_line(line: Line, y: float, left: float) -> str:
     arrow = f"M{number(left - 8)} {number(y)}H{number(WIDTH - 8)}m-5 -4l6 4l-6 4"
     drawn = tag("path", d=arrow, stroke="currentColor", stroke_opacity=0.5, fill="none")
     name = tag(
         "g",
-        title(line.info.stage, f"limit: {line.info.limit}")
+        title(line.info.stage, f"max_concurrency: {line.info.max_concurrency}")
         + label(left - 16, y + 4, line.info.stage, left - 20, text_anchor="end", font_weight=600),
     )
     return drawn + name
 
 
-def _item(path: Path, lines: Sequence[Line], sheet: _Sheet, radius: float) -> str:
-    index = _index(path)
+def _draw_item(path: Path, lines: Sequence[Line], sheet: _Sheet, radius: float) -> str:
+    index = _get_index(path)
     head = "an item that came when there was no room" if index is None else f"item {index}"
-    told = [marble.visit.told(lines[marble.line].info.stage) for marble in path]
-    parts = [title(head, *told), _trail(path, sheet, class_="nadoo-path")]
-    parts += [_marble(marble, sheet.y(marble), radius, _colour(path), index) for marble in path]
+    told = [marble.visit.describe(lines[marble.line].info.stage) for marble in path]
+    parts = [title(head, *told), _draw_trail(path, sheet, class_="nadoo-path")]
+    parts += [
+        _draw_marble(marble, sheet.y(marble), radius, _choose_colour(path), index)
+        for marble in path
+    ]
     return tag("g", "".join(parts), class_="nadoo-item")
 
 
-def _index(path: Path) -> int | None:
+def _get_index(path: Path) -> int | None:
     item = path[0].visit.item
     return None if item is None else item[2]
 
 
-def _colour(path: Path) -> str:
-    index = _index(path)
+def _choose_colour(path: Path) -> str:
+    index = _get_index(path)
     return PALETTE[-1 if index is None else index % len(PALETTE)]
 
 
-def _trail(path: Path, sheet: _Sheet, **attributes: object) -> str:
+def _draw_trail(path: Path, sheet: _Sheet, **attributes: object) -> str:
     d = ""
     for marble in path:
         y = number(sheet.y(marble))
@@ -137,10 +140,10 @@ def _trail(path: Path, sheet: _Sheet, **attributes: object) -> str:
             d += f"M{number(sheet.x(retry))} {y}m0 -5v10"
         if marble.visit.retries:
             d += f"M{number(marble.x)} {y}"
-    return tag("path", d=d, fill="none", stroke=_colour(path), stroke_width=2, **attributes)
+    return tag("path", d=d, fill="none", stroke=_choose_colour(path), stroke_width=2, **attributes)
 
 
-def _marble(marble: Marble, y: float, radius: float, colour: str, index: int | None) -> str:
+def _draw_marble(marble: Marble, y: float, radius: float, colour: str, index: int | None) -> str:
     x, kind = marble.x, marble.visit.kind
     if kind in ("finished", "failed"):
         fill = RED if kind == "failed" else colour
@@ -159,7 +162,7 @@ def _marble(marble: Marble, y: float, radius: float, colour: str, index: int | N
             class_="nadoo-marble",
         )
     if kind == "failed":
-        return drawn + _cross(x, y, radius)
+        return drawn + _draw_cross(x, y, radius)
     # In smaller ones nobody could read it.
     if index is not None and radius >= 7 and len(str(index)) <= (radius - 1) / 3:
         drawn += tag(
@@ -175,7 +178,7 @@ def _marble(marble: Marble, y: float, radius: float, colour: str, index: int | N
     return drawn
 
 
-def _cross(x: float, y: float, radius: float) -> str:
+def _draw_cross(x: float, y: float, radius: float) -> str:
     arm = number(radius * 0.5)
     far = number(radius)
     d = f"M{number(x)} {number(y)}m-{arm} -{arm}l{far} {far}m-{far} 0l{far} -{far}"
@@ -183,13 +186,13 @@ def _cross(x: float, y: float, radius: float) -> str:
     return tag("path", d=d, stroke="#fff", stroke_width=width, fill="none", pointer_events="none")
 
 
-def _meanings(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
+def _explain_symbols(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     kinds = {visit.kind for line in lines for visit in line.visits}
     r = 6.0
     if "finished" in kinds:
         yield tag("circle", cx=r, r=r, fill=PALETTE[0]), "finished"
     if "failed" in kinds:
-        yield tag("circle", cx=r, r=r, fill=RED) + _cross(r, 0, r), "failed"
+        yield tag("circle", cx=r, r=r, fill=RED) + _draw_cross(r, 0, r), "failed"
     hollow = {"cx": r, "r": r - 1, "fill": "none", "stroke": PALETTE[0], "stroke_width": 1.5}
     if "dropped" in kinds:
         yield tag("circle", **hollow), "dropped"
@@ -197,7 +200,7 @@ def _meanings(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
         yield tag("circle", stroke_dasharray="2 2", **hollow), "cancelled or unfinished"
 
 
-def _said(history: History, arrangement: Arrangement) -> Iterator[str]:
+def _note_omissions(history: History, arrangement: Arrangement) -> Iterator[str]:
     shown = len(arrangement.paths)
     if arrangement.left_out:
         total = shown + arrangement.left_out

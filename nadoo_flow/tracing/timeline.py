@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from .._support.text import counted, duration, fitted, in_lines
+from .._support.text import format_count, format_duration, shorten_to_width, wrap_lines
 from ..drawing.picture import Picture
 from ..drawing.svg import (
     PALETTE,
@@ -23,9 +23,9 @@ from ..drawing.svg import (
     time_axis,
     title,
 )
-from .bottleneck import bottleneck_of, busy_share
+from .bottleneck import compute_busy_share, describe_bottleneck
 from .history import UNFINISHED, History, Line, Visit
-from .lanes import Bar, lanes_of, merged
+from .lanes import Bar, merge_into_bars, sort_into_lanes
 
 LEFT = 46
 MOST_LANES = 40
@@ -43,70 +43,70 @@ class Timeline(Picture):
     """
 
     def __init__(self, history: History) -> None:
-        self.bottleneck = bottleneck_of(history)
-        super().__init__(_drawn(history, self.bottleneck))
+        self.bottleneck = describe_bottleneck(history)
+        super().__init__(_draw(history, self.bottleneck))
 
 
-def _drawn(history: History, bottleneck: str) -> str:
+def _draw(history: History, bottleneck: str) -> str:
     lines = [line for line in history.lines if line.visits]
     if not lines:
         return notes_only("timeline", "nothing was recorded")
-    lanes = [lanes_of(line) for line in lines]
+    lanes = [sort_into_lanes(line) for line in lines]
     rows = sum(min(len(of_line), MOST_LANES) for of_line in lanes)
     height = next((height for most, height in _ROW_HEIGHTS if rows <= most), 4)
     width = WIDTH - LEFT - RIGHT
     scale = width / (history.span or 1.0)
-    bars = merged([of_line[:MOST_LANES] for of_line in lanes], scale)
+    bars = merge_into_bars([of_line[:MOST_LANES] for of_line in lanes], scale)
     parts: list[str] = []
     y = float(TOP)
     for place, line in enumerate(lines):
         colour = PALETTE[place % len(PALETTE)]
-        parts.append(_heading(history, line, len(lanes[place]), y))
+        parts.append(_draw_heading(history, line, len(lanes[place]), y))
         y += 10
         for lane, of_lane in enumerate(bars[place]):
-            parts.append(_row(lane, y, height, width))
-            parts += [_bar(bar, line, lane, y, height, scale, colour) for bar in of_lane]
+            parts.append(_draw_row(lane, y, height, width))
+            parts += [_draw_bar(bar, line, lane, y, height, scale, colour) for bar in of_lane]
             y += height
         y += 26
     y -= 16
     parts += time_axis(LEFT, y, width, history.span)
     all_bars = [bar for of_line in bars for of_lane in of_line for bar in of_lane]
-    parts += legend(LEFT, y + 42, list(_meanings(all_bars)))
-    said = in_lines([bottleneck, *_said(history)], width)
+    parts += legend(LEFT, y + 42, list(_explain_symbols(all_bars)))
+    said = wrap_lines([bottleneck, *_note_omissions(history)], width)
     parts += notes(LEFT, y + 66, said, width)
     return picture(WIDTH, y + 58 + 18 * len(said), "timeline", parts)
 
 
-def _heading(history: History, line: Line, used: int, y: float) -> str:
-    limit = line.info.limit
-    slots = counted(limit, "slot") if used >= limit else f"{used:,} of {limit:,} slots used"
+def _draw_heading(history: History, line: Line, used: int, y: float) -> str:
+    limit = line.info.max_concurrency
+    slots = format_count(limit, "slot") if used >= limit else f"{used:,} of {limit:,} slots used"
     visits = [visit for visit in line.visits if visit.item is not None]
     parts = [
-        f"{slots}, {busy_share(history, line):.0%} busy",
-        counted(len(visits), "item"),
-        *_numbers(line.visits),
+        f"{slots}, {compute_busy_share(history, line):.0%} busy",
+        format_count(len(visits), "item"),
+        *_count_kinds(line.visits),
     ]
     words = " · ".join(parts)
     if used > MOST_LANES:
         words += f" · {MOST_LANES} lanes shown"
-    name = escape(fitted(line.info.stage, WIDTH - LEFT - RIGHT - 520, bold=True))
-    numbers = tag("tspan", escape(fitted(words, 510)), dx=10, opacity=0.85)
+    name = escape(shorten_to_width(line.info.stage, WIDTH - LEFT - RIGHT - 520, bold=True))
+    numbers = tag("tspan", escape(shorten_to_width(words, 510)), dx=10, opacity=0.85)
     # Isolated, so that a name that runs from right to left does not take the numbers with it.
     isolated = tag("tspan", f"\u2068{name}\u2069", font_weight=600)
     return tag("text", isolated + numbers, x=LEFT, y=y + 2)
 
 
-def _numbers(visits: Sequence[Visit]) -> Iterator[str]:
+def _count_kinds(visits: Sequence[Visit]) -> Iterator[str]:
     for kind in ("failed", "dropped", "cancelled", UNFINISHED):
         number_of_kind = sum(visit.kind == kind for visit in visits)
         if number_of_kind:
             yield f"{number_of_kind:,} {kind}"
     retries = sum(len(visit.retries) for visit in visits)
     if retries:
-        yield f"retried {counted(retries, 'time')}"
+        yield f"retried {format_count(retries, 'time')}"
 
 
-def _row(lane: int, y: float, height: float, width: float) -> str:
+def _draw_row(lane: int, y: float, height: float, width: float) -> str:
     tall = height - 1.5
     row = tag("rect", x=LEFT, y=y, width=width, height=tall, fill_opacity=0.08)
     if height < 9:
@@ -114,23 +114,25 @@ def _row(lane: int, y: float, height: float, width: float) -> str:
     return row + label(LEFT - 7, y + height - 5, lane, text_anchor="end", font_size=9, opacity=0.7)
 
 
-def _bar(
+def _draw_bar(
     bar: Bar, line: Line, lane: int, y: float, height: float, scale: float, colour: str
 ) -> str:
     kinds = {visit.kind for visit in bar.visits}
     first = bar.visits[0]
     if len(bar.visits) == 1:
         index = first.item[2] if first.item else "?"
-        told = [f"item {index}, lane {lane}", first.told(line.info.stage)]
+        told = [f"item {index}, lane {lane}", first.describe(line.info.stage)]
     else:
-        when = f"{duration(bar.start)} to {duration(bar.end)}"
-        items = f"{len(bar.visits):,} items, lane {lane}, {when}, {bar.busy():.0%} busy"
-        told = [items, *_numbers(bar.visits)]
+        when = f"{format_duration(bar.start)} to {format_duration(bar.end)}"
+        items = (
+            f"{len(bar.visits):,} items, lane {lane}, {when}, {bar.compute_busy_share():.0%} busy"
+        )
+        told = [items, *_count_kinds(bar.visits)]
     pale = kinds <= {"dropped", "cancelled", UNFINISHED}
     x = LEFT + bar.start * scale
     width = max((bar.end - bar.start) * scale - 0.6, 1.0)
     box = {"x": x, "y": y, "height": height - 1.5}
-    faint = 0.45 if pale else 0.25 + 0.75 * bar.busy()
+    faint = 0.45 if pale else 0.25 + 0.75 * bar.compute_busy_share()
     opacity = None if faint > MOSTLY else f"{faint:.2f}"
     drawn = tag("rect", title(*told), width=width, fill=colour, fill_opacity=opacity, **box)
     failed = sum(visit.kind == "failed" for visit in bar.visits)
@@ -139,30 +141,30 @@ def _bar(
         red = max(width * failed / len(bar.visits), 0.8)
         drawn += tag("rect", width=red, fill=RED, pointer_events="none", **box)
     marks = [retry for visit in bar.visits for retry in visit.retries] if height > 9 else []
-    return drawn + "".join(_retried(LEFT + retry * scale, y) for retry in marks[:9])
+    return drawn + "".join(_draw_retry(LEFT + retry * scale, y) for retry in marks[:9])
 
 
-def _retried(x: float, y: float) -> str:
+def _draw_retry(x: float, y: float) -> str:
     mark = f"M{number(x - 3.5)} {number(y)}h7l-3.5 6z"
     return tag("path", d=mark, fill="#fff", stroke="#0008", pointer_events="none")
 
 
-def _meanings(bars: Sequence[Bar]) -> Iterator[tuple[str, str]]:
+def _explain_symbols(bars: Sequence[Bar]) -> Iterator[tuple[str, str]]:
     visits = [visit for bar in bars for visit in bar.visits]
     kinds = {visit.kind for visit in visits}
     box = {"y": -5, "width": 12, "height": 10}
     yield tag("rect", fill=PALETTE[0], **box), "at work"
-    if any(bar.busy() < MOSTLY for bar in bars):
+    if any(bar.compute_busy_share() < MOSTLY for bar in bars):
         yield tag("rect", fill=PALETTE[0], fill_opacity="0.6", **box), "many items, with gaps"
     if "failed" in kinds:
         yield tag("rect", fill=RED, **box), "failed"
     if kinds & {"dropped", "cancelled", UNFINISHED}:
         yield tag("rect", fill=PALETTE[0], fill_opacity=0.45, **box), "dropped or cancelled"
     if any(visit.retries for visit in visits):
-        yield tag("rect", fill=PALETTE[0], **box) + _retried(6, -5), "tried again"
+        yield tag("rect", fill=PALETTE[0], **box) + _draw_retry(6, -5), "tried again"
     yield tag("rect", fill_opacity=0.08, **box), "idle"
 
 
-def _said(history: History) -> Iterator[str]:
+def _note_omissions(history: History) -> Iterator[str]:
     if history.left_out:
         yield f"The trace was full: {history.left_out:,} older events were left out."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .._support.checks import positive_int
+from .._support.checks import check_positive_int
 from ..events.event import Event, RunInfo, Watcher
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Trace(Watcher):
     """
 
     def __init__(self, limit: int = 100_000) -> None:
-        self.limit = positive_int(limit, "limit")
+        self.limit = check_positive_int(limit, "limit")
         self._seen = 0
         self._events: deque[Event] = deque(maxlen=self.limit)
         self._runs: dict[int, RunInfo] = {}

@@ -84,8 +84,8 @@ class InMemory:
     def open(self, node_id: str, node_type: str) -> None:
         self.calls.append(f"open {node_id} {node_type}")
 
-    def completed(self, start: int, limit: int) -> Sequence[Record]:
-        self.calls.append("completed")
+    def read_completed(self, start: int, limit: int) -> Sequence[Record]:
+        self.calls.append("read_completed")
         return [self.records[item] for item in sorted(self.records) if item >= start][:limit]
 
     def record(self, records: Iterable[Record]) -> None:

@@ -26,7 +26,7 @@ def message_of(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
         checkpoint.open("doubling", "FunctionNode")
         with closing(checkpoint):
-            checkpoint.completed(0, 1_000_000)
+            checkpoint.read_completed(0, 1_000_000)
     return str(caught.value)
 
 
@@ -214,7 +214,7 @@ def test_a_file_that_another_process_holds_until_it_is_killed(tmp_path: Path) ->
     )
     checkpoint = SqliteCheckpoint(path)
     checkpoint.open("doubling", "FunctionNode")
-    assert len(checkpoint.completed(0, 10)) == 3
+    assert len(checkpoint.read_completed(0, 10)) == 3
     checkpoint.close()
 
 

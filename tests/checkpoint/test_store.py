@@ -32,7 +32,7 @@ async def test_the_calls_of_a_checkpoint_of_ones_own_come_in_order_from_one_thre
 
     class Watched(InMemory):
         def __getattribute__(self, name: str) -> Any:
-            if name in ("open", "completed", "record", "close"):
+            if name in ("open", "read_completed", "record", "close"):
                 threads.add(threading.current_thread())
             return super().__getattribute__(name)
 
@@ -41,7 +41,7 @@ async def test_the_calls_of_a_checkpoint_of_ones_own_come_in_order_from_one_thre
     threads.clear()
     runner = processor(checkpoint)
     await runner.batch(range(3))
-    assert checkpoint.calls[:2] == ["open doubling FunctionNode", "completed"]
+    assert checkpoint.calls[:2] == ["open doubling FunctionNode", "read_completed"]
     assert set(checkpoint.calls[2:-1]) == {"record"}
     assert checkpoint.calls[-1] == "close"
     assert resumed_indexes(await runner.batch(range(3))) == [0, 1, 2]

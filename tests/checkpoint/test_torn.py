@@ -67,14 +67,14 @@ def test_a_write_ahead_log_cut_anywhere_gives_whole_groups_and_goes_on(
         with wal_of(path).open("r+b") as wal:
             wal.truncate(cut)
         checkpoint = opened(path)
-        records = checkpoint.completed(0, 1_000)
+        records = checkpoint.read_completed(0, 1_000)
         assert records == [a_record(item) for item in range(len(records))]
         assert len(records) % 7 == 0
         assert records[:7] == [a_record(item) for item in GROUPS[0]]
         found.add(len(records))
         missing = [a_record(item) for item in range(len(records), 140)]
         checkpoint.record(missing)
-        assert checkpoint.completed(0, 1_000) == [a_record(item) for item in range(140)]
+        assert checkpoint.read_completed(0, 1_000) == [a_record(item) for item in range(140)]
         checkpoint.close()
         shutil.rmtree(tmp_path / "copy")
     assert {7, 140} < found
@@ -96,7 +96,7 @@ def test_bytes_that_have_changed_give_an_error_or_less_but_nothing_wrong(
         victim.write_bytes(content)
         try:
             checkpoint = opened(path)
-            records = checkpoint.completed(0, 1_000)
+            records = checkpoint.read_completed(0, 1_000)
         except CheckpointError:
             errors += 1
         else:

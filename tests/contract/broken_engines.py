@@ -90,7 +90,7 @@ def eager(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> 
 
     def operator(source: Observable[Any]) -> Observable[Any]:
         made: list[Coroutine[Any, Any, Any]] = []
-        run.on_end(partial(_close_all, made))
+        run.add_cleanup(partial(_close_all, made))
         lanes = flat_map(run, awaiting, limit, isolate)
         return source.pipe(ops.map(mapper), ops.do_action(made.append), lanes)
 

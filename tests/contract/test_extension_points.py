@@ -276,7 +276,7 @@ def cases_of_checkpoints() -> Iterator[Case]:
     async def encoded(cls: Any, path: Path) -> Any:
         return await resumed(path / "results", cls())
 
-    for method in ("open", "completed", "record", "close"):
+    for method in ("open", "read_completed", "record", "close"):
         yield Case(SqliteCheckpoint, method, kept)
     for method in ("encode", "decode"):
         yield Case(JsonCodec, method, encoded)

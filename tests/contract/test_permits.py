@@ -24,7 +24,8 @@ from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from nadoo_flow import FilterNode, MapNode, NodeError, ReduceNode, WorkflowContext
-from nadoo_flow.stages.fusion import Stage, fuse
+from nadoo_flow.stages import ListStage
+from nadoo_flow.stages.fusion import Link, fuse
 from nadoo_flow.streams import Plan, Subscription, drain, emit, flat_map
 
 from ..stand_ins import assert_only_the_caller_runs
@@ -192,7 +193,7 @@ def test_rule_r3_permits_balance_at_every_step_of_a_run() -> None:
 # --- Chains of the real stages ---
 
 
-def stage(kind: str, limit: int, patience: int, watch: Callable[[], None]) -> Stage:
+def stage(kind: str, limit: int, patience: int, watch: Callable[[], None]) -> ListStage:
     """Make a stage on numbers that takes its time, and looks at the permits whenever it works."""
 
     async def map_fn(value: int) -> int:
@@ -237,7 +238,8 @@ def run_chain(
             looks.append((run.outstanding, run.window))
 
         stages = [stage(kind, limit, patience, watch) for kind in kinds]
-        chain = fuse(stages, run, WorkflowContext(), lambda *_: None, ordered=ordered)
+        links = [Link(each.node_id, each.needs_order, each.operator) for each in stages]
+        chain = fuse(links, run, WorkflowContext(), lambda *_: None, ordered=ordered)
         return emit(run, range(length)).pipe(chain)
 
     async def main() -> Subscription:

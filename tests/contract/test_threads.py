@@ -11,7 +11,7 @@ import pytest
 from nadoo_flow import BatchProcessor, FilterNode, FunctionNode, MapNode, Trace
 from nadoo_flow.executors import on
 from nadoo_flow.policies import rate_limit, retry, timeout
-from nadoo_flow.stages.live import LiveStage
+from nadoo_flow.stages.stage import ListStage
 from nadoo_flow.streams.turn import LoopTurn
 
 from ..stand_ins import double
@@ -24,7 +24,7 @@ from ..threads import in_loops
     ids=["processor", "stage"],
 )
 def test_rule_r20_threads_subscribe_to_the_same_events(
-    make: Callable[[], BatchProcessor | LiveStage],
+    make: Callable[[], BatchProcessor | ListStage],
 ) -> None:
     shared = [make() for _ in range(20)]
 

@@ -19,7 +19,7 @@ import pytest
 from distributed import Client
 
 from nadoo_flow import BatchProcessor, Event, FunctionNode
-from nadoo_flow.executors import EngineLost, WorkerLost, on
+from nadoo_flow.executors import ExecutorLost, WorkerLost, on
 
 from ..stand_ins import assert_only_the_caller_runs
 from .helpers import local_cluster, real, two_processes
@@ -113,9 +113,9 @@ async def test_a_pool_of_the_callers_fails_what_it_has_when_it_breaks_and_all_af
         results = await BatchProcessor(node, 2).batch(range(60))
     lost = [result for result in results if not result.success]
     assert {13, 59} <= {result.index for result in lost}
-    told = "EngineLost: the executor failed: BrokenProcessPool: "
+    told = "ExecutorLost: the executor failed: BrokenProcessPool: "
     assert [result.error for result in lost if not str(result.error).startswith(told)] == []
-    assert {type(result.exception) for result in lost} == {EngineLost}
+    assert {type(result.exception) for result in lost} == {ExecutorLost}
 
 
 SCHEDULER = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
@@ -152,6 +152,6 @@ async def test_a_scheduler_of_dask_that_is_killed_is_told(tmp_path: Path) -> Non
     assert len(results) == 200
     lost = [result for result in results if not result.success]
     assert lost[-1] is results[-1]
-    assert {type(result.exception) for result in lost} == {EngineLost}
-    gave_up = "EngineLost: the executor gave the item up: it was shut down, or lost its scheduler"
+    assert {type(result.exception) for result in lost} == {ExecutorLost}
+    gave_up = "ExecutorLost: the executor gave the item up: it was shut down, or lost its scheduler"
     assert gave_up in {result.error for result in lost}

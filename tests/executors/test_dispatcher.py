@@ -10,7 +10,7 @@ from typing import Any
 from distributed.scheduler import KilledWorker
 
 from nadoo_flow import BatchProcessor, BatchResults, Event, FunctionNode
-from nadoo_flow.executors import EngineLost, WorkerLost, on
+from nadoo_flow.executors import ExecutorLost, WorkerLost, on
 
 from ..stand_ins import assert_only_the_caller_runs, double
 from .helpers import ByHand, turns, until
@@ -139,11 +139,11 @@ class TestABrokenExecutor:
         executor.fail(0, BrokenProcessPool("killed"))
         executor.do(1)
         results = await run
-        error = "EngineLost: the executor failed: BrokenProcessPool: killed"
+        error = "ExecutorLost: the executor failed: BrokenProcessPool: killed"
         assert [result.error for result in results] == [error, error, None, None]
         lost = [result.exception for result in results[:2]]
         assert lost[0] is not lost[1]
-        assert [type(error) for error in lost] == [EngineLost, EngineLost]
+        assert [type(error) for error in lost] == [ExecutorLost, ExecutorLost]
         assert not executor.is_shut_down
 
     async def test_that_was_shut_down_fails_what_is_sent_to_it(self) -> None:
@@ -153,7 +153,7 @@ class TestABrokenExecutor:
 
         (result,) = await batch(FunctionNode(double).pipe(on(Closed())), 1)
         assert result.error == (
-            "EngineLost: the executor takes no work: RuntimeError: cannot schedule new futures "
+            "ExecutorLost: the executor takes no work: RuntimeError: cannot schedule new futures "
             "after shutdown"
         )
 
@@ -164,9 +164,9 @@ class TestABrokenExecutor:
         executor.chunks[0][0].cancel()
         executor.do(1)
         first, second = await run
-        assert isinstance(first.exception, EngineLost)
+        assert isinstance(first.exception, ExecutorLost)
         assert first.error == (
-            "EngineLost: the executor gave the item up: it was shut down, or lost its scheduler"
+            "ExecutorLost: the executor gave the item up: it was shut down, or lost its scheduler"
         )
         assert second.output == 2
 
@@ -278,5 +278,5 @@ async def test_an_answer_that_cannot_be_read_fails_its_items() -> None:
     await turns()
     executor.chunks[0][0].set_result(b"nonsense")
     (result,) = await run
-    assert isinstance(result.exception, EngineLost)
-    assert str(result.error).startswith("EngineLost: the executor failed: UnpicklingError")
+    assert isinstance(result.exception, ExecutorLost)
+    assert str(result.error).startswith("ExecutorLost: the executor failed: UnpicklingError")

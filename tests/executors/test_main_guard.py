@@ -51,7 +51,7 @@ def test_rule_r22_a_script_without_the_guard_gets_one_error(
     tmp_path: Path, method: str, executor: str
 ) -> None:
     out, err = run(tmp_path / "script.py", "main()", method, executor)
-    assert out == f"EngineLost: a worker ran the script once more; {ADVICE}\n"
+    assert out == f"ExecutorLost: a worker ran the script once more; {ADVICE}\n"
     # A pool that the worker made is reported as leaked, when the worker is killed with it.
     assert err == "" if (method, executor) == ("spawn", "make") else "Traceback" not in err
 
@@ -59,7 +59,7 @@ def test_rule_r22_a_script_without_the_guard_gets_one_error(
 def test_rule_r22_later_items_start_no_process_and_say_the_same(tmp_path: Path) -> None:
     noting = "lambda: (__name__ == '__main__' and print('made'), make())[1]"
     out, err = run(tmp_path / "script.py", "main()", executor=f"{noting}, lanes=1, chunk=1")
-    assert out == f"made\nEngineLost: a worker ran the script once more; {ADVICE}\n"
+    assert out == f"made\nExecutorLost: a worker ran the script once more; {ADVICE}\n"
     assert err == ""
 
 
@@ -72,6 +72,6 @@ def test_a_script_with_the_guard_works(tmp_path: Path) -> None:
 def test_a_worker_that_cannot_import_the_script_is_told_with_the_advice(tmp_path: Path) -> None:
     end = "if __name__ == '__main__': main()\nelse: raise SystemExit(3)"
     out, err = run(tmp_path / "script.py", end)
-    assert out.startswith("EngineLost: a new executor does not work: BrokenProcessPool: ")
+    assert out.startswith("ExecutorLost: a new executor does not work: BrokenProcessPool: ")
     assert out.endswith(f"; {ADVICE}\n")
     assert err == ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nadoo_flow.errors import describe
+from nadoo_flow.errors import describe_error
 from nadoo_flow.executors import RemoteError
 from nadoo_flow.executors.remote_exception import pack_exception, unpack_exception
 
@@ -60,7 +60,7 @@ def there_and_back(error: BaseException) -> BaseException:
     try:
         raise error
     except BaseException as raised:
-        return unpack_exception(pack_exception(raised), describe(raised))
+        return unpack_exception(pack_exception(raised), describe_error(raised))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_type_the_words_and_the_attributes_come_back(
 ) -> None:
     back = there_and_back(error)
     assert type(back) is type(error)
-    assert (describe(back), back.args) == (describe(error), error.args)
+    assert (describe_error(back), back.args) == (describe_error(error), error.args)
     assert vars(back) == attributes
 
 
@@ -103,7 +103,7 @@ def test_a_stand_in_comes_for_what_cannot() -> None:
 def test_a_group_comes_with_what_is_in_it() -> None:
     back = there_and_back(ExceptionGroup("two", [ValueError("a"), Plain("b")]))
     assert isinstance(back, ExceptionGroup)
-    assert [describe(error) for error in back.exceptions] == ["ValueError: a", "Plain: b"]
+    assert [describe_error(error) for error in back.exceptions] == ["ValueError: a", "Plain: b"]
 
 
 def test_rule_r21_what_comes_back_keeps_no_event_loop_alive() -> None:
@@ -119,7 +119,7 @@ def test_rule_r21_what_comes_back_keeps_no_event_loop_alive() -> None:
         try:
             fail()
         except LookupError as error:
-            return unpack_exception(pack_exception(error), describe(error))
+            return unpack_exception(pack_exception(error), describe_error(error))
         raise AssertionError
 
     gc.disable()  # it would find what refers to itself
@@ -144,7 +144,7 @@ def test_what_is_unpickled_as_no_exception_comes_as_a_stand_in() -> None:
             return super().__new__(cls, text)
 
     back = there_and_back(Odd("a"))
-    assert describe(back) == "Odd: a"
+    assert describe_error(back) == "Odd: a"
 
 
 def test_the_traceback_is_the_cause() -> None:

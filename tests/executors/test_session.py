@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nadoo_flow import BaseNode, BatchProcessor, BatchResults, FunctionNode, NodeResult
-from nadoo_flow.executors import EngineLost, on
+from nadoo_flow.executors import ExecutorLost, on
 from nadoo_flow.executors.worker import KEPT_NODES
 
 from ..stand_ins import assert_only_the_caller_runs, double, now, raised_by
@@ -148,7 +148,7 @@ class TestAStartThatFails:
             raise OSError("no more processes")
 
         error = await error_of(broken)
-        assert isinstance(error, EngineLost)
+        assert isinstance(error, ExecutorLost)
         assert str(error) == "no executor could be made: OSError: no more processes"
         assert isinstance(error.__cause__, OSError)
 
@@ -158,12 +158,12 @@ class TestAStartThatFails:
             raise leave("no licence")
 
         error = await error_of(exits)
-        assert isinstance(error, EngineLost)
+        assert isinstance(error, ExecutorLost)
         assert str(error) == f"no executor could be made: {leave.__name__}: no licence"
 
     async def test_tells_of_a_factory_that_returns_something_else(self) -> None:
         error = await error_of(lambda: "pool")
-        assert isinstance(error, EngineLost)
+        assert isinstance(error, ExecutorLost)
         assert str(error) == (
             "the executor failed: TypeError: the factory must return an Executor, got 'pool' (str)"
         )
@@ -173,7 +173,7 @@ class TestAStartThatFails:
         answers: list[Any] = [None, made]
         node = FunctionNode(double).pipe(on(lambda: answers.pop(0)))
         (failed,) = await batch(node, 1)
-        assert isinstance(failed.exception, EngineLost)
+        assert isinstance(failed.exception, ExecutorLost)
         run = batch(node, 1)
         await until(lambda: made.sizes == [1])
         made.do(0)

@@ -17,7 +17,13 @@ from reactivex import Observable, abc
 from nadoo_flow._support.tasks import OwnedTask, take_strays_off
 from nadoo_flow.nodes import execution
 from nadoo_flow.policies.rate_limit import RateLimit
-from nadoo_flow.streams import Isolation, Subscription, flat_map, on_loop, subscribed_once
+from nadoo_flow.streams import (
+    Isolation,
+    Subscription,
+    allow_one_subscription,
+    flat_map,
+    observe_on_loop,
+)
 from nadoo_flow.streams.sources import async_source
 from nadoo_flow.streams.sources.async_source import AsyncPump
 from nadoo_flow.streams.turn import LoopTurn
@@ -169,14 +175,16 @@ def source_is_closed_elsewhere() -> AbstractContextManager[None]:
     async def close(pump: AsyncPump[Any], task: OwnedTask[None]) -> None:
         await take_strays_off(task)
         if (aclose := getattr(pump._iterator, "aclose", None)) is not None:
-            pump._run.on_end(aclose)
+            pump._run.add_cleanup(aclose)
 
     return replaced(AsyncPump, "_close", close)
 
 
 def items_pass_again() -> AbstractContextManager[None]:
     """Let operators subscribe to the items of a run as often as they like."""
-    return replaced_everywhere(subscribed_once, lambda run, make_error: lambda source: source)
+    return replaced_everywhere(
+        allow_one_subscription, lambda run, make_error: lambda source: source
+    )
 
 
 def threads_are_overtaken() -> AbstractContextManager[None]:
@@ -210,7 +218,7 @@ def threads_are_overtaken() -> AbstractContextManager[None]:
 
         return operator
 
-    return replaced_everywhere(on_loop, overtaking)
+    return replaced_everywhere(observe_on_loop, overtaking)
 
 
 def limiters_race() -> AbstractContextManager[None]:

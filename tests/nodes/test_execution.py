@@ -11,13 +11,15 @@ import pytest
 
 from nadoo_flow import NodeContext, NodeResult, WorkflowContext
 from nadoo_flow.errors import NO_MESSAGE
-from nadoo_flow.nodes.execution import execute_safely, failure
+from nadoo_flow.nodes.execution import execute_safely, make_failure
 
 from ..stand_ins import Listener, ScriptedNode, raised_by
 
 
 async def _execute(script: Any) -> NodeResult:
-    return await execute_safely(ScriptedNode(script), NodeContext({"item": 1}), WorkflowContext())
+    return await execute_safely(
+        ScriptedNode(script).execute, NodeContext({"item": 1}), WorkflowContext()
+    )
 
 
 async def test_a_success_comes_back_as_the_very_object() -> None:
@@ -32,7 +34,7 @@ async def test_a_success_comes_back_as_the_very_object() -> None:
 
 async def test_the_node_gets_both_contexts() -> None:
     listener, node_context, workflow_context = Listener(), NodeContext(), WorkflowContext()
-    await execute_safely(listener, node_context, workflow_context)
+    await execute_safely(listener.execute, node_context, workflow_context)
     assert listener.contexts[0][0] is node_context
     assert listener.contexts[0][1] is workflow_context
 
@@ -144,6 +146,6 @@ async def test_what_is_no_exception_passes(fatal: BaseException) -> None:
 
 def test_failure_makes_a_failed_result_of_an_exception() -> None:
     error = LookupError("gone")
-    result = failure(error)
+    result = make_failure(error)
     assert result == NodeResult(success=False, error="LookupError: gone")
     assert result.exception is error

@@ -213,7 +213,7 @@ async def test_rule_r16_whatever_is_around_the_node_keeps_its_success_or_failure
     wrap: Callable[[BaseNode], BaseNode], given: dict[str, Any], sound: tuple[Any, ...]
 ) -> None:
     node = wrap(_Answering(NodeResult(**given)))
-    result = await execute_safely(node, NodeContext({}), WorkflowContext())
+    result = await execute_safely(node.execute, NodeContext({}), WorkflowContext())
     assert result.success is sound[0]
     assert (result.error is None) == (sound[1] is None) or result.success
     assert type(result.metadata) is dict
@@ -224,7 +224,7 @@ async def test_rule_r16_a_stage_hands_on_only_sound_errors(
     given: dict[str, Any], sound: tuple[Any, ...]
 ) -> None:
     stage = MapNode("map", _Answering(NodeResult(**given)), continue_on_error=True)
-    result = await execute_safely(stage, NodeContext({"items": [1]}), WorkflowContext())
+    result = await execute_safely(stage.execute, NodeContext({"items": [1]}), WorkflowContext())
     errors = [] if sound[0] else [{"index": 0, "error": sound[1]}]
     assert result.metadata["errors"] == errors
 

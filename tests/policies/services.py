@@ -28,7 +28,7 @@ from ..stand_ins import now
 
 async def outcome(node: BaseNode, input_data: Any) -> NodeResult:
     """Execute a node as a batch does: whatever it raises becomes a result."""
-    return await execute_safely(node, NodeContext(input_data), WorkflowContext())
+    return await execute_safely(node.execute, NodeContext(input_data), WorkflowContext())
 
 
 def raises(error: str) -> Any:

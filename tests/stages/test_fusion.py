@@ -306,11 +306,11 @@ async def test_rule_r14_each_kind_of_stage_keeps_its_own_execute() -> None:
 
 async def test_rule_r14_what_opens_and_closes_the_list_is_not_left_out() -> None:
     class Reversed(MapNode):
-        def _closed(self, values: list[Any]) -> Any:
+        def _close(self, values: list[Any]) -> Any:
             return values[::-1]
 
     class Every(MapNode):
-        def _opened(self, data: Any) -> Any:
+        def _open(self, data: Any) -> Any:
             return [value for values in data.values() for value in values]
 
     join = ReduceNode("join", lambda so_far, value: so_far + str(value), "", "results")

@@ -14,7 +14,7 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
-from nadoo_flow.streams import Plan, Subscription, drain, flat_map, outermost_run
+from nadoo_flow.streams import Plan, Subscription, drain, find_outermost_run, flat_map
 from nadoo_flow.streams.subscription import MAX_WINDOW
 
 from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
@@ -348,7 +348,7 @@ async def test_rule_r4_join_waits_for_every_finally_and_then_for_the_sources() -
             events.append(f"item {item} ended")
 
     run, _ = started(lanes_plan([1, 2], mapper))
-    run.on_end(closing)
+    run.add_cleanup(closing)
     await asyncio.sleep(1)
     run.cancel()
     assert not run.finished
@@ -444,7 +444,7 @@ async def test_every_source_is_closed_although_one_raises_while_it_is(failing_fi
     run, seen = started(lanes_plan([1, 2], never))
     cleanups: list[Callable[[], Awaitable[None]]] = [fails, closes]
     for cleanup in cleanups if failing_first else reversed(cleanups):
-        run.on_end(cleanup)
+        run.add_cleanup(cleanup)
     await asyncio.sleep(1)
     run.cancel()
     await run.join()
@@ -567,7 +567,7 @@ async def test_through_adds_an_operator_behind_the_chain() -> None:
         run_of.append(run)
         return values_of([1, 2, 3])(run)
 
-    plan = Plan(build, 3, 7).through(doubling)
+    plan = Plan(build, 3, 7).pipe(doubling)
     results: list[int] = []
     run = await drain(plan, results.append)
     assert (results, run.window) == ([2, 4, 6], 7)
@@ -604,7 +604,7 @@ def begun(end: str, through_lanes: bool) -> tuple[Subscription, list[weakref.ref
         return await MAPPERS[end](item)
 
     plan = lanes_plan(things, node) if through_lanes else Plan(values_of(things), 2)
-    plan = plan.through(ops.take(2)) if end == "taken" else plan
+    plan = plan.pipe(ops.take(2)) if end == "taken" else plan
     run = plan.open()
     run.start(plan.build, observer)
     return run, [weakref.ref(watched) for watched in (*things, observer, node)]
@@ -647,7 +647,7 @@ async def test_rule_313_a_finished_run_does_not_keep_its_generator(kind: str) ->
 
 async def test_what_is_called_in_a_run_finds_the_outermost_run_around_it() -> None:
     async def inner(item: int) -> Subscription | None:
-        return outermost_run()
+        return find_outermost_run()
 
     async def outer(item: int) -> list[Subscription | None]:
         found: list[Subscription | None] = []
@@ -656,7 +656,7 @@ async def test_what_is_called_in_a_run_finds_the_outermost_run_around_it() -> No
 
     found: list[list[Subscription | None]] = []
     run = await drain(lanes_plan([1], outer), found.append)
-    assert outermost_run() is None
+    assert find_outermost_run() is None
     assert found == [[run, run]]
 
 
@@ -666,7 +666,7 @@ async def test_a_finished_run_is_around_nothing_any_more() -> None:
 
     async def asked() -> Subscription | None:
         await asyncio.sleep(5)
-        return outermost_run()
+        return find_outermost_run()
 
     found: list[asyncio.Task[Subscription | None]] = []
     run = await drain(lanes_plan([1], later), found.append)
@@ -680,7 +680,7 @@ async def test_a_run_of_another_loop_is_not_around() -> None:
         return await asyncio.to_thread(asyncio.run, asked())
 
     async def asked() -> Subscription | None:
-        return outermost_run()
+        return find_outermost_run()
 
     found: list[Subscription | None] = []
     await drain(lanes_plan([1], elsewhere), found.append)

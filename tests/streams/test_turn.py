@@ -27,26 +27,26 @@ def this_turn() -> LoopTurn:
 
 async def test_a_turn_is_spent_when_its_budget_has_passed() -> None:
     turn = this_turn()
-    answers = [turn.spent()]
+    answers = [turn.is_spent()]
     for _ in range(4):
         advance(MILLISECOND)
-        answers.append(turn.spent())
+        answers.append(turn.is_spent())
     assert answers == [False] * 4 + [True]
 
 
 async def test_each_turn_has_a_budget_of_its_own() -> None:
     turn = this_turn()
     for _ in range(3):
-        assert not turn.spent()
+        assert not turn.is_spent()
         advance(BUDGET)
-        assert turn.spent()
+        assert turn.is_spent()
         await asyncio.sleep(0)
 
 
 async def test_what_others_took_before_a_run_asked_is_not_counted() -> None:
     turn = this_turn()
     advance(1)
-    assert not turn.spent()
+    assert not turn.is_spent()
 
 
 async def test_all_runs_of_a_loop_share_one_turn() -> None:

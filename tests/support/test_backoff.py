@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tenacity
 
-from nadoo_flow._support.backoff import MAX_WAIT, as_wait, waits
+from nadoo_flow._support.backoff import MAX_WAIT, as_wait, generate_waits
 
 
 class TestWaits:
@@ -25,10 +25,10 @@ class TestWaits:
         ],
     )
     def test_follow_the_strategy(self, wait: Any, expected: list[float]) -> None:
-        assert list(waits(wait, 3)) == expected
+        assert list(generate_waits(wait, 3)) == expected
 
     def test_are_as_many_as_there_are_attempts(self) -> None:
-        assert [len(list(waits(1, attempts))) for attempts in (1, 2, 7)] == [1, 2, 7]
+        assert [len(list(generate_waits(1, attempts))) for attempts in (1, 2, 7)] == [1, 2, 7]
 
     @pytest.mark.parametrize(
         ("drawn", "expected"),
@@ -39,14 +39,14 @@ class TestWaits:
         self, drawn: Any, expected: list[float], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(random, "uniform", lambda low, high: drawn(low, high))
-        assert list(waits(None, 8)) == expected
+        assert list(generate_waits(None, 8)) == expected
 
     def test_never_exceed_a_minute_however_many(self) -> None:
         # 2 ** 5000 is no float any more.
-        assert set(islice(waits(None, 5_000), 4_990, None)) == {MAX_WAIT}
+        assert set(islice(generate_waits(None, 5_000), 4_990, None)) == {MAX_WAIT}
 
     def test_of_several_calls_differ_by_default(self) -> None:
-        assert len({tuple(waits(None, 3)) for _ in range(20)}) == 20
+        assert len({tuple(generate_waits(None, 3)) for _ in range(20)}) == 20
 
 
 class TestAsWait:

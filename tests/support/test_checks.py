@@ -34,15 +34,15 @@ from nadoo_flow import (
     WorkflowContext,
 )
 from nadoo_flow._support.checks import (
-    boolean,
-    function,
+    check_bool,
+    check_function,
+    check_non_empty_str,
+    check_non_negative_number,
+    check_positive_int,
+    check_positive_number,
+    describe_value,
+    is_generator_function,
     is_list_like,
-    non_empty_str,
-    non_negative_number,
-    positive_int,
-    positive_number,
-    shown,
-    yields,
 )
 from nadoo_flow.executors import on
 from nadoo_flow.operators import flat_map
@@ -106,13 +106,13 @@ class _AsyncGenerating(BaseNode):
 @pytest.mark.parametrize(
     ("check", "value"),
     [
-        (positive_int, 1),
-        (positive_int, 10**9),
-        (boolean, True),
-        (boolean, False),
-        (function, len),
-        (function, dict),
-        (non_empty_str, "items"),
+        (check_positive_int, 1),
+        (check_positive_int, 10**9),
+        (check_bool, True),
+        (check_bool, False),
+        (check_function, len),
+        (check_function, dict),
+        (check_non_empty_str, "items"),
     ],
 )
 def test_a_right_value_comes_back_unchanged(check: Callable[..., Any], value: Any) -> None:
@@ -122,43 +122,53 @@ def test_a_right_value_comes_back_unchanged(check: Callable[..., Any], value: An
 @pytest.mark.parametrize(
     ("check", "value", "error", "message"),
     [
-        (positive_int, 0, ValueError, "limit must be at least 1, got 0"),
-        (positive_int, -1, ValueError, "limit must be at least 1, got -1"),
-        (positive_int, math.nan, ValueError, "limit must be a positive int, got nan"),
-        (positive_int, True, TypeError, "limit must be a positive int, got True (bool)"),
-        (positive_int, 2.5, TypeError, "limit must be a positive int, got 2.5 (float)"),
-        (positive_int, 2.0, TypeError, "limit must be a positive int, got 2.0 (float)"),
-        (positive_int, math.inf, TypeError, "limit must be a positive int, got inf (float)"),
-        (positive_int, "5", TypeError, "limit must be a positive int, got '5' (str)"),
-        (positive_int, None, TypeError, "limit must be a positive int, got None (NoneType)"),
-        (positive_int, _Array(), TypeError, "limit must be a positive int, got array (_Array)"),
-        (positive_number, 0, ValueError, "limit must be above 0, got 0"),
-        (positive_number, Fraction(-1, 2), ValueError, "limit must be above 0, got -1/2"),
-        (positive_number, True, TypeError, "limit must be a number, got True (bool)"),
-        (positive_number, "5", TypeError, "limit must be a number, got '5' (str)"),
-        (positive_number, 1j, TypeError, "limit must be a number, got 1j (complex)"),
-        (positive_number, math.nan, ValueError, "limit must be a finite number, got nan (float)"),
+        (check_positive_int, 0, ValueError, "limit must be at least 1, got 0"),
+        (check_positive_int, -1, ValueError, "limit must be at least 1, got -1"),
+        (check_positive_int, math.nan, ValueError, "limit must be a positive int, got nan"),
+        (check_positive_int, True, TypeError, "limit must be a positive int, got True (bool)"),
+        (check_positive_int, 2.5, TypeError, "limit must be a positive int, got 2.5 (float)"),
+        (check_positive_int, 2.0, TypeError, "limit must be a positive int, got 2.0 (float)"),
+        (check_positive_int, math.inf, TypeError, "limit must be a positive int, got inf (float)"),
+        (check_positive_int, "5", TypeError, "limit must be a positive int, got '5' (str)"),
+        (check_positive_int, None, TypeError, "limit must be a positive int, got None (NoneType)"),
         (
-            positive_number,
+            check_positive_int,
+            _Array(),
+            TypeError,
+            "limit must be a positive int, got array (_Array)",
+        ),
+        (check_positive_number, 0, ValueError, "limit must be above 0, got 0"),
+        (check_positive_number, Fraction(-1, 2), ValueError, "limit must be above 0, got -1/2"),
+        (check_positive_number, True, TypeError, "limit must be a number, got True (bool)"),
+        (check_positive_number, "5", TypeError, "limit must be a number, got '5' (str)"),
+        (check_positive_number, 1j, TypeError, "limit must be a number, got 1j (complex)"),
+        (
+            check_positive_number,
+            math.nan,
+            ValueError,
+            "limit must be a finite number, got nan (float)",
+        ),
+        (
+            check_positive_number,
             Decimal("sNaN"),
             ValueError,
             "limit must be a finite number, got Decimal('sNaN') (Decimal)",
         ),
         (
-            positive_number,
+            check_positive_number,
             Fraction(10**400),
             ValueError,
             f"limit must be a finite number, got Fraction(1{'0' * 47}... (Fraction)",
         ),
-        (non_negative_number, -1, ValueError, "limit must not be negative, got -1"),
-        (boolean, 1, TypeError, "limit must be True or False, got 1 (int)"),
-        (boolean, "no", TypeError, "limit must be True or False, got 'no' (str)"),
-        (boolean, None, TypeError, "limit must be True or False, got None (NoneType)"),
-        (function, None, TypeError, "limit must be a function, got None (NoneType)"),
-        (function, "len", TypeError, "limit must be a function, got 'len' (str)"),
-        (non_empty_str, "", ValueError, "limit must not be empty"),
-        (non_empty_str, b"x", TypeError, "limit must be a str, got b'x' (bytes)"),
-        (non_empty_str, None, TypeError, "limit must be a str, got None (NoneType)"),
+        (check_non_negative_number, -1, ValueError, "limit must not be negative, got -1"),
+        (check_bool, 1, TypeError, "limit must be True or False, got 1 (int)"),
+        (check_bool, "no", TypeError, "limit must be True or False, got 'no' (str)"),
+        (check_bool, None, TypeError, "limit must be True or False, got None (NoneType)"),
+        (check_function, None, TypeError, "limit must be a function, got None (NoneType)"),
+        (check_function, "len", TypeError, "limit must be a function, got 'len' (str)"),
+        (check_non_empty_str, "", ValueError, "limit must not be empty"),
+        (check_non_empty_str, b"x", TypeError, "limit must be a str, got b'x' (bytes)"),
+        (check_non_empty_str, None, TypeError, "limit must be a str, got None (NoneType)"),
     ],
 )
 def test_a_wrong_value_is_named(
@@ -171,11 +181,11 @@ def test_a_wrong_value_is_named(
 
 @pytest.mark.parametrize("value", [5, _Five(), _Level.HIGH])
 def test_rule_r19_whatever_counts_as_an_int_comes_back_as_one(value: Any) -> None:
-    checked = positive_int(value, "limit")
+    checked = check_positive_int(value, "limit")
     assert (checked, type(checked)) == (5, int)
 
 
-@pytest.mark.parametrize("check", [positive_number, non_negative_number])
+@pytest.mark.parametrize("check", [check_positive_number, check_non_negative_number])
 @pytest.mark.parametrize(
     ("value", "number"),
     [
@@ -279,7 +289,8 @@ class TestYielding:
         with pytest.raises(TypeError) as caught:
             give(yielding)
         assert str(caught.value) == (
-            f"{parameter} must be a function that returns something, got {shown(yielding)}, "
+            f"{parameter} must be a function that returns something, "
+            f"got {describe_value(yielding)}, "
             "which yields; let it return a list of what it yields"
         )
 
@@ -304,8 +315,10 @@ class TestYielding:
 
         for fn in (collecting, awaited, partial(collecting), functools.lru_cache(collecting)):
             assert await FunctionNode(fn).run(1) == [1]
-        assert yields(_generator)
-        assert not any(yields(fn) for fn in (len, dict, print, str.upper, [].append, _Five))
+        assert is_generator_function(_generator)
+        assert not any(
+            is_generator_function(fn) for fn in (len, dict, print, str.upper, [].append, _Five)
+        )
 
 
 class TestCoroutines:
@@ -331,7 +344,7 @@ class TestCoroutines:
         with pytest.raises(TypeError) as caught:
             give(call)
         assert str(caught.value) == (
-            f"{message}, got {shown(call)}; pass the function itself, without calling it"
+            f"{message}, got {describe_value(call)}; pass the function itself, without calling it"
         )
         assert inspect.getcoroutinestate(call) == inspect.CORO_CLOSED
 
@@ -357,4 +370,4 @@ def test_texts_mappings_and_single_values_are_not_list_like(value: object) -> No
     ids=["short", "just fits", "shortened", "raising repr"],
 )
 def test_a_shown_value_has_its_type_and_at_most_sixty_characters(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert describe_value(value) == text

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from nadoo_flow._support.text import duration, fitted, in_lines, safe, shortened, ticks, width_of
+from nadoo_flow._support.text import (
+    choose_ticks,
+    estimate_width,
+    format_duration,
+    shorten,
+    shorten_and_escape,
+    shorten_to_width,
+    wrap_lines,
+)
 from nadoo_flow.drawing.svg import number
 
 from ..hostile_texts import HOSTILE, Unprintable, assert_fit
@@ -25,39 +33,39 @@ from ..hostile_texts import HOSTILE, Unprintable, assert_fit
     ],
 )
 def test_a_value_is_one_short_line(value: object, words: str) -> None:
-    assert shortened(value) == words
+    assert shorten(value) == words
 
 
 @pytest.mark.parametrize(
     "value", [*HOSTILE, [HOSTILE] * 1_000, Unprintable(), {"a": Unprintable()}]
 )
 def test_whatever_it_is_it_comes_out_safe(value: object) -> None:
-    assert len(shortened(value)) <= 60
-    assert not set("<>\"'") & set(safe(value))
-    assert_fit(safe(value))
+    assert len(shorten(value)) <= 60
+    assert not set("<>\"'") & set(shorten_and_escape(value))
+    assert_fit(shorten_and_escape(value))
 
 
 @pytest.mark.parametrize(
     "letter", ["x", "W", "i", "漢", "👩", " x", "ש", "\N{COMBINING ACUTE ACCENT}a"]
 )
 def test_a_text_is_cut_to_its_room(letter: str) -> None:
-    narrow, wide = fitted(letter * 1_000, 100), fitted(letter * 1_000, 200)
+    narrow, wide = shorten_to_width(letter * 1_000, 100), shorten_to_width(letter * 1_000, 200)
     assert narrow.endswith("…")
     assert 1.7 * len(narrow) < len(wide) <= 200
-    assert fitted(letter * 3, 200) == (letter * 3).strip()
+    assert shorten_to_width(letter * 3, 200) == (letter * 3).strip()
 
 
 @pytest.mark.parametrize("room", [1, 5, 12])
 def test_where_there_is_no_room_hardly_anything_is_left(room: float) -> None:
-    assert fitted("WWWWWWWW", room) == "…"
+    assert shorten_to_width("WWWWWWWW", room) == "…"
 
 
 def test_sentences_are_broken_into_lines_and_none_of_their_words_is_lost() -> None:
     sentences = ["One two three four five six seven.", "Short.", "x" * 100 + " end."]
-    lines = in_lines(sentences, 100)
+    lines = wrap_lines(sentences, 100)
     assert " ".join(lines) == " ".join(sentences)
     assert lines[-3:] == ["Short.", "x" * 100, "end."]
-    assert all(width_of(line) <= 100 for line in lines if " " in line)
+    assert all(estimate_width(line) <= 100 for line in lines if " " in line)
     assert len(lines) == 6
 
 
@@ -78,7 +86,7 @@ def test_sentences_are_broken_into_lines_and_none_of_their_words_is_lost() -> No
     ],
 )
 def test_a_duration_has_a_unit_that_suits_it(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -96,12 +104,12 @@ def test_a_duration_has_a_unit_that_suits_it(seconds: float, words: str) -> None
     ],
 )
 def test_the_numbers_of_an_axis_are_round(span: float, numbers: list[float]) -> None:
-    assert ticks(span) == pytest.approx(numbers)
+    assert choose_ticks(span) == pytest.approx(numbers)
 
 
 @pytest.mark.parametrize("span", [1e-9, 3e-5, 0.77, 9.99, 86_400, 1e12])
 def test_an_axis_has_a_few_numbers_whatever_its_length(span: float) -> None:
-    assert 3 <= len(ticks(span)) <= 9
+    assert 3 <= len(choose_ticks(span)) <= 9
 
 
 @pytest.mark.parametrize(

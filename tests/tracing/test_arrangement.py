@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from nadoo_flow.events.event import Event, Kind, RunInfo, StageInfo
-from nadoo_flow.tracing.arrangement import MOST_MARBLES, Arrangement, arranged
+from nadoo_flow.tracing.arrangement import MOST_MARBLES, Arrangement, arrange
 from nadoo_flow.tracing.history import History
 
 
@@ -17,7 +17,7 @@ def arrangement(ends: Iterable[float], kind: Kind = "finished", stages: int = 1)
     events = [Event("started", "begin", 1_000_000, 0, 0.0, 1, 0)]
     for index, end in enumerate(ends):
         events += [Event(kind, "stage", index, 0, end, 1, place) for place in range(stages)]
-    return arranged(History(events, [RunInfo(1, infos, None)], 0), 100, 1_000)
+    return arrange(History(events, [RunInfo(1, infos, None)], 0), 100, 1_000)
 
 
 def test_a_marble_lies_where_its_time_is_on_the_line() -> None:
@@ -54,5 +54,5 @@ def test_a_failure_finds_room_before_all_others() -> None:
     infos = (StageInfo("stage", 10),)
     kinds: list[Kind] = ["finished"] * 500 + ["failed"] * 5
     events = [Event(kind, "stage", index, 0, 1.0, 1, 0) for index, kind in enumerate(kinds)]
-    shown = arranged(History(events, [RunInfo(1, infos, None)], 0), 0, 100).paths
+    shown = arrange(History(events, [RunInfo(1, infos, None)], 0), 0, 100).paths
     assert [path[0].visit.kind for path in shown].count("failed") == 5

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from ...errors import describe
+from ...errors import describe_error
 from ...nodes.node import BaseNode, Policy, as_node
 from ...policies import rate_limit, retry, timeout
 from ..console import CommandError
@@ -28,7 +28,7 @@ def find_node(name: str) -> BaseNode:
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
-        raise CommandError(f"cannot import {module_name}: {describe(error)}") from error
+        raise CommandError(f"cannot import {module_name}: {describe_error(error)}") from error
     for attribute in attributes.split("."):
         try:
             found = getattr(found, attribute)
@@ -39,7 +39,7 @@ def find_node(name: str) -> BaseNode:
             found = found()
         return as_node(found, name)
     except Exception as error:
-        raise CommandError(f"{name} makes no node: {describe(error)}") from error
+        raise CommandError(f"{name} makes no node: {describe_error(error)}") from error
 
 
 def prepared(node: BaseNode, options: argparse.Namespace) -> BaseNode:

@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from typing import Any, TextIO
 
-from ...errors import describe
+from ...errors import describe_error
 from ...results.batch_result import BatchResult
 from ..console import CommandError
 
@@ -46,7 +46,7 @@ class Output:
         except Exception as error:
             if result.success:
                 result.success = False
-                result.error = f"the output is not JSON: {describe(error)}"
+                result.error = f"the output is not JSON: {describe_error(error)}"
         try:
             metadata = to_json(result.metadata)
         except Exception:

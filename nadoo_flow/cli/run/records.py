@@ -14,7 +14,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any, TextIO, TypeAlias
 
-from ...errors import describe
+from ...errors import describe_error
 
 AHEAD = 256
 """Records that are read ahead from what may block."""
@@ -36,7 +36,7 @@ def json_lines(lines: Iterator[str]) -> Iterator[Any]:
             try:
                 yield json.loads(line, parse_constant=_no_json)
             except (ValueError, RecursionError) as error:
-                raise RecordsError(f"line {number} is not JSON: {describe(error)}") from error
+                raise RecordsError(f"line {number} is not JSON: {describe_error(error)}") from error
 
 
 def _no_json(constant: str) -> Any:
@@ -184,4 +184,4 @@ def _told(records: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from records
     except (OSError, UnicodeError) as error:
-        raise RecordsError(f"cannot be read: {describe(error)}") from error
+        raise RecordsError(f"cannot be read: {describe_error(error)}") from error

@@ -3,15 +3,15 @@
 They build on the subscription, and know neither sources nor sinks.
 """
 
+from .allow_one_subscription import allow_one_subscription
 from .flat_map import Isolation, flat_map
 from .in_order import InOrder
-from .on_loop import on_loop
-from .subscribed_once import subscribed_once
+from .observe_on_loop import observe_on_loop
 
 __all__ = [
     "InOrder",
     "Isolation",
+    "allow_one_subscription",
     "flat_map",
-    "on_loop",
-    "subscribed_once",
+    "observe_on_loop",
 ]

@@ -16,8 +16,8 @@ from ..._support.tasks import (
     Driver,
     OwnedTask,
     close_work,
+    get_running_task,
     run_in_own_task,
-    running_task,
     take_strays_off,
 )
 from ..direct import Direct
@@ -120,7 +120,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         free = min(self._max_concurrent - len(self._lanes), STARTS - self._starting)
         for _ in range(min(wanted, free)):
             self._starting += 1
-            self._lanes.add(self._run.spawn(self._lane))
+            self._lanes.add(self._run.spawn(self._run_lane))
 
     def dispose(self) -> None:
         """Stop all lanes, because what they make is of no use any more."""
@@ -130,7 +130,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
             self._run.withdraw(lane)
 
     @coroutine
-    def _lane(self) -> Generator[Any, Any, None]:
+    def _run_lane(self) -> Generator[Any, Any, None]:
         """Take items while there are any, and step their coroutines inside their own contexts.
 
         This is the loop that a task per item would run in C; everything here is paid per item.
@@ -141,7 +141,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         turn, time = run.turn, run.turn.time
         suspended = yield from self._resume(lane)
         while queue and not run.stopped:
-            if time() >= turn.ends and turn.spent():
+            if time() >= turn.ends and turn.is_spent():
                 yield from self._wait_for_turn(lane)
                 continue
             work = mapper(queue.popleft())
@@ -156,7 +156,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                 except (asyncio.CancelledError, GeneratorExit) as error:
                     if lane.is_to_end:
                         raise
-                    raise _let_out(error) from error
+                    raise _create_cancel_error(error) from error
                 argument = None  # or an exception would seem to be handled by the work
                 if not suspended:
                     suspended = True
@@ -168,7 +168,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                 try:
                     step, argument = work.send, (yield awaited)
                 except GeneratorExit as error:
-                    if running_task() is lane:
+                    if get_running_task() is lane:
                         driver = self._interrupted[lane] = Driver(
                             partial(_hand_over, work), in_context
                         )
@@ -207,7 +207,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     @coroutine
     def _wait_for_turn(self, lane: OwnedTask[None]) -> Generator[Any, Any, None]:
         try:
-            yield from self._run.turn.next()
+            yield from self._run.turn.create_waiter()
         except asyncio.CancelledError:
             if lane.is_to_end:
                 raise
@@ -218,5 +218,5 @@ def _hand_over(work: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
     return work
 
 
-def _let_out(error: BaseException) -> RuntimeError:
+def _create_cancel_error(error: BaseException) -> RuntimeError:
     return RuntimeError(f"a mapper raised {type(error).__name__}, although it was not cancelled")

@@ -48,12 +48,12 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         """
         inbox = self._inbox
         if inbox is None or not inbox.items:
-            inbox = await self._filled()
+            inbox = await self._wait_for_item()
         item = inbox.items.popleft()
         inbox.run.release()
         return item
 
-    async def _filled(self) -> _Inbox[T]:
+    async def _wait_for_item(self) -> _Inbox[T]:
         """Wait for an item that can be taken, or raise what ended the run."""
         inbox = self._inbox
         if inbox is None and not self._closed:

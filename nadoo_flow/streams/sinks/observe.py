@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 
-from ..loop_thread import disposing_on_loop
+from ..loop_thread import create_loop_disposable
 from ..subscription import Plan, Subscription
 
 T = TypeVar("T")
@@ -24,13 +24,13 @@ def observe(plan: Plan[T]) -> Observable[T]:
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         run = plan.open()
-        run.start(plan.build, _Settling(run, observer), scheduler)
-        return disposing_on_loop(run, run.cancel)
+        run.start(plan.build, _SettlingObserver(run, observer), scheduler)
+        return create_loop_disposable(run, run.cancel)
 
     return Observable(subscribe)
 
 
-class _Settling(abc.ObserverBase[T], Generic[T]):
+class _SettlingObserver(abc.ObserverBase[T], Generic[T]):
     """Settles each item behind an observer, whose own errors are nobody else's."""
 
     def __init__(self, run: Subscription, observer: abc.ObserverBase[T]) -> None:
@@ -42,7 +42,7 @@ class _Settling(abc.ObserverBase[T], Generic[T]):
             self._observer.on_next(value)
         except Exception as error:
             self._run.cancel()
-            self._run.report("an observer raised in on_next, its run was cancelled", error)
+            self._run.report_error("an observer raised in on_next, its run was cancelled", error)
         else:
             self._run.release()
 

@@ -28,7 +28,7 @@ class AsyncPump(Generic[T]):
         self._observer = observer
         self._iterator: AsyncIterator[T] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        run.on_demand(self._wake)
+        run.set_pump(self._wake)
 
     async def pump(self) -> None:
         """Emit until the source ends, and close it when no lane needs it any more."""
@@ -53,7 +53,7 @@ class AsyncPump(Generic[T]):
         run, on_next = self._run, self._observer.on_next
         # A consumer may have had enough in on_next; the cancel only comes with the next await.
         while not task.is_to_end:
-            await self._demand(task)
+            await self._wait_for_demand(task)
             try:
                 if self._iterator is None:
                     self._iterator = aiter(self._source)
@@ -72,7 +72,7 @@ class AsyncPump(Generic[T]):
             on_next((index, value))
         raise asyncio.CancelledError
 
-    async def _demand(self, task: OwnedTask[None]) -> None:
+    async def _wait_for_demand(self, task: OwnedTask[None]) -> None:
         run = self._run
         while True:
             if task.has_strays:
@@ -81,8 +81,8 @@ class AsyncPump(Generic[T]):
                 if run.outstanding >= run.window:
                     self._waiter = run.loop.create_future()
                     await self._waiter
-                elif run.turn.spent():
-                    await run.turn.next()
+                elif run.turn.is_spent():
+                    await run.turn.create_waiter()
                 else:
                     return
             except asyncio.CancelledError:
@@ -101,7 +101,7 @@ class AsyncPump(Generic[T]):
             if close is not None:
                 await close()
         except (Exception, asyncio.CancelledError) as error:
-            self._run.report("a source raised while it was being closed", error)
+            self._run.report_error("a source raised while it was being closed", error)
 
 
 def _is_the_end(error: BaseException, task: OwnedTask[None]) -> bool:

@@ -12,7 +12,7 @@ from typing import Generic, Self, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 
-from ..._support.checks import positive_int, shown
+from ..._support.checks import check_positive_int, describe_value
 from ..direct import Indexed
 from ..loop_thread import call_soon
 from ..subscription import Subscription
@@ -51,11 +51,13 @@ class Buffering:
 
     def __post_init__(self) -> None:
         # A frozen dataclass cannot assign to its own fields in the plain way.
-        object.__setattr__(self, "limit", positive_int(self.limit, "buffer"))
+        object.__setattr__(self, "limit", check_positive_int(self.limit, "buffer"))
         if not isinstance(self.overflow, OverflowStrategy):
-            raise TypeError(f"overflow must be an OverflowStrategy, got {shown(self.overflow)}")
+            raise TypeError(
+                f"overflow must be an OverflowStrategy, got {describe_value(self.overflow)}"
+            )
 
-    def told(self, on_dropped: Callable[[], None]) -> Buffering:
+    def with_drop_handler(self, on_dropped: Callable[[], None]) -> Buffering:
         """Return the same, with someone to tell, in any thread, of each item that is dropped."""
         return replace(self, on_dropped=on_dropped)
 
@@ -90,18 +92,18 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         with self._lock:
             if self._end is not None or self._run.stopped:
                 return
-            overflowed = not self._stored(value)
+            overflowed = not self._store(value)
         if overflowed:
             self._upstream.dispose()
         self._wake()
 
     def on_error(self, error: Exception) -> None:
-        self._ended(SourceFailed(error))
+        self._end_with(SourceFailed(error))
 
     def on_completed(self) -> None:
-        self._ended(StopIteration())
+        self._end_with(StopIteration())
 
-    def _stored(self, value: T) -> bool:
+    def _store(self, value: T) -> bool:
         limit, overflow = self._buffering.limit, self._buffering.overflow
         if len(self._buffer) < limit or overflow is OverflowStrategy.BUFFER:
             self._buffer.append(value)
@@ -122,7 +124,7 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
             self._buffering.on_dropped()
         return True
 
-    def _ended(self, end: Exception) -> None:
+    def _end_with(self, end: Exception) -> None:
         with self._lock:
             if self._end is not None:
                 return

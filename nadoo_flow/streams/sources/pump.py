@@ -62,20 +62,20 @@ class Pump(Generic[T]):
         """Emit while there is demand; stay registered for more unless the source has ended."""
         # Not registered while it emits: an item that is settled at once brings demand that the
         # loop in _emit sees, and a pump inside the pump would only nest.
-        self._run.on_demand(_nothing)
+        self._run.set_pump(_nothing)
         try:
             waiting = self._context.run(self._emit)
         except BaseException as error:
             self._run.fail(error)
         else:
             if waiting:
-                self._run.on_demand(self.pump)
+                self._run.set_pump(self.pump)
 
     def _emit(self) -> bool:
         run, inputs, on_next = self._run, self._inputs, self._observer.on_next
         turn, time = run.turn, run.turn.time
         while run.outstanding < run.window and not self._stopped:
-            if time() >= turn.ends and turn.spent():
+            if time() >= turn.ends and turn.is_spent():
                 turn.call_later(self.pump)
                 return False
             try:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from ..._support.checks import is_list_like, shown
+from ..._support.checks import describe_value, is_list_like
 from ..direct import Direct, Indexed
 from ..subscription import Subscription
 from .async_source import AsyncPump
@@ -55,7 +55,7 @@ def emit(
         def open_source() -> Iterator[T]:
             iterator = iter(source)
             if isinstance(iterator, Generator):
-                run.on_end(partial(pump.close, iterator))
+                run.add_cleanup(partial(pump.close, iterator))
             return iterator
 
         pump = Pump(run, open_source, observer)
@@ -82,7 +82,7 @@ def as_source(value: object, parameter: str) -> Source[Any]:
     hint = f"; for a single one pass [{parameter}]" if isinstance(value, (Mapping, str)) else ""
     raise TypeError(
         f"{parameter} must be an iterable, async iterable or Observable of items, "
-        f"got {shown(value)}{hint}"
+        f"got {describe_value(value)}{hint}"
     )
 
 

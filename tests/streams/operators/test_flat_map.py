@@ -244,7 +244,7 @@ async def test_rule_206_take_inside_of_a_run_completes_it_when_the_rest_has_ende
         await probe(1.0 if item < 3 else 100.0)
         return item
 
-    run, seen = started(lanes_plan(inputs.sync(), mapper, 2).through(ops.take(3)))
+    run, seen = started(lanes_plan(inputs.sync(), mapper, 2).pipe(ops.take(3)))
     await run.join()
     assert (seen.values, seen.ends) == ([0, 1, 2], ["completed"])
     # Items 0 and 1 end at 2, item 2 at 4; then item 3 needs a second to clean up.

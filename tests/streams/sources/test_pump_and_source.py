@@ -383,7 +383,7 @@ async def test_a_fatal_error_at_the_first_pull_is_raised_too(
 @pytest.mark.parametrize("end", ["completed", "failed"])
 async def test_rule_203_nothing_is_pulled_out_of_a_terminal_handler(kind: str, end: str) -> None:
     error, inputs, pulled = OSError("broken"), Inputs(), list[int]()
-    plan = Plan(values_of(inputs.of(kind)), 1).through(ops.take(3 if end == "completed" else 99))
+    plan = Plan(values_of(inputs.of(kind)), 1).pipe(ops.take(3 if end == "completed" else 99))
     run = plan.open()
 
     class Greedy(Seen):
@@ -566,9 +566,7 @@ async def test_a_generator_that_raises_while_it_is_closed_is_told_to_the_loop(ki
         finally:
             generator.close()  # type: ignore[attr-defined]
 
-    run, seen = started(
-        lanes_plan(sync() if kind == "sync" else asynchronous()).through(ops.take(1))
-    )
+    run, seen = started(lanes_plan(sync() if kind == "sync" else asynchronous()).pipe(ops.take(1)))
     await run.join()
     assert (seen.values, seen.ends, told) == ([1], ["completed"], [error])
 

@@ -11,13 +11,13 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from ..direct import Direct
-from ..loop_thread import call_on_loop, disposing_on_loop
+from ..loop_thread import call_on_loop, create_loop_disposable
 from ..subscription import Subscription
 
 T = TypeVar("T")
 
 
-def subscribed_once(
+def allow_one_subscription(
     run: Subscription, make_error: Callable[[], Exception]
 ) -> Callable[[Observable[T]], Observable[T]]:
     """Let one subscription pass; another one ends the run with an error.
@@ -45,7 +45,7 @@ def subscribed_once(
                     upstream.disposable = source.subscribe(observer, scheduler=scheduler)
 
             call_on_loop(run, connect)
-            return disposing_on_loop(run, upstream.dispose)
+            return create_loop_disposable(run, upstream.dispose)
 
         return Direct(subscribe)
 
@@ -55,7 +55,7 @@ def subscribed_once(
 def _fail(run: Subscription, error: Exception) -> None:
     # With something to await the error comes in a later turn of the loop: this may still be the
     # subscribe() of the whole run, which must not emit anything itself.
-    run.on_end(_nothing)
+    run.add_cleanup(_nothing)
     run.fail(error)
 
 

@@ -14,7 +14,7 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
-from nadoo_flow.streams import Plan, Subscription, observe, on_loop
+from nadoo_flow.streams import Plan, Subscription, observe, observe_on_loop
 from nadoo_flow.streams.loop_thread import call_soon
 
 from ...stand_ins import now
@@ -24,7 +24,7 @@ from ..runs import Seen, caught_by_loop, never, started
 
 def relayed(source: Observable[Any]) -> tuple[Subscription, Seen]:
     """Start a run that emits what a source emits, brought to the loop."""
-    return started(Plan(lambda run: source.pipe(on_loop(run)), 1))
+    return started(Plan(lambda run: source.pipe(observe_on_loop(run)), 1))
 
 
 def in_thread(function: Callable[..., object], *arguments: Any) -> list[BaseException]:
@@ -102,7 +102,7 @@ async def test_rule_r13_what_many_threads_emit_keeps_the_order_of_each() -> None
             return Disposable()
 
         return Observable(subscribe).pipe(
-            on_loop(run),
+            observe_on_loop(run),
             ops.do_action(lambda _: idents.add(threading.get_ident())),
             ops.take(count * each),
         )
@@ -132,7 +132,9 @@ async def test_rule_103_what_is_emitted_while_a_signal_passes_comes_behind_it() 
             subject.on_completed()
         log.append(f"end {value}")
 
-    run, seen = started(Plan(lambda run: subject.pipe(on_loop(run), ops.do_action(emit_more)), 1))
+    run, seen = started(
+        Plan(lambda run: subject.pipe(observe_on_loop(run), ops.do_action(emit_more)), 1)
+    )
     subject.on_next(1)
     await run.join()
     assert log == ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
@@ -149,7 +151,9 @@ async def test_rule_101_what_waits_is_outstanding() -> None:
             subject.on_next(3)
             outstanding.append(run.outstanding)
 
-    run, seen = started(Plan(lambda run: subject.pipe(on_loop(run), ops.do_action(emit_more)), 1))
+    run, seen = started(
+        Plan(lambda run: subject.pipe(observe_on_loop(run), ops.do_action(emit_more)), 1)
+    )
     subject.on_next(1)
     assert (outstanding, seen.values) == ([3], [1, 2, 3])
     run.cancel()
@@ -205,7 +209,7 @@ async def test_rule_r7_what_a_thread_has_emitted_does_not_hold_the_loop_up() -> 
         advance(0.001)
 
     run, seen = started(
-        Plan(lambda run: subject.pipe(on_loop(run), ops.do_action(take_time)), 1, 1000)
+        Plan(lambda run: subject.pipe(observe_on_loop(run), ops.do_action(take_time)), 1, 1000)
     )
     in_thread(lambda: [subject.on_next(number) for number in range(100)])
     while len(seen.values) < 100:
@@ -225,7 +229,7 @@ async def test_what_an_observer_raises_fails_the_run_whoever_emits(from_thread: 
         raise error
 
     def build(run: Subscription) -> Observable[Any]:
-        relay = subject.pipe(on_loop(run))
+        relay = subject.pipe(observe_on_loop(run))
         return Observable(lambda *_: relay.subscribe(fail))
 
     run, seen = started(Plan(build, 1))

@@ -1,9 +1,8 @@
-"""The list stages: map, filter and reduce."""
+"""Mapping a node over a list, and how the stages agree with plain Python."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -35,23 +34,7 @@ from ..stand_ins import (
     slowly,
 )
 from ..virtual_time import VirtualTimeLoop
-
-
-def _asynchronous(fn: Callable[..., Any]) -> Callable[..., Any]:
-    async def later(*arguments: Any) -> Any:
-        await asyncio.sleep(1)
-        return fn(*arguments)
-
-    return later
-
-
-def _awaitable(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *arguments: asyncio.sleep(1, fn(*arguments))
-
-
-sync_or_async = pytest.mark.parametrize(
-    "kind", [lambda fn: fn, _asynchronous, _awaitable], ids=["sync", "async", "awaitable"]
-)
+from .functions import sync_or_async
 
 
 class TestMapNode:
@@ -204,146 +187,6 @@ class TestMapNode:
             MapNode("map")
         with pytest.raises(TypeError, match=r"^continue_on_error must be True or False, got 1"):
             MapNode("map", slowly, continue_on_error=1)  # type: ignore[arg-type]
-
-
-class TestFilterNode:
-    @sync_or_async
-    async def test_keeps_what_its_function_accepts_in_input_order(
-        self, kind: Callable[..., Any]
-    ) -> None:
-        node = FilterNode("odd", kind(lambda n: n % 2), input_key="in", output_key="out")
-        result = await answer(node, {"in": range(6)})
-        assert result == NodeResult(
-            success=True,
-            output={"out": [1, 3, 5]},
-            metadata={"inputs": 6, "outputs": 3, "errors": []},
-        )
-
-    async def test_order_does_not_depend_on_how_long_an_answer_takes(self) -> None:
-        node = FilterNode("slow", slowly)
-        assert await node.run({"items": [3, 1, 0, 2]}) == {"filtered": [3, 1, 2]}
-        assert now() == 3
-
-    async def test_looks_at_so_many_items_at_a_time(self) -> None:
-        probe = Probe()
-        await FilterNode("probe", probe, max_concurrency=4).run({"items": [1] * 12})
-        assert probe.peak == 4
-
-    @pytest.mark.parametrize(("keeps", "kept"), [(True, 100), (False, 0)])
-    async def test_may_keep_all_or_nothing(self, keeps: bool, kept: int) -> None:
-        output = await FilterNode("f", lambda _: keeps).run({"items": range(100)})
-        assert len(output["filtered"]) == kept
-
-    async def test_keeps_the_very_items(self) -> None:
-        items = [{"a": 1}, None, 0, ""]
-        output = await FilterNode("all", lambda _: True).run({"items": items})
-        assert all(kept is item for kept, item in zip(output["filtered"], items, strict=True))
-
-    async def test_an_answer_without_a_truth_value_fails_the_item(self) -> None:
-        class Neither:
-            def __bool__(self) -> bool:
-                raise ValueError("neither true nor false")
-
-        result = await answer(FilterNode("f", lambda _: Neither()), {"items": [1]})
-        assert result.error == "item 0: ValueError: neither true nor false"
-
-    def test_needs_a_function(self) -> None:
-        with pytest.raises(TypeError, match=r"^filter_fn must be a function, got None"):
-            FilterNode("f")
-
-
-class TestReduceNode:
-    @sync_or_async
-    async def test_folds_in_input_order(self, kind: Callable[..., Any]) -> None:
-        node = ReduceNode("join", kind(lambda text, n: f"{text}{n}"), ">", "in", "out")
-        result = await answer(node, {"in": range(5)})
-        assert result == NodeResult(
-            success=True,
-            output={"out": ">01234"},
-            metadata={"inputs": 5, "outputs": 1, "errors": []},
-        )
-
-    async def test_folds_one_item_at_a_time(self) -> None:
-        probe = Probe()
-
-        async def fold(_: Any, item: float) -> float:
-            return await probe(item)
-
-        assert await ReduceNode("fold", fold).run({"items": [3, 1, 2]}) == {"result": 2}
-        assert (probe.peak, probe.started) == (1, [3, 1, 2])
-
-    async def test_calls_its_function_for_the_first_item_too(self) -> None:
-        calls: list[tuple[Any, Any]] = []
-
-        def fold(so_far: Any, item: Any) -> Any:
-            calls.append((so_far, item))
-            return item
-
-        await ReduceNode("fold", fold).run({"items": ["a", "b"]})
-        assert calls == [(None, "a"), ("a", "b")]
-
-    @pytest.mark.parametrize("initial", [None, 0, "text", [1], {"a": 1}])
-    async def test_an_empty_list_gives_the_initial_value(self, initial: Any) -> None:
-        node = ReduceNode("fold", lambda so_far, _: so_far, initial)
-        assert await node.run({"items": []}) == {"result": initial}
-
-    async def test_a_mutable_initial_value_is_copied_for_every_run(self) -> None:
-        initial: dict[str, list[int]] = {"seen": []}
-
-        def fold(so_far: dict[str, list[int]], item: int) -> dict[str, list[int]]:
-            so_far["seen"].append(item)
-            return so_far
-
-        node = ReduceNode("fold", fold, initial)
-        for _ in range(2):
-            assert await node.run({"items": [1, 2]}) == {"result": {"seen": [1, 2]}}
-        (await node.run({"items": []}))["result"]["seen"].append(9)
-        assert initial == {"seen": []}
-
-    async def test_an_initial_value_that_cannot_be_copied_is_a_failure(self) -> None:
-        node = ReduceNode("fold", lambda so_far, _: so_far, threading.Lock())
-        result = await answer(node, {"items": [1]})
-        assert not result.success
-        assert isinstance(result.exception, TypeError)
-        assert_only_the_caller_runs()
-
-    def test_needs_a_function(self) -> None:
-        with pytest.raises(TypeError, match=r"^reduce_fn must be a function, got None"):
-            ReduceNode("fold")
-
-
-@sync_or_async
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda fn: FilterNode("stage", fn),
-        lambda fn: ReduceNode("stage", lambda _, item: fn(item)),
-    ],
-    ids=["filter", "reduce"],
-)
-class TestAUsersFunction:
-    """What the functions of a filter and of a reduce have in common."""
-
-    async def test_that_raises_fails_the_node_and_names_the_item(
-        self, make: Callable[..., BaseNode], kind: Callable[..., Any]
-    ) -> None:
-        result = await answer(make(kind(lambda item: 6 // item)), {"items": [1, 2, 0, 3]})
-        assert result == NodeResult(
-            success=False,
-            error=f"item 2: {FLOOR_DIVISION}",
-        )
-        assert isinstance(result.exception, ZeroDivisionError)
-        assert_only_the_caller_runs()
-
-    async def test_that_raises_a_stray_cancelled_error_fails_the_node(
-        self, make: Callable[..., BaseNode], kind: Callable[..., Any]
-    ) -> None:
-        def stray(_: Any) -> None:
-            raise asyncio.CancelledError("stray")
-
-        result = await answer(make(kind(stray)), {"items": [1]})
-        assert result == NodeResult(success=False, error="item 0: CancelledError: stray")
-        assert isinstance(result.exception, asyncio.CancelledError)
 
 
 @pytest.mark.slow

@@ -15,7 +15,9 @@ from ..stand_ins import double
 
 async def test_a_run_that_nobody_watches_makes_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    monkeypatch.setattr("nadoo_flow.events.run_report.StageReport", lambda *args: made.append(args))
+    monkeypatch.setattr(
+        "nadoo_flow.events.run_reporter.StageReporter", lambda *args: made.append(args)
+    )
     processor, stage = BatchProcessor(double), MapNode("map", double)
     heard_and_left = processor.events.subscribe(lambda _: None)
     heard_and_left.dispose()

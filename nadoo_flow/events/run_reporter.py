@@ -7,22 +7,22 @@ from collections.abc import Sequence, Sized
 from functools import partial
 from itertools import count
 
-from .event import Event, RunInfo, StageInfo, Watcher, Watching
+from .event import Event, RunInfo, StageInfo, Watcher, WatchOptions
 from .guard import Guard
 from .observable import Events
-from .stage_report import Emit, StageReport
+from .stage_reporter import Emit, StageReporter
 
 _numbers = count(1)
 
 
-class RunReport:
+class RunReporter:
     """Tells all who watch a run what happens in it.
 
     Attributes:
         stages: Who makes the events of each stage.
     """
 
-    def __init__(self, info: RunInfo, guards: Sequence[Guard], stages: list[StageReport]) -> None:
+    def __init__(self, info: RunInfo, guards: Sequence[Guard], stages: list[StageReporter]) -> None:
         self.stages = stages
         self._info = info
         self._guards = guards
@@ -35,13 +35,13 @@ class RunReport:
             guard.on_end(self._info)
 
 
-def report_run(
+def start_reporting(
     stages: Sequence[StageInfo],
     source: object,
-    watching: Watching,
+    watching: WatchOptions,
     to_all: Events | None,
     to_each: Sequence[Events | None] = (),
-) -> RunReport | None:
+) -> RunReporter | None:
     """Begin to report a run, or return None if nobody wants to know.
 
     Args:
@@ -53,9 +53,9 @@ def report_run(
     """
     watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
     if watching.progress:
-        from .progress import Progress
+        from .progress import ProgressBars
 
-        watchers.append(Progress(always=watching.progress == "always"))
+        watchers.append(ProgressBars(always=watching.progress == "always"))
     loop = asyncio.get_running_loop()
     report = partial(_report, loop)
     guards = [Guard(watcher, report) for watcher in watchers]
@@ -70,14 +70,14 @@ def report_run(
     ]
     if not any(sinks):
         return None
-    info = RunInfo(next(_numbers), tuple(stages), _length(source))
+    info = RunInfo(next(_numbers), tuple(stages), _find_length(source))
     reports = [
-        StageReport(loop, info, position, _to_each(sink)) for position, sink in enumerate(sinks)
+        StageReporter(loop, info, position, _combine(sink)) for position, sink in enumerate(sinks)
     ]
-    return RunReport(info, guards, reports)
+    return RunReporter(info, guards, reports)
 
 
-def _length(source: object) -> int | None:
+def _find_length(source: object) -> int | None:
     if not isinstance(source, Sized):
         return None
     try:
@@ -86,7 +86,7 @@ def _length(source: object) -> int | None:
         return None
 
 
-def _to_each(sinks: Sequence[Emit]) -> Emit:
+def _combine(sinks: Sequence[Emit]) -> Emit:
     if len(sinks) == 1:
         return sinks[0]
 

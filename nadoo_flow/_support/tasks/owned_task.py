@@ -270,7 +270,7 @@ class Driver(Generic[T]):
             try:
                 step, argument = work.send, (yield awaited)
             except GeneratorExit as error:
-                if running_task() is task:
+                if get_running_task() is task:
                     raise self.interrupt(error) from None
                 close_work(work, self._in_context)
                 raise
@@ -297,7 +297,7 @@ def close_work(work: Coroutine[Any, Any, object], in_context: Callable[..., obje
 
 def is_closing() -> bool:
     """Return whether a GeneratorExit comes from outside; else the code inside has raised it."""
-    return _is_closing.get() or not isinstance(running_task(), OwnedTask)
+    return _is_closing.get() or not isinstance(get_running_task(), OwnedTask)
 
 
 @coroutine
@@ -325,13 +325,13 @@ def is_being_cancelled() -> bool:
 
     Whoever requested it may be around the caller, such as a timeout, so a CancelledError passes.
     """
-    task = running_task()
+    task = get_running_task()
     return task is not None and task.cancelling() > 0
 
 
 def is_to_end() -> bool:
     """Return whether a CancelledError that leaves an item means the end of the current task."""
-    task = running_task()
+    task = get_running_task()
     return task.is_to_end if isinstance(task, OwnedTask) else is_being_cancelled()
 
 
@@ -340,7 +340,7 @@ def is_ended_by_owner(task: asyncio.Task[Any]) -> bool:
     return isinstance(task, OwnedTask) and task.ended_by_owner
 
 
-def running_task() -> asyncio.Task[Any] | None:
+def get_running_task() -> asyncio.Task[Any] | None:
     """Return the current task, also where no event loop is running."""
     try:
         return asyncio.current_task()

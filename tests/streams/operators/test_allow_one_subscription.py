@@ -14,7 +14,15 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.scheduler import NewThreadScheduler
 
-from nadoo_flow.streams import Plan, Subscription, drain, emit, observe, on_loop, subscribed_once
+from nadoo_flow.streams import (
+    Plan,
+    Subscription,
+    allow_one_subscription,
+    drain,
+    emit,
+    observe,
+    observe_on_loop,
+)
 
 from ...stand_ins import assert_only_the_caller_runs, raised_by
 from ..runs import Inputs, Seen, both_kinds, started
@@ -26,9 +34,9 @@ def plan_of(source: Any, *operators: Any) -> Plan[Any]:
     """Plan to put the values of a source through operators that may subscribe to them once."""
 
     def build(run: Subscription) -> Observable[Any]:
-        once = subscribed_once(run, lambda: AGAIN)
+        once = allow_one_subscription(run, lambda: AGAIN)
         values = emit(run, source).pipe(once, ops.map(itemgetter(1)))
-        return values.pipe(*operators, on_loop(run))
+        return values.pipe(*operators, observe_on_loop(run))
 
     return Plan(build, 1)
 
@@ -101,7 +109,7 @@ async def test_what_is_disposed_of_in_another_thread_is_so_on_the_loop() -> None
     run, seen = started(Plan(lambda run: rx.never(), 1))
     idents = list[int]()
     source = Observable[int](lambda *_: Disposable(lambda: idents.append(threading.get_ident())))
-    subscription = source.pipe(subscribed_once(run, lambda: AGAIN)).subscribe(seen)
+    subscription = source.pipe(allow_one_subscription(run, lambda: AGAIN)).subscribe(seen)
     thread = threading.Thread(target=subscription.dispose)
     thread.start()
     thread.join()
@@ -124,7 +132,7 @@ async def test_one_may_dispose_in_another_thread(kind: str) -> None:
 
 async def test_one_that_is_disposed_of_before_it_could_subscribe_does_not() -> None:
     run, seen = started(Plan(lambda run: rx.never(), 1))
-    items = emit(run, [1]).pipe(subscribed_once(run, lambda: AGAIN))
+    items = emit(run, [1]).pipe(allow_one_subscription(run, lambda: AGAIN))
     thread = threading.Thread(target=items.subscribe, args=[seen])
     thread.start()
     thread.join()

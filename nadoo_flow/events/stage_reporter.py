@@ -8,22 +8,22 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
-from .._support.clock import clock_of
-from ..errors import NodeError, describe
+from .._support.clock import get_clock
+from ..errors import NodeError, describe_error
 from ..streams import Indexed
 from .event import Event, Kind, RunInfo, scope
 
 R = TypeVar("R")
 
-Outcome: TypeAlias = "tuple[Kind, str | None]"
-Work: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, R]]
+ItemEnd: TypeAlias = "tuple[Kind, str | None]"
+Mapper: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, R]]
 Emit: TypeAlias = Callable[[Event], None]
 
-FINISHED: Outcome = ("finished", None)
-DROPPED: Outcome = ("dropped", None)
+FINISHED: ItemEnd = ("finished", None)
+DROPPED: ItemEnd = ("dropped", None)
 
 
-class StageReport:
+class StageReporter:
     """Makes the events of one stage of one run.
 
     Lanes are numbered here: an item takes the lowest number that is free.
@@ -36,28 +36,29 @@ class StageReport:
         self.number = info.number
         self.position = position
         self.emit = emit
-        self.time = clock_of(loop)
+        self.time = get_clock(loop)
         self._loop = loop
         self._free: list[int] = []
         self._lanes = count()
 
-    def watched(
+    def with_events(
         self,
-        work: Work[R],
-        outcome: Callable[[R], Outcome] | None = None,
-    ) -> Work[R]:
-        """Wrap the work of a stage, so that it tells of each item.
+        mapper: Mapper[R],
+        get_end: Callable[[R], ItemEnd] | None = None,
+    ) -> Mapper[R]:
+        """Wrap the mapper of a stage in one that emits the events of each item.
 
         Args:
-            work: The work; what it raises is a failure.
-            outcome: Says what became of the item by what the work returned.
+            mapper: The work on one item; what it raises is a failure.
+            get_end: Returns how an item ended, given what the mapper returned for it. By default
+                every item that returns has finished.
         """
         emit, time, free, lanes = self.emit, self.time, self._free, self._lanes
         stage, number, position = self.stage, self.number, self.position
         # Event() itself takes twice as long, and is called twice for each item.
         made = tuple.__new__
 
-        async def watched_work(indexed: Indexed[Any]) -> R:
+        async def mapper_with_events(indexed: Indexed[Any]) -> R:
             index = indexed[0]
             lane = heappop(free) if free else next(lanes)
             item = _Item(self, index, lane)
@@ -67,31 +68,31 @@ class StageReport:
             kind: Kind = "cancelled"
             error: str | None = None
             try:
-                result = await work(indexed)
-                kind, error = FINISHED if outcome is None else outcome(result)
+                result = await mapper(indexed)
+                kind, error = FINISHED if get_end is None else get_end(result)
                 if item.error is not None:
                     kind, error = "failed", item.error
             except Exception as raised:
-                kind, error = "failed", _words(raised)
+                kind, error = "failed", _describe_failure(raised)
                 raise
             finally:
                 heappush(free, lane)
                 emit(made(Event, (kind, stage, index, lane, time(), number, position, error)))
             return result
 
-        return watched_work
+        return mapper_with_events
 
-    def settled(self, index: int, seconds: float | None, outcome: Outcome) -> None:
+    def report_item(self, index: int, seconds: float | None, end: ItemEnd) -> None:
         """Tell of an item that somebody else has worked on, when it is over."""
-        now, (kind, error) = self.time(), outcome
-        self._tell("started", index, now - (seconds or 0.0))
-        self._tell(kind, index, now, error)
+        now, (kind, error) = self.time(), end
+        self._emit("started", index, now - (seconds or 0.0))
+        self._emit(kind, index, now, error)
 
-    def overflowed(self) -> None:
+    def report_overflow(self) -> None:
         """Tell of an item that was dropped before it came in; from any thread."""
-        self._loop.call_soon_threadsafe(lambda: self._tell("dropped", None, self.time()))
+        self._loop.call_soon_threadsafe(lambda: self._emit("dropped", None, self.time()))
 
-    def _tell(self, kind: Kind, index: int | None, when: float, error: str | None = None) -> None:
+    def _emit(self, kind: Kind, index: int | None, when: float, error: str | None = None) -> None:
         self.emit(Event(kind, self.stage, index, None, when, self.number, self.position, error))
 
 
@@ -100,13 +101,13 @@ class _Item:
 
     __slots__ = ("error", "index", "lane", "report")
 
-    def __init__(self, report: StageReport, index: int, lane: int) -> None:
+    def __init__(self, report: StageReporter, index: int, lane: int) -> None:
         self.report = report
         self.index = index
         self.lane = lane
         self.error: str | None = None
 
-    def retried(self, error: str | None) -> None:
+    def report_retry(self, error: str | None) -> None:
         """Tell that the item is tried again."""
         report = self.report
         report.emit(
@@ -130,5 +131,5 @@ def note_failure(error: str) -> None:
         item.error = error
 
 
-def _words(error: Exception) -> str:
-    return error.error if isinstance(error, NodeError) else describe(error)
+def _describe_failure(error: Exception) -> str:
+    return error.error if isinstance(error, NodeError) else describe_error(error)

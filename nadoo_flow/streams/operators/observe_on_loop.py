@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 
-from ..loop_thread import call_soon, is_running
+from ..loop_thread import call_soon, is_running_in
 from ..subscription import Subscription
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _Signal: TypeAlias = "tuple[Callable[..., None], tuple[Any, ...]]"
 
 
-def on_loop(run: Subscription) -> Callable[[Observable[T]], Observable[T]]:
+def observe_on_loop(run: Subscription) -> Callable[[Observable[T]], Observable[T]]:
     """Pass signals on one after the other, in the thread of the loop, in the order of the calls.
 
     What is emitted in that thread passes at once, unless others are waiting or being passed on. An
@@ -84,7 +84,7 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
         self._end(self._observer.on_completed)
 
     def _end(self, signal: Callable[..., None], *arguments: Any) -> None:
-        send = self._send if is_running(self._run.loop) else self._send_home
+        send = self._send if is_running_in(self._run.loop) else self._send_home
         send(signal, *arguments)
 
     def _arrive(self, value: T) -> None:
@@ -118,7 +118,7 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
         self._passing = True
         try:
             while signals:
-                if time() >= turn.ends and turn.spent():
+                if time() >= turn.ends and turn.is_spent():
                     self._wake(turn.call_later)
                     break
                 signal, arguments = signals.popleft()

@@ -1,0 +1,58 @@
+"""FilterNode: the items of a list that a function accepts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from reactivex import compose
+
+from .._support.checks import check_function
+from ..events import DROPPED, FINISHED, ItemEnd
+from ..streams import Indexed, flat_map
+from .dropping import DROPPED_ITEM, leave_out_dropped
+from .fusion import Operator, StageRun
+from .stage import ListStage
+from .user_function import call_for_item
+
+
+class FilterNode(ListStage):
+    """Keep the items of a list that a function accepts: ``filter``.
+
+    Args:
+        node_id: The name in errors; defaults to the class name.
+        filter_fn: Sync or async; gets an item and returns whether to keep it.
+        input_key: Where the list is in the input.
+        output_key: Where the list of kept items, in input order, is in the output.
+        max_concurrency: Most items that an async ``filter_fn`` looks at at a time.
+    """
+
+    def __init__(
+        self,
+        node_id: str | None = None,
+        filter_fn: Callable[[Any], Any] | None = None,
+        input_key: str = "items",
+        output_key: str = "filtered",
+        max_concurrency: int = 10,
+    ) -> None:
+        super().__init__(node_id, input_key, output_key, max_concurrency)
+        self.filter_fn = check_function(filter_fn, "filter_fn")
+
+    def operator(self, stage_run: StageRun) -> Operator:
+        async def accepts(value: Any) -> bool:
+            answer = self.filter_fn(value)
+            return bool(await answer if inspect.isawaitable(answer) else answer)
+
+        async def judge(indexed: Indexed[Any]) -> Indexed[Any]:
+            index, value = indexed
+            keep = await call_for_item(self.node_id, index, accepts, value)
+            return index, value if keep else DROPPED_ITEM
+
+        reported = stage_run.report_work(judge, _name_outcome)
+        lanes = flat_map(stage_run.run, reported, self.max_concurrency)
+        return compose(lanes, leave_out_dropped(stage_run))
+
+
+def _name_outcome(indexed: Indexed[Any]) -> ItemEnd:
+    return DROPPED if indexed[1] is DROPPED_ITEM else FINISHED

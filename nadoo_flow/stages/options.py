@@ -1,0 +1,34 @@
+"""The options of one run of a list stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._support.checks import check_bool, check_positive_int
+from ..events import WatchOptions
+from ..nodes.context import WorkflowContext
+from ..streams import Buffering
+
+
+@dataclass(slots=True)
+class RunOptions:
+    """How a list stage runs over a source.
+
+    Attributes:
+        ordered: Emit in the order of the source instead of as completed.
+        max_in_flight: Most items between the source and the consumer.
+        workflow_context: State that the whole run shares; a fresh one for each run if None.
+        buffering: What happens to the items of an Observable that come without demand.
+        watching: Which progress bars and traces the caller asks for.
+    """
+
+    ordered: bool = False
+    max_in_flight: int | None = None
+    workflow_context: WorkflowContext | None = None
+    buffering: Buffering = field(default_factory=Buffering)
+    watching: WatchOptions = field(default_factory=WatchOptions)
+
+    def __post_init__(self) -> None:
+        check_bool(self.ordered, "ordered")
+        if self.max_in_flight is not None:
+            self.max_in_flight = check_positive_int(self.max_in_flight, "max_in_flight")
