@@ -22,11 +22,13 @@ class _JumpingSelector(selectors.BaseSelector):
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._bystanders = frozenset(threading.enumerate())
         self._real = selectors.DefaultSelector()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # With no timer in sight only another thread can wake the loop; it works in real time.
-        foreign = timeout is None and threading.active_count() > 1
+        # With no timer in sight only another thread can wake the loop; it works in real time. Those
+        # that were there before the loop know nothing of it.
+        foreign = timeout is None and not self._bystanders.issuperset(threading.enumerate())
         ready = self._real.select(PATIENCE if foreign else 0)
         if not ready:
             if timeout is None:

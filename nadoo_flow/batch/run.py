@@ -79,7 +79,7 @@ class BatchRun:
             lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
             if recording is None:
                 return items.pipe(lanes)
-            return items.pipe(recording.resumed, lanes, recording.recorded)
+            return items.pipe(recording.skip_recorded, lanes, recording.record_results)
 
         return Plan(build, self.max_concurrency)
 
@@ -100,7 +100,7 @@ class BatchRun:
         else:
             work = _singly(self.single, shared, time)
         if recording is not None:
-            work = recording.encoding(work)
+            work = recording.encode_after(work)
         return work if self.continue_on_error else partial(_must_succeed, self.node.node_id, work)
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints: results that outlive the process, and runs that go on where they ended.
+"""Checkpoints: results that outlive the process, and runs that resume where they ended.
 
-``recording`` writes each success before it is handed out, ``resuming`` finds what was recorded
-before, ``fingerprint`` tells inputs apart, ``sqlite`` keeps the records in one file.
+``recording`` writes each success before it is delivered, ``resuming`` finds the records of an
+earlier run, ``fingerprint`` identifies inputs, ``sqlite`` keeps the records in one file.
 
 It may import ``results``, ``streams``, ``errors`` and ``_support``.
 """

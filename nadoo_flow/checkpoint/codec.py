@@ -1,4 +1,4 @@
-"""Outputs as JSON: readable by anything, and harmless to read."""
+"""The default codec: outputs as JSON, which any program can read and which runs no code."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from .._support.checks import describe_value
 from ..errors import describe_error
 
-# What holds itself ends in a RecursionError; looking for it in each value would cost more.
+# A value that contains itself ends in a RecursionError; a check of each value would cost more.
 _encode = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 class JsonCodec:
-    """Stores what JSON gives back as it was, and refuses the rest.
+    """Stores values that come back from JSON unchanged, and refuses all others.
 
-    A tuple would come back as a list and a number as a key as a text, so both are refused, and so
-    are NaN and the infinities, which are no JSON.
+    A tuple would come back as a list, and a number that is a key as a text, so both are refused.
+    So are NaN and the infinities, which JSON does not have.
     """
 
     def encode(self, value: Any) -> bytes:
@@ -44,7 +44,7 @@ class JsonCodec:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell quickly, of the most frequent kinds of values, that JSON gives them back."""
+    """Return whether a value is of the frequent kinds that certainly come back from JSON."""
     kind = type(value)
     if kind is dict:
         for key, item in value.items():
@@ -54,8 +54,8 @@ def _is_plain(value: Any) -> bool:
     return kind in _SCALARS or (kind is list and all(map(_is_plain, value)))
 
 
-def encoded_metadata(metadata: dict[str, Any]) -> bytes:
-    """Turn those entries of a node's metadata into JSON that come back as they are."""
+def encode_metadata(metadata: dict[str, Any]) -> bytes:
+    """Encode the entries of a node's metadata that come back from JSON unchanged."""
     if not metadata:
         return b"{}"
     codec = JsonCodec()
@@ -63,6 +63,6 @@ def encoded_metadata(metadata: dict[str, Any]) -> bytes:
     for key, value in metadata.items():
         try:
             entries.append(codec.encode({key: value})[1:-1])
-        except TypeError:  # each entry is kept or left out by itself
+        except TypeError:  # one entry that cannot be stored must not cost the others
             continue
     return b"{" + b",".join(entries) + b"}"

@@ -1,4 +1,4 @@
-"""Behind the nodes: results are recorded in groups, and delivered when they are on the disk."""
+"""The stage behind the nodes: records results in groups, and delivers those on the disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .protocol import CheckpointError, Record
 from .store import Store
 
 MOST_UNRECORDED = 4096
-"""Finished items that may wait for the disk without holding up the inputs."""
+"""Finished items that may wait for the disk before no more inputs are pulled."""
 
 PAUSE = 0.005
 """Seconds between the beginnings of two writes, so that fast nodes make few and large groups."""
@@ -26,16 +26,16 @@ class Delivery:
 
     Args:
         run: The run.
-        store: Where results are kept.
-        record_of: Makes the record of a success, and none of a failure, which is to run again.
+        store: The checkpoint.
+        make_record: Makes the record of a success; None for a failure, which is to run again.
     """
 
     def __init__(
-        self, run: Subscription, store: Store, record_of: Callable[[BatchResult], Record | None]
+        self, run: Subscription, store: Store, make_record: Callable[[BatchResult], Record | None]
     ) -> None:
         self._run = run
         self._store = store
-        self._record_of = record_of
+        self._make_record = make_record
         self._unrecorded: list[tuple[BatchResult, Record]] = []
         self._recorded: deque[BatchResult] = deque()
         self._writing = False
@@ -44,10 +44,10 @@ class Delivery:
         self._delivering = False
         self._lent = 0
         self._end: Callable[[], None] | None = None
-        self._deliver_to: Callable[[BatchResult], None] = _nowhere
+        self._deliver_to: Callable[[BatchResult], None] = _discard
         run.add_cleanup(self._close)
 
-    def operator(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
+    def deliver_recorded(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
         """Pass on each success when it is recorded, and each failure at once."""
 
         def subscribe(
@@ -63,7 +63,7 @@ class Delivery:
 
         return Observable(subscribe)
 
-    def hand_over(self, result: BatchResult) -> None:
+    def deliver(self, result: BatchResult) -> None:
         """Deliver a result that is recorded."""
         try:
             self._deliver_to(result)
@@ -71,11 +71,11 @@ class Delivery:
             self._run.fail(error)
 
     def fail(self, error: CheckpointError, results: Sequence[BatchResult] = ()) -> None:
-        """End the run with an error of the checkpoint, which takes along what is lost.
+        """End the run with an error of the checkpoint, which carries the unrecorded results.
 
         Args:
             error: The error.
-            results: What could not be recorded, before what was to follow.
+            results: The group whose recording failed; the groups after it are added here.
         """
         error.unrecorded = [*results, *(result for result, _ in self._unrecorded)]
         self._unrecorded.clear()
@@ -85,12 +85,12 @@ class Delivery:
             self._run.fail(error)
 
     def refuse(self, error: CheckpointError) -> None:
-        """End the run and record nothing more: the checkpoint belongs to something else."""
+        """End the run and record nothing more, because the checkpoint belongs to other inputs."""
         self._unrecorded.clear()
         self._run.fail(error)
 
     def _on_result(self, result: BatchResult) -> None:
-        record = self._record_of(result)
+        record = self._make_record(result)
         if record is None:
             self._deliver_to(result)
             return
@@ -98,13 +98,13 @@ class Delivery:
         if not self._writing:
             self._write_soon()
         if self._lent < MOST_UNRECORDED:
-            # While it waits for the disk another may be pulled, or nodes that are faster than the
-            # disk would stand still.
+            # While this item waits for the disk another one may be pulled; otherwise nodes that are
+            # faster than the disk would stand still.
             self._lent += 1
             self._run.release()
 
     def _write_soon(self) -> None:
-        """Write with whatever else this turn of the loop, or the pause, brings."""
+        """Schedule a write, which takes along all results of this turn of the loop or pause."""
         self._writing = True
         loop, now = self._run.loop, self._run.turn.time()
         if now >= self._next_write:
@@ -126,7 +126,7 @@ class Delivery:
         )
 
     def _write_now(self) -> None:
-        """Pause no longer, because nothing more will come."""
+        """End the pause, because no more results will come."""
         if self._timer is not None:
             self._timer.cancel()
             self._write()
@@ -139,20 +139,20 @@ class Delivery:
         if self._end is not None:
             self._write_now()
         if not self._delivering:
-            self._deliver()
+            self._deliver_waiting()
 
-    def _deliver(self) -> None:
-        """Hand over what is recorded, as far as the loop's turn goes."""
+    def _deliver_waiting(self) -> None:
+        """Deliver recorded results for as long as the turn of the loop has time."""
         run, recorded = self._run, self._recorded
         self._delivering = True
         while recorded and not run.stopped:
             if run.turn.is_spent():
-                run.loop.call_soon(self._deliver)
+                run.loop.call_soon(self._deliver_waiting)
                 return
             if self._lent:
                 self._lent -= 1
                 run.outstanding += 1
-            self.hand_over(recorded.popleft())
+            self.deliver(recorded.popleft())
         self._delivering = False
         self._end_if_all_is_delivered()
 
@@ -168,11 +168,11 @@ class Delivery:
         self._store.shut(lambda _: signal(), self.fail)
 
     async def _close(self) -> None:
-        """Record what was finished when the run was cancelled, and close the checkpoint."""
+        """Record the items that were finished when the run ended, and close the checkpoint."""
         if self._timer is not None:
             self._timer.cancel()
         await self._store.close(lambda: [record for _, record in self._unrecorded])
 
 
-def _nowhere(result: BatchResult) -> None:
-    """Take what comes before there is anybody to take it."""
+def _discard(result: BatchResult) -> None:
+    """Stand for the observer until one subscribes."""

@@ -1,4 +1,4 @@
-"""What tells inputs apart: a hash over one way to write each of them."""
+"""Fingerprints of inputs: a hash over a canonical text of each."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ PREVIEW = 60
 
 
 class Fingerprint(NamedTuple):
-    """What an input is recognised by.
+    """Identifies an input, so that a later run recognises it.
 
     Attributes:
-        digest: SHA-256 over the input in JSON with sorted keys. What JSON lacks is written with the
-            name of its type: bytes, dates, decimals, UUIDs, paths, enums, sets, dataclasses.
-        preview: The beginning of what was hashed, for messages.
+        digest: SHA-256 over the input in JSON with sorted keys. Values that JSON lacks (bytes,
+            dates, decimals, UUIDs, paths, enums, sets, dataclasses) are written with the name of
+            their type.
+        preview: The beginning of the hashed text, for messages.
     """
 
     digest: bytes
@@ -37,16 +38,17 @@ class Fingerprint(NamedTuple):
         return f"{self.preview} (sha256 {self.digest[:4].hex()}…)"
 
 
-def fingerprint_of(index: int, value: Any, codec: Codec | None) -> Fingerprint:
+def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint:
     """Take the fingerprint of an input.
 
     Args:
         index: Its position, for the message.
         value: The input.
-        codec: The user's own codec, if there is one, for what nothing here can write.
+        codec: The user's own codec, if there is one, which encodes inputs of other types.
 
     Raises:
-        CheckpointError: If it has none, because two inputs of its type cannot be compared.
+        CheckpointError: If the input has no fingerprint, because two of its type could not be
+            compared.
     """
     try:
         text = _canonical(value)
@@ -58,12 +60,12 @@ def fingerprint_of(index: int, value: Any, codec: Codec | None) -> Fingerprint:
                 f"checkpoint could recognise it ({describe_error(error)}); make inputs of JSON "
                 "values, or pass a codec= that encodes them"
             ) from error
-        data = _encoded(index, value, codec)
+        data = _encode_with_codec(index, value, codec)
         text = describe_value(value)
     return Fingerprint(sha256(data).digest(), text[:PREVIEW])
 
 
-def _encoded(index: int, value: Any, codec: Codec) -> bytes:
+def _encode_with_codec(index: int, value: Any, codec: Codec) -> bytes:
     try:
         return codec.encode(value)
     except Exception as error:
@@ -73,12 +75,12 @@ def _encoded(index: int, value: Any, codec: Codec) -> bytes:
         ) from error
 
 
-def _named(value: Any) -> dict[str, Any]:
-    """Write what JSON lacks, with the name of its type."""
-    return {f"<{type(value).__qualname__}>": _content(value)}
+def _name_type(value: Any) -> dict[str, Any]:
+    """Write a value that JSON lacks as a mapping from the name of its type to its content."""
+    return {f"<{type(value).__qualname__}>": _get_content(value)}
 
 
-def _content(value: Any) -> Any:
+def _get_content(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return sha256(value).hexdigest()
     if isinstance(value, Enum):
@@ -102,5 +104,5 @@ _WRITTEN_BY_REPR = (
 )
 
 _canonical = json.JSONEncoder(
-    check_circular=False, sort_keys=True, separators=(",", ":"), default=_named
+    check_circular=False, sort_keys=True, separators=(",", ":"), default=_name_type
 ).encode

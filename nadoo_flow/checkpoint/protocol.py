@@ -1,4 +1,4 @@
-"""What a checkpoint is asked, and what it keeps."""
+"""The interface of a checkpoint, and the records that it keeps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..results.batch_result import BatchResult
 
 
 class CheckpointError(Exception):
-    """A checkpoint cannot be used, or belongs to something else.
+    """A checkpoint cannot be used, or belongs to another node or other inputs.
 
     Attributes:
-        unrecorded: Results that had been finished and could not be recorded, so that what was paid
-            for is not lost with the disk. They were not delivered, and would run again.
+        unrecorded: Results of finished items that could not be recorded, so that expensive work is
+            not lost with the disk. They were not delivered, and would run again.
     """
 
     def __init__(self, message: str) -> None:
@@ -22,11 +22,11 @@ class CheckpointError(Exception):
 
 
 class Record(NamedTuple):
-    """One success, as it is kept.
+    """The record of one success.
 
     Attributes:
         item: The index of the input in its batch.
-        fingerprint: Of the input; see :class:`Fingerprint`.
+        fingerprint: The digest of the input; see :class:`Fingerprint`.
         preview: The beginning of the input, for messages.
         output: The output, encoded by the codec of the batch.
         metadata: The metadata, as JSON.
@@ -43,38 +43,38 @@ class Record(NamedTuple):
 
 @runtime_checkable
 class Checkpoint(Protocol):
-    """Keeps the successes of one batch; write one of your own for another kind of store.
+    """Keeps the successes of one batch; write a class with these methods for another store.
 
-    A run calls all methods from one thread that is not that of the event loop, one after the
-    other, so they may block. ``close`` follows every ``open`` that did not raise. An exception
-    ends the run as a :class:`CheckpointError`.
+    A run calls all methods one after the other, in one thread that is not the thread of the event
+    loop, so they may block. ``close`` follows every ``open`` that did not raise. An exception ends
+    the run as a :class:`CheckpointError`.
     """
 
     def open(self, node_id: str, node_type: str) -> None:
-        """Get ready for one run, or refuse: what is kept may belong to another node or run."""
+        """Prepare for one run; raise if the records belong to another node, or are in use."""
 
     def read_completed(self, start: int, limit: int) -> Sequence[Record]:
         """Return the first ``limit`` records whose index is at least ``start``, by index.
 
-        Fewer than ``limit`` mean that there are no more.
+        Fewer than ``limit`` records mean that there are no more.
         """
 
     def record(self, records: Iterable[Record]) -> None:
-        """Keep records, all or none, so that they survive the process from the return on."""
+        """Keep all of the records or none; once this returns they survive the process."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything that ``open`` has acquired."""
 
 
 class Codec(Protocol):
-    """Turns outputs into bytes and back; what comes back must equal what went in.
+    """Turns outputs into bytes and back; a decoded output must equal the encoded one.
 
-    With a codec of one's own, inputs that have no other fingerprint are encoded by it for one.
-    Equal inputs must then give the same bytes.
+    A codec of your own also encodes inputs that have no fingerprint otherwise. Equal inputs must
+    then give the same bytes.
     """
 
     def encode(self, value: Any) -> bytes:
         """Turn an output into bytes, or raise."""
 
     def decode(self, data: bytes) -> Any:
-        """Turn bytes back into the output that they were made of."""
+        """Turn bytes back into the output."""

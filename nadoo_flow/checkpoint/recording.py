@@ -1,4 +1,4 @@
-"""One run with a checkpoint: what is done comes back from it, what is new goes there first."""
+"""One run with a checkpoint: recorded results come back from it, new ones are recorded first."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from reactivex import Observable
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
-from .codec import JsonCodec, encoded_metadata
+from .codec import JsonCodec, encode_metadata
 from .delivery import Delivery
 from .protocol import Checkpoint, Codec, Record
 from .resuming import Resuming
 from .store import Store
 
-Work: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
+ProcessItem: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
 
 
 class Recording:
-    """Leads the items of one run past a checkpoint.
+    """Connects one run with a checkpoint.
 
-    :meth:`resumed` goes before the nodes and :meth:`recorded` behind them. Everything here belongs
-    to the thread of the event loop, apart from the calls of the checkpoint.
+    The operator :meth:`skip_recorded` goes before the nodes and :meth:`record_results` behind them.
+    Everything here belongs to the thread of the event loop, apart from the calls of the checkpoint.
 
     Args:
         run: The run.
-        checkpoint: Where results are kept.
+        checkpoint: Keeps the results.
         codec: The user's own, or None for JSON.
         node_id: The node that the checkpoint must belong to.
         node_type: Its type.
@@ -47,20 +47,20 @@ class Recording:
         self._codec = JsonCodec() if codec is None else codec
         self._encoded: dict[int, bytes] = {}
         store = Store(run, checkpoint, node_id, node_type)
-        self._delivery = delivery = Delivery(run, store, self._record_of)
+        self._delivery = delivery = Delivery(run, store, self._make_record)
         self._resuming = Resuming(
             run, store, codec, self._deliver_resumed, delivery.fail, delivery.refuse
         )
-        self.on_resumed: Callable[[int], None] = _nobody
+        self.on_resumed: Callable[[int], None] = _ignore
 
-    def encoding(self, work: Work) -> Work:
-        """Return the work on one item, which fails if its output cannot be recorded.
+    def encode_after(self, process: ProcessItem) -> ProcessItem:
+        """Return a function that processes an item, and fails it if its output cannot be recorded.
 
-        The output, which may have been dear, stays in the failed result.
+        The output, which may have been expensive, stays in the failed result.
         """
 
-        async def work_and_encode(indexed: Indexed[Any]) -> BatchResult:
-            result = await work(indexed)
+        async def process_and_encode(indexed: Indexed[Any]) -> BatchResult:
+            result = await process(indexed)
             if result.success:
                 try:
                     self._encoded[indexed[0]] = self._codec.encode(result.output)
@@ -73,21 +73,21 @@ class Recording:
                     )
             return result
 
-        return work_and_encode
+        return process_and_encode
 
-    def resumed(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
-        """Pass on the items that are not done; the others go around the nodes as results."""
-        return self._resuming.operator(source)
+    def skip_recorded(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
+        """Pass on the items without a record, and deliver the results of the others."""
+        return self._resuming.skip_recorded(source)
 
-    def recorded(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
+    def record_results(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
         """Pass on each success when it is recorded, and each failure at once."""
-        return self._delivery.operator(results)
+        return self._delivery.deliver_recorded(results)
 
     def _deliver_resumed(self, result: BatchResult) -> None:
         self.on_resumed(result.index)
-        self._delivery.hand_over(result)
+        self._delivery.deliver(result)
 
-    def _record_of(self, result: BatchResult) -> Record | None:
+    def _make_record(self, result: BatchResult) -> Record | None:
         fingerprint = self._resuming.fingerprints.pop(result.index)
         if not result.success:
             return None
@@ -96,10 +96,10 @@ class Recording:
             fingerprint.digest,
             fingerprint.preview,
             self._encoded.pop(result.index),
-            encoded_metadata(result.metadata),
+            encode_metadata(result.metadata),
             result.execution_time or 0.0,
         )
 
 
-def _nobody(index: int) -> None:
-    """Tell nobody."""
+def _ignore(index: int) -> None:
+    """Stand for ``on_resumed`` where no events are reported."""

@@ -1,4 +1,4 @@
-"""Before the nodes: inputs whose results are recorded are not passed on, they have come back."""
+"""The stage before the nodes: skips inputs whose results are recorded, and delivers those."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..errors import describe_error
 from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec
-from .fingerprint import Fingerprint, fingerprint_of
+from .fingerprint import Fingerprint, take_fingerprint
 from .protocol import CheckpointError, Codec, Record
-from .store import OnFailed, Store
+from .store import OnCheckpointError, Store
 
 MOST_READ = 256
 """Records that are read from the checkpoint at a time."""
@@ -28,14 +28,14 @@ class Resuming:
 
     Args:
         run: The run.
-        store: Has the records.
+        store: The checkpoint.
         codec: The user's own, or None for JSON.
-        deliver: Gets each result that comes back.
-        failed: Told of an error of the checkpoint.
-        refused: Told that these are not the inputs to which the records belong.
+        deliver: Called with each result that comes back.
+        on_error: Called with an error of the checkpoint.
+        on_mismatch: Called with the error if the records belong to other inputs.
 
     Attributes:
-        fingerprints: Of the items that were passed on, by their indexes.
+        fingerprints: The fingerprints of the items that were passed on, by their indexes.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class Resuming:
         store: Store,
         codec: Codec | None,
         deliver: Callable[[BatchResult], None],
-        failed: OnFailed,
-        refused: OnFailed,
+        on_error: OnCheckpointError,
+        on_mismatch: OnCheckpointError,
     ) -> None:
         self._run = run
         self._store = store
         self._own_codec = codec
         self._codec = JsonCodec() if codec is None else codec
         self._deliver = deliver
-        self._failed = failed
-        self._refused = refused
+        self._on_error = on_error
+        self._on_mismatch = on_mismatch
         self.fingerprints: dict[int, Fingerprint] = {}
         self._inputs: deque[Indexed[Any]] = deque()
         self._source_end: Callable[[], None] | None = None
@@ -62,15 +62,15 @@ class Resuming:
         self._matching = False
         self._pass_on: Callable[[Indexed[Any]], None]
 
-    def operator(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
-        """Pass on the items that are not done; the others go around the nodes as results."""
+    def skip_recorded(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
+        """Pass on the items without a record, and deliver the results of the others."""
 
         def subscribe(
             observer: abc.ObserverBase[Indexed[Any]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             self._pass_on = observer.on_next
             self._matching = True
-            self._store.open(MOST_READ, self._on_read, self._failed)
+            self._store.open(MOST_READ, self._on_read, self._on_error)
             return source.subscribe(
                 self._on_input,
                 lambda error: self._on_source_end(partial(observer.on_error, error)),
@@ -95,12 +95,12 @@ class Resuming:
             self._match(indexed)
 
     def _match_waiting(self) -> None:
-        """Match what has come in, as far as the records are known and the loop's turn goes."""
+        """Match waiting inputs while their records are known and the turn of the loop has time."""
         run, inputs = self._run, self._inputs
         self._matching = True
         while inputs and not run.stopped:
             if (index := inputs[0][0]) >= self._known:
-                self._store.read(index, MOST_READ, self._on_read, self._failed)
+                self._store.read(index, MOST_READ, self._on_read, self._on_error)
                 return
             if run.turn.is_spent():
                 run.loop.call_soon(self._match_waiting)
@@ -113,11 +113,11 @@ class Resuming:
     def _match(self, indexed: Indexed[Any]) -> None:
         index, value = indexed
         try:
-            fingerprint = fingerprint_of(index, value, self._own_codec)
+            fingerprint = take_fingerprint(index, value, self._own_codec)
             record = self._records.pop(index, None)
-            result = None if record is None else self._result_of(record, fingerprint, value)
+            result = None if record is None else self._restore_result(record, fingerprint, value)
         except CheckpointError as error:
-            self._refused(error)
+            self._on_mismatch(error)
             return
         if result is not None:
             self._deliver(result)
@@ -125,7 +125,7 @@ class Resuming:
             self.fingerprints[index] = fingerprint
             self._pass_on(indexed)
 
-    def _result_of(self, record: Record, fingerprint: Fingerprint, value: Any) -> BatchResult:
+    def _restore_result(self, record: Record, fingerprint: Fingerprint, value: Any) -> BatchResult:
         if record.fingerprint != fingerprint.digest:
             before = Fingerprint(record.fingerprint, record.preview)
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""A checkpoint in one SQLite file: nothing to install, nothing to start."""
+"""A checkpoint in one SQLite file, for which nothing has to be installed or started."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import sqlite3
 
 APPLICATION_ID = 0x4E41444F
-"""Marks the file as one of ours; it is ``NADO`` in ASCII."""
+"""Marks the file as a checkpoint of this package; ``NADO`` in ASCII."""
 
 FORMAT = 1
-"""Goes up when an older version could not read what a newer one writes."""
+"""Incremented when older versions cannot read what this one writes."""
 
 _SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -37,11 +37,12 @@ class SqliteCheckpoint:
     """Keeps the successes of a batch in an SQLite file.
 
     A run locks the file for itself. The file is written ahead (WAL) and synced with each group of
-    results, so what was delivered survives a killed process and a power cut. While a run is on, or
-    was killed, ``<path>-wal`` belongs to the file; a run that ends puts everything into the one.
+    results, so delivered results survive a killed process and a power cut. During a run, and after
+    one that was killed, ``<path>-wal`` belongs to the file; a run that ends moves its content into
+    the file.
 
     Args:
-        path: The file; it is made if there is none, in a folder that there must be.
+        path: The file; it is made if it does not exist, in a folder that must exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -58,8 +59,8 @@ class SqliteCheckpoint:
         """
         if self._connection is not None:
             raise CheckpointError(f"{self._name} is in use by another run")
-        with self._errors("opened"):
-            connection = self._connected()
+        with self._translate_errors("opened"):
+            connection = self._connect()
             try:
                 self._prepare(connection, node_id, node_type)
             except BaseException:
@@ -73,11 +74,11 @@ class SqliteCheckpoint:
         Raises:
             CheckpointError: If the file is damaged there.
         """
-        with self._errors("read"):
-            rows = self._opened.execute(
+        with self._translate_errors("read"):
+            rows = self._database.execute(
                 "SELECT * FROM results WHERE item >= ? ORDER BY item LIMIT ?", (start, limit)
             ).fetchall()
-        return [self._record_of(row) for row in rows]
+        return [self._read_record(row) for row in rows]
 
     def record(self, records: Iterable[Record]) -> None:
         """Write records in one transaction.
@@ -85,24 +86,24 @@ class SqliteCheckpoint:
         Raises:
             CheckpointError: If the file cannot be written; what was recorded before stays.
         """
-        with self._errors("written"), _transaction(self._opened, "BEGIN"):
-            left = [(*record, _checksum(record)) for record in records]
-            # Every step of a statement gives the interpreter to another thread, and may get it
-            # back late, so that a group is written in few of them.
+        with self._translate_errors("written"), _transaction(self._database, "BEGIN"):
+            left = [(*record, _compute_checksum(record)) for record in records]
+            # Each statement hands the interpreter to another thread and may get it back late, so a
+            # group is written in as few statements as possible.
             for size in _GROUPS:
-                insert = _insert(size)
+                insert = _build_insert(size)
                 while len(left) >= size:
-                    self._opened.execute(insert, list(chain.from_iterable(left[:size])))
+                    self._database.execute(insert, list(chain.from_iterable(left[:size])))
                     left = left[size:]
 
     def close(self) -> None:
-        """Put everything into the one file and unlock it."""
+        """Move everything into the file and unlock it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     @property
-    def _opened(self) -> sqlite3.Connection:
+    def _database(self) -> sqlite3.Connection:
         if self._connection is None:
             raise CheckpointError(f"{self._name} is not open")
         return self._connection
@@ -111,7 +112,7 @@ class SqliteCheckpoint:
     def _name(self) -> str:
         return f"the checkpoint {self.path!r}"
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         import sqlite3
 
         if os.path.isdir(self.path):
@@ -119,16 +120,16 @@ class SqliteCheckpoint:
         folder = os.path.dirname(self.path) or "."
         if not os.path.isdir(folder):
             raise CheckpointError(f"{self._name} is in a folder that does not exist")
-        # SQLite would open it for reading. It is not opened here, as closing it would drop the lock
-        # of another run of this process.
+        # SQLite would open a read-only file for reading. The check does not open the file, because
+        # closing it again would drop the lock of another run of this process.
         effective = os.access in os.supports_effective_ids
         if os.path.exists(self.path) and not os.access(self.path, os.W_OK, effective_ids=effective):
             raise CheckpointError(f"{self._name} cannot be written, it is read-only")
         return sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
 
     def _prepare(self, connection: sqlite3.Connection, node_id: str, node_type: str) -> None:
-        """Lock the file, check that it is ours and this node's, or make it so."""
-        # Before anything is read: the lock then holds until the end of the run.
+        """Lock the file, and check that it belongs to this node, or initialise it."""
+        # Set before anything is read, so that the lock holds until the end of the run.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         with _transaction(connection, "BEGIN EXCLUSIVE"):
             if self._is_new(connection):
@@ -142,12 +143,12 @@ class SqliteCheckpoint:
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
         (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return not objects and not _pragma(connection, "application_id")
+        return not objects and not _read_pragma(connection, "application_id")
 
     def _check(self, connection: sqlite3.Connection, node_id: str, node_type: str) -> None:
-        if _pragma(connection, "application_id") != APPLICATION_ID:
+        if _read_pragma(connection, "application_id") != APPLICATION_ID:
             raise CheckpointError(f"{self._name} is a database of another application")
-        if (version := _pragma(connection, "user_version")) > FORMAT:
+        if (version := _read_pragma(connection, "user_version")) > FORMAT:
             raise CheckpointError(
                 f"{self._name} was written by a newer version (its format is {version}, "
                 f"this version reads up to {FORMAT})"
@@ -156,16 +157,16 @@ class SqliteCheckpoint:
             if owner == (node_id, node_type):
                 return
             raise CheckpointError(
-                f"{self._name} belongs to the node {_shown_node(*owner)}, "
-                f"not to {_shown_node(node_id, node_type)}; use another file"
+                f"{self._name} belongs to the node {_describe_node(*owner)}, "
+                f"not to {_describe_node(node_id, node_type)}; use another file"
             )
         raise CheckpointError(f"{self._name} is damaged: it names no node")
 
-    def _record_of(self, row: tuple[Any, ...]) -> Record:
+    def _read_record(self, row: tuple[Any, ...]) -> Record:
         *fields, checksum = row
         try:
             record = Record(*fields)
-            intact = checksum == _checksum(record)
+            intact = checksum == _compute_checksum(record)
         except TypeError:  # a blob became a number, or a column more
             intact = False
         if not intact:
@@ -175,16 +176,16 @@ class SqliteCheckpoint:
         return record
 
     @contextmanager
-    def _errors(self, done: str) -> Iterator[None]:
-        """Tell what SQLite complains of in terms of the checkpoint."""
+    def _translate_errors(self, done: str) -> Iterator[None]:
+        """Raise errors of SQLite as errors of the checkpoint."""
         import sqlite3
 
         try:
             yield
         except (sqlite3.Error, UnicodeError, OSError) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            said = _MEANINGS.get(code, f"cannot be {done}")
-            raise CheckpointError(f"{self._name} {said}: {error}") from error
+            meaning = _MEANINGS.get(code, f"cannot be {done}")
+            raise CheckpointError(f"{self._name} {meaning}: {error}") from error
 
 
 # By SQLite's primary result codes, which are part of its file-independent interface.
@@ -223,21 +224,21 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
+def _read_pragma(connection: sqlite3.Connection, name: str) -> int:
     (value,) = connection.execute(f"PRAGMA {name}").fetchone()
     return int(value)
 
 
-def _insert(rows: int) -> str:
+def _build_insert(rows: int) -> str:
     one = f"({', '.join('?' * _COLUMNS)})"
     return f"INSERT INTO results VALUES {', '.join([one] * rows)}"
 
 
-def _checksum(record: Record) -> int:
-    """Sum up what SQLite does not protect: a page that was damaged can look like another."""
+def _compute_checksum(record: Record) -> int:
+    """Compute a checksum of a record, since SQLite does not notice every damaged page."""
     index, fingerprint, _, output, metadata, _ = record
     return crc32(metadata, crc32(output, crc32(fingerprint, index & 0xFFFFFFFF)))
 
 
-def _shown_node(node_id: str, node_type: str) -> str:
+def _describe_node(node_id: str, node_type: str) -> str:
     return f"{node_id!r} ({node_type})"

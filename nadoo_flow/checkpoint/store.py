@@ -1,4 +1,4 @@
-"""A checkpoint as one run uses it: from a thread of its own, told of on the event loop."""
+"""The checkpoint of one run, called in a thread, with its answers on the event loop."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .protocol import Checkpoint, CheckpointError, Record
 
 T = TypeVar("T")
 
-OnFailed = Callable[[CheckpointError], None]
+OnCheckpointError = Callable[[CheckpointError], None]
 
 
 class Store:
-    """Calls the checkpoint of one run, one call after the other, so that no loop waits for a disk.
+    """Calls the checkpoint of one run in a thread, so that the event loop never waits for a disk.
 
-    What comes back is told on the loop, unless the run has stopped meanwhile. An error is told in
-    any case, as a :class:`CheckpointError`.
+    There is one call at a time. Its answer is passed to a callback on the loop, unless the run has
+    stopped meanwhile. An error is always passed on, as a :class:`CheckpointError`.
 
     Args:
         run: The run.
-        checkpoint: What is called.
+        checkpoint: The checkpoint.
         node_id: The node that the checkpoint must belong to.
         node_type: Its type.
     """
@@ -41,38 +41,44 @@ class Store:
 
     @property
     def name(self) -> str:
-        """The checkpoint in the words of a message."""
+        """The name of the checkpoint in a message."""
         path = getattr(self._checkpoint, "path", None)
         return "the checkpoint" if path is None else f"the checkpoint {path!r}"
 
-    def open(self, limit: int, then: Callable[[Sequence[Record]], None], failed: OnFailed) -> None:
+    def open(
+        self, limit: int, then: Callable[[Sequence[Record]], None], on_error: OnCheckpointError
+    ) -> None:
         """Open the checkpoint and read its first records."""
 
-        def opened() -> Sequence[Record]:
+        def open_and_read() -> Sequence[Record]:
             self._checkpoint.open(*self._node)
             self._is_open = True
             return self._checkpoint.read_completed(0, limit)
 
-        self._call(opened, then, failed)
+        self._call(open_and_read, then, on_error)
 
     def read(
-        self, start: int, limit: int, then: Callable[[Sequence[Record]], None], failed: OnFailed
+        self,
+        start: int,
+        limit: int,
+        then: Callable[[Sequence[Record]], None],
+        on_error: OnCheckpointError,
     ) -> None:
         """Read records from an index on."""
-        self._call(partial(self._checkpoint.read_completed, start, limit), then, failed)
+        self._call(partial(self._checkpoint.read_completed, start, limit), then, on_error)
 
     def record(
-        self, records: Sequence[Record], then: Callable[[None], None], failed: OnFailed
+        self, records: Sequence[Record], then: Callable[[None], None], on_error: OnCheckpointError
     ) -> None:
         """Write records."""
-        self._call(partial(self._checkpoint.record, records), then, failed)
+        self._call(partial(self._checkpoint.record, records), then, on_error)
 
-    def shut(self, then: Callable[[None], None], failed: OnFailed) -> None:
+    def shut(self, then: Callable[[None], None], on_error: OnCheckpointError) -> None:
         """Close the checkpoint before the run ends."""
-        self._call(self._shut, then, failed)
+        self._call(self._shut, then, on_error)
 
     async def close(self, unrecorded: Callable[[], Sequence[Record]]) -> None:
-        """Write what the end of the run left unrecorded, and close the checkpoint."""
+        """Write the records that the run had no time to write, and close the checkpoint."""
         try:
             await self._run.loop.run_in_executor(self._thread, self._shut, unrecorded)
         finally:
@@ -88,15 +94,17 @@ class Store:
         finally:
             self._checkpoint.close()
 
-    def _call(self, work: Callable[[], T], then: Callable[[T], None], failed: OnFailed) -> None:
-        def answered(future: asyncio.Future[T]) -> None:
+    def _call(
+        self, function: Callable[[], T], then: Callable[[T], None], on_error: OnCheckpointError
+    ) -> None:
+        def deliver_answer(future: asyncio.Future[T]) -> None:
             error = future.exception()
             if error is not None:
-                failed(_as_checkpoint_error(error))
+                on_error(_as_checkpoint_error(error))
             elif not self._run.stopped:
                 then(future.result())
 
-        self._run.loop.run_in_executor(self._thread, work).add_done_callback(answered)
+        self._run.loop.run_in_executor(self._thread, function).add_done_callback(deliver_answer)
 
 
 def _as_checkpoint_error(error: BaseException) -> CheckpointError:

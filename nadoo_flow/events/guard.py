@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from .._support.functions import do_nothing
 from .event import Event, RunInfo, Watcher
 
 ReportError: TypeAlias = Callable[[str, BaseException], None]
@@ -15,7 +16,7 @@ class Guard:
 
     def __init__(self, watcher: Watcher, report: ReportError) -> None:
         self._watcher = watcher
-        self._on_event = watcher.on_event
+        self._on_event: Callable[[Event], None] = watcher.on_event
         self._report = report
         self._broken = False
 
@@ -45,9 +46,5 @@ class Guard:
 
     def _give_up(self, error: Exception) -> None:
         self._broken = True
-        self._on_event = _ignore
+        self._on_event = do_nothing
         self._report("a watcher of a run raised, it is told no more", error)
-
-
-def _ignore(event: Event) -> None:
-    """Learn nothing."""

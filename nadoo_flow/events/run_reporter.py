@@ -7,6 +7,7 @@ from collections.abc import Sequence, Sized
 from functools import partial
 from itertools import count
 
+from .._support.report_error import report_error
 from .event import Event, RunInfo, StageInfo, Watcher, WatchOptions
 from .guard import Guard
 from .observable import Events
@@ -57,7 +58,7 @@ def start_reporting(
 
         watchers.append(ProgressBars(always=watching.progress == "always"))
     loop = asyncio.get_running_loop()
-    report = partial(_report, loop)
+    report = partial(report_error, loop)
     guards = [Guard(watcher, report) for watcher in watchers]
     common: list[Emit] = [guard.on_event for guard in guards]
     if to_all is not None and to_all.observed:
@@ -95,7 +96,3 @@ def _combine(sinks: Sequence[Emit]) -> Emit:
             sink(event)
 
     return emit
-
-
-def _report(loop: asyncio.AbstractEventLoop, message: str, error: BaseException) -> None:
-    loop.call_exception_handler({"message": message, "exception": error})

@@ -1,7 +1,7 @@
 """Executors: ``node.pipe(on(executor))`` executes a node in the workers of an executor.
 
-Calls travel in chunks (``dispatcher``, ``chunk``), a worker runs those of a chunk on one event loop
-(``worker``), and what a killed worker had is tried again (``losses``).
+Calls travel in bundles (``dispatcher``, ``bundle``), a worker runs those of a bundle on one event
+loop (``worker``), and what a killed worker had is tried again (``losses``).
 
 It may import ``policies``, ``nodes`` and the rooms below them.
 """

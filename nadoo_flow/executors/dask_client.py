@@ -1,4 +1,4 @@
-"""What is special about Dask, of which nothing is imported that the caller has not imported."""
+"""Support for clients of Dask, without importing any part of Dask that the caller has not."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ T = TypeVar("T")
 
 
 def is_client(value: object) -> TypeGuard[Client]:
-    """Tell whether a value is a client of Dask's."""
+    """Return whether a value is a client of Dask's."""
     distributed = sys.modules.get("distributed")
     return distributed is not None and isinstance(value, distributed.Client)
 
 
 class ClientExecutor(Executor):
-    """A client as an executor, whose futures end also when the scheduler is lost.
+    """An executor on a client of Dask's, whose futures end also when the scheduler is lost.
 
-    That of the client itself, ``client.get_executor()``, forgets a future if its result cannot be
-    fetched.
+    Dask's own, ``client.get_executor()``, forgets a future if its result cannot be fetched.
 
     Args:
-        client: One that is not asynchronous.
+        client: A synchronous client.
 
     Raises:
-        TypeError: If it is.
+        TypeError: If the client is asynchronous.
     """
 
     def __init__(self, client: Client) -> None:
@@ -42,7 +41,7 @@ class ClientExecutor(Executor):
         self._client: Any = client
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Give the client something to do.
+        """Submit a call to the client.
 
         Raises:
             RuntimeError: If the client is closed, or about to be.
@@ -50,8 +49,9 @@ class ClientExecutor(Executor):
         # What is submitted while a client closes, because it lost its scheduler, never ends.
         if self._client.status not in ("running", "connecting"):
             raise RuntimeError(f"the client of Dask's is {self._client.status}")
-        # By default Dask takes two calls with the same arguments for one.
-        # Dask keeps a result while anybody holds its future, so it is held here and let go of.
+        # Dask keeps a result while there is a reference to its future: this list holds the only
+        # one, and is cleared when the result is here. Without pure=False Dask would take two calls
+        # with the same arguments for one.
         remote = [self._client.submit(fn, *args, **kwargs, pure=False)]
         future: Future[T] = Future()
         future.add_done_callback(partial(self._cancel_too, remote))
@@ -82,6 +82,6 @@ class ClientExecutor(Executor):
 
 
 def is_killed_worker(error: BaseException) -> bool:
-    """Tell whether Dask gave a chunk up, because several workers died while they had it."""
+    """Return whether Dask gave a bundle up because several workers died while they had it."""
     scheduler = sys.modules.get("distributed.scheduler")
     return scheduler is not None and isinstance(error, scheduler.KilledWorker)

@@ -1,12 +1,12 @@
-"""What can go wrong only where a node is executed elsewhere."""
+"""Errors that occur only where a node is executed by an executor."""
 
 from __future__ import annotations
 
 
 class ExecutorLost(Exception):
-    """An executor can work no more: it broke, was shut down, or lost its scheduler.
+    """An executor cannot work any more: it broke, was shut down, or lost its scheduler.
 
-    ``__cause__`` holds what it raised, where it raised anything.
+    ``__cause__`` holds the exception of the executor, where it raised one.
     """
 
 
@@ -17,8 +17,8 @@ class WorkerLost(Exception):
 class RemoteError(Exception):
     """Stands for an exception of a worker that cannot be pickled.
 
-    Its message is the type and the message of the original. It has those attributes of the
-    original that can be pickled.
+    Its message is the type and the message of the original. It has the attributes of the original
+    that can be pickled.
     """
 
 

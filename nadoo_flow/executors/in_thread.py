@@ -1,4 +1,4 @@
-"""Blocking work that an event loop can stop waiting for."""
+"""Blocking work in a thread, for which an event loop can stop waiting."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lambda _: None) -> T:
+async def run_in_thread(
+    work: Callable[[], T], unwanted: Callable[[T], object] = lambda _: None
+) -> T:
     """Do blocking work in a daemon thread of its own, and return what it returns.
 
     Unlike ``asyncio.to_thread`` nothing waits for the thread once the caller is cancelled.
 
     Args:
-        work: What to do.
-        unwanted: Gets what the work returns if the caller was cancelled meanwhile, in the thread.
+        work: A function that may block.
+        unwanted: Called with the result, in a thread, if the caller was cancelled meanwhile.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -35,10 +37,10 @@ async def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lam
     def run() -> None:
         try:
             result = work()
-        except BaseException as error:  # else nobody would learn of a SystemExit
-            tell(loop, fail, error)
+        except BaseException as error:  # in a thread a SystemExit would be lost
+            call_soon(loop, fail, error)
             return
-        if not tell(loop, settle, result):
+        if not call_soon(loop, settle, result):
             unwanted(result)
 
     thread = Thread(target=run, daemon=True)
@@ -48,8 +50,10 @@ async def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lam
     return result
 
 
-def tell(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: object) -> bool:
-    """Have an event loop call a function, and return False if the loop is closed already."""
+def call_soon(
+    loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: object
+) -> bool:
+    """Schedule a call on an event loop from any thread; return False if the loop is closed."""
     try:
         loop.call_soon_threadsafe(function, *args)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""What to do with calls whose chunk did not come back."""
+"""Calls whose bundle was lost: which are tried again, and which are given up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 
 from ..errors import describe_error
-from .chunk import Call, Chunk
+from .bundle import Bundle, Call
 from .dask_client import is_killed_worker
 from .errors import ExecutorLost, WorkerLost
 from .main_guard import ImportingMain
@@ -19,26 +19,26 @@ GIVEN_UP = 4
 """Deaths of workers, the last of them alone, after which a call fails."""
 
 
-def deaths_behind(error: BaseException) -> int:
-    """Say how often workers died with a chunk that came back with an error; 0 if none did."""
+def count_deaths(error: BaseException) -> int:
+    """Return how many workers died while they had a bundle that failed with this error."""
     if is_killed_worker(error):
-        return GIVEN_UP  # Dask has tried as often as it thought right
+        return GIVEN_UP  # Dask has tried again itself
     return int(isinstance(error, BrokenExecutor))
 
 
-def is_guilty(chunk: Chunk, call: Call) -> bool:
-    """Tell whether it is this call of a lost chunk that kills workers."""
-    return chunk.alone and len(chunk.calls) == 1 and call.deaths >= GIVEN_UP
+def is_guilty(bundle: Bundle, call: Call) -> bool:
+    """Return whether this call of a lost bundle is known to kill workers."""
+    return bundle.alone and len(bundle.calls) == 1 and call.deaths >= GIVEN_UP
 
 
-def halved(calls: Sequence[Call]) -> list[Sequence[Call]]:
-    """Split calls, so that the one that kills workers is among fewer."""
+def split_in_half(calls: Sequence[Call]) -> list[Sequence[Call]]:
+    """Split calls into two halves, to find the one that kills workers; a half may be missing."""
     middle = len(calls) // 2
     return [half for half in (calls[:middle], calls[middle:]) if half]
 
 
-def worker_lost(call: Call, error: BaseException) -> WorkerLost:
-    """Say that a call is given up."""
+def make_worker_lost(call: Call, error: BaseException) -> WorkerLost:
+    """Make the error of a call that is given up."""
     lost = WorkerLost(
         f"workers died {call.deaths} times while they had this item: {describe_error(error)}"
     )
@@ -47,7 +47,7 @@ def worker_lost(call: Call, error: BaseException) -> WorkerLost:
 
 
 def make_executor_lost(error: BaseException) -> ExecutorLost | ImportingMain:
-    """Say that the executor failed."""
+    """Make the error of a call whose executor failed."""
     if isinstance(error, ImportingMain):
         return error
     if isinstance(error, ExecutorLost):
@@ -55,7 +55,7 @@ def make_executor_lost(error: BaseException) -> ExecutorLost | ImportingMain:
         lost.__cause__ = error.__cause__
         return lost
     if isinstance(error, (CancelledError, asyncio.CancelledError)):
-        text = "the executor gave the item up: it was shut down, or lost its scheduler"
+        text = "the executor cancelled the item: it was shut down, or lost its scheduler"
     else:
         text = f"the executor failed: {describe_error(error)}"
     lost = ExecutorLost(text)

@@ -16,10 +16,10 @@ from .errors import ExecutorLost
 T = TypeVar("T")
 
 EXIT_STATUS = 219
-"""With this a process says that it came upon a run while it imported the main module."""
+"""Exit status of a process in which importing the main module started a run."""
 
 SECONDS = 1.0
-"""A process that closed its sentinel has an exit status in much less."""
+"""How long to wait for the exit status of a process that has closed its sentinel."""
 
 HINT = (
     "workers import the script that starts them, so put what it does below a line that reads "
@@ -28,36 +28,36 @@ HINT = (
 
 
 class ImportingMain(SystemExit):
-    """Ends, without a word, a process that runs the script of its parent once more."""
+    """Ends, without a traceback, a process that runs the script of its parent once more."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_STATUS)
 
 
 def is_importing_main() -> bool:
-    """Tell whether this process still imports the main module of the one that started it."""
-    # What multiprocessing itself asks before it refuses to start a process.
+    """Return whether this process still imports the main module of the one that started it."""
+    # multiprocessing itself checks this before it refuses to start a process.
     return bool(getattr(current_process(), "_inheriting", False))
 
 
-def leave() -> ImportingMain:
-    """Return what ends this process with the exit status that its parent knows."""
+def leave_process() -> ImportingMain:
+    """Return the exception that ends this process with the exit status that its parent knows."""
     if "--multiprocessing-fork" not in sys.orig_argv:
-        os._exit(EXIT_STATUS)  # what comes from a fork server ends with 1, whatever is raised
+        os._exit(EXIT_STATUS)  # a child of a fork server exits with 1, whatever it raises
     return ImportingMain()
 
 
 def submit_first(
     executor: Executor, function: Callable[..., T], *arguments: Any
 ) -> tuple[Future[T], list[BaseProcess]]:
-    """Submit, and return also the processes that were started for it."""
+    """Submit a call, and return also the processes that were started for it."""
     before = set(active_children())
     future = executor.submit(function, *arguments)
     return future, [child for child in active_children() if child not in before]
 
 
-def ran_main(children: Iterable[BaseProcess]) -> bool:
-    """Tell whether one of these processes ended because it ran the script once more."""
+def has_run_main(children: Iterable[BaseProcess]) -> bool:
+    """Return whether one of these processes ended because it ran the script once more."""
     by_sentinel = {child.sentinel: child for child in children}
     ended = [by_sentinel[sentinel] for sentinel in wait(by_sentinel, 0)]  # type: ignore[index]
     for child in ended:
@@ -65,6 +65,6 @@ def ran_main(children: Iterable[BaseProcess]) -> bool:
     return any(child.exitcode == EXIT_STATUS for child in ended)
 
 
-def no_guard() -> ExecutorLost:
-    """Say that the script has no guard, and what to write."""
+def make_guard_error() -> ExecutorLost:
+    """Make the error that says that the script lacks the guard, and what to write."""
     return ExecutorLost(f"a worker ran the script once more; {HINT}")

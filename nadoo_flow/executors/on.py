@@ -1,4 +1,4 @@
-"""on: a node is executed in the workers of an executor."""
+"""The policy ``on``: execute a node in the workers of an executor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode, NodeLike
 from ..nodes.policy import PolicyMark
 from ..policies.wrapper import PolicyNode
-from .chunk import ChunkSize
+from .bundle import BundleSize
 from .dask_client import ClientExecutor, is_client
 from .dispatcher import Dispatcher
-from .engine import Engine
+from .executor_handle import ExecutorHandle
 from .session import Session
-from .wire import cloudpickle
+from .wire import import_cloudpickle
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -43,13 +43,13 @@ def on(
     below ``if __name__ == "__main__":``.
 
     Args:
-        executor: Any executor, which is never shut down; or a client of Dask's, likewise; or a
-            function that makes an executor. That is called when a run begins to use it, again when
-            the executor breaks, and what it made is shut down when the last run has ended.
+        executor: An executor or a client of Dask's, which is never shut down; or a function that
+            makes an executor. The function is called when a run begins to use it, and again when
+            the executor breaks; its executor is shut down when the last run has ended.
         chunk: Most calls that travel together. By default as many as make 50 ms of work, and
-            no more than leave the other lanes something to do.
-        lanes: Most chunks on the executor at a time; at least one for each worker, and a few more
-            to be there when a worker is free.
+            few enough to leave calls for the other lanes.
+        lanes: Most chunks on the executor at a time: at least one for each worker, and a few more
+            that wait there for the next free worker.
 
     Returns:
         A policy. All nodes that are given the same policy object share its lanes, and the executor
@@ -57,16 +57,16 @@ def on(
 
     Each item is executed at least once: one whose worker has died is tried again, on an executor
     that a function makes, and by Dask. One with which workers die again and again fails alone, with
-    a WorkerLost. If the executor itself is lost its items fail with an ExecutorLost.
+    a WorkerLost. If the executor itself is lost, its items fail with an ExecutorLost.
 
     An item that is cancelled before its chunk has started is not executed. One that has started
-    cannot be interrupted: nobody waits for it, except the end of its run, for five seconds.
+    cannot be interrupted: only the end of its run waits for it, and for five seconds at most.
 
     Raises:
-        TypeError: If the executor is none of these.
+        TypeError: If the executor is not one of these.
         ImportError: If cloudpickle is not installed.
     """
-    cloudpickle()
+    import_cloudpickle()
     lanes = check_positive_int(lanes, "lanes")
     if chunk is not None:
         chunk = check_positive_int(chunk, "chunk")
@@ -83,7 +83,7 @@ def on(
 
 
 class On(PolicyMark):
-    """A policy that every node it is applied to shares."""
+    """The policy that :func:`on` returns; all nodes that it wraps share its executor."""
 
     def __init__(
         self,
@@ -102,13 +102,13 @@ class On(PolicyMark):
         """Wrap a node."""
         return OnNode(node, self)
 
-    def session(self) -> Session:
+    def get_session(self) -> Session:
         """Return the session of the running event loop."""
         return self._sessions.get(self._new_session)
 
     def _new_session(self) -> Session:
-        engine = Engine(self._executor, self._make)
-        return Session(engine, Dispatcher(engine, ChunkSize(self.chunk), self.lanes))
+        handle = ExecutorHandle(self._executor, self._make)
+        return Session(handle, Dispatcher(handle, BundleSize(self.chunk), self.lanes))
 
     def __repr__(self) -> str:
         executor = describe_value(self._executor or self._make)
@@ -116,7 +116,7 @@ class On(PolicyMark):
 
 
 class OnNode(PolicyNode):
-    """A node that is executed elsewhere."""
+    """A node that is executed in the workers of an executor."""
 
     def __init__(self, node: NodeLike, on: On) -> None:
         super().__init__(node)
@@ -125,5 +125,5 @@ class OnNode(PolicyNode):
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        """Have the node inside executed by a worker."""
-        return await self.on.session().execute(self.node, node_context, workflow_context)
+        """Execute the node inside in a worker."""
+        return await self.on.get_session().execute(self.node, node_context, workflow_context)

@@ -1,4 +1,4 @@
-"""Exceptions on their way back from a worker: the same again, or as much of it as can cross."""
+"""Exceptions as bytes, on their way back from a worker: as much of each as can be pickled."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ Packed: TypeAlias = tuple[bytes, str]
 
 
 def pack_exception(error: BaseException) -> Packed:
-    """Make bytes of an exception that are sure to give an exception again.
+    """Pickle an exception so that it can certainly be unpickled.
 
-    Many classes pickle well and fail when they are unpickled, because their ``__init__`` takes
-    other arguments than it gives to ``args``; others hold what cannot be pickled. What comes back
-    is the first of these that tells the same type and message: the exception itself; one of its
-    class, made without ``__init__``; one made as usual, as built-in exceptions need it; a
-    :class:`RemoteError`. All but the first have those arguments and attributes that can be pickled.
+    Many classes can be pickled and not unpickled, because their ``__init__`` takes other arguments
+    than it passes to ``args``; others hold values that cannot be pickled. The first of these that
+    has the same type and message is used: the exception itself; an instance of its class, made
+    without ``__init__``; an instance made as usual, as built-in exceptions need it; a
+    :class:`RemoteError`. All but the first keep the arguments and attributes that can be pickled.
     """
     traceback = "".join(format_exception(error))
     kind, args = type(error), error.args
-    for portable in (error, _Copy(error, _without_init, (kind, *args)), _Copy(error, kind, args)):
-        data = _crossing(portable, error)
+    for portable in (
+        error,
+        _Copy(error, _make_without_init, (kind, *args)),
+        _Copy(error, kind, args),
+    ):
+        data = _pack_if_same(portable, error)
         if data is not None:
             return data, traceback
     stand_in = _Copy(error, RemoteError, (describe_error(error),))
@@ -35,26 +39,26 @@ def pack_exception(error: BaseException) -> Packed:
 
 
 def unpack_exception(packed: Packed, error: str) -> BaseException:
-    """Make an exception of bytes, with the traceback of the worker as its cause.
+    """Unpickle an exception, with the traceback of the worker as its cause.
 
     Args:
         packed: The exception.
-        error: Its description, for the case that it cannot be unpickled here.
+        error: Its description, used if it cannot be unpickled here.
     """
     data, traceback = packed
     try:
-        exception = _unpacked(data)
+        exception = _unpack_without_tracebacks(data)
     except UnpicklingError:
         exception = RemoteError(error)
     exception.__cause__ = RemoteTraceback(traceback)
     return exception
 
 
-def _unpacked(data: bytes) -> BaseException:
-    """Unpack an exception without tracebacks, which can be pickled once Dask is imported.
+def _unpack_without_tracebacks(data: bytes) -> BaseException:
+    """Unpickle an exception without tracebacks, which come along once Dask is imported.
 
-    They would be made of the frames that are running here, and keep all that is in them alive, such
-    as the event loop; the text of the real ones comes along.
+    They would be made of the frames that run here and keep alive what those hold, such as the event
+    loop. The text of the worker's traceback travels separately.
     """
     exception: BaseException = unpack(data, "the exception")
     seen: set[int] = set()
@@ -70,10 +74,10 @@ def _unpacked(data: bytes) -> BaseException:
     return exception
 
 
-def _crossing(portable: object, error: BaseException) -> bytes | None:
+def _pack_if_same(portable: object, error: BaseException) -> bytes | None:
     try:
         data = pack(portable, "an exception")
-        back = _unpacked(data)
+        back = _unpack_without_tracebacks(data)
     except (PicklingError, UnpicklingError):
         return None
     same = type(back) is type(error) and describe_error(back) == describe_error(error)
@@ -81,20 +85,20 @@ def _crossing(portable: object, error: BaseException) -> bytes | None:
 
 
 class _Copy:
-    """Is unpickled as a copy of an exception, with what can be pickled of it."""
+    """Unpickles as a copy of an exception, with what can be pickled of it."""
 
     def __init__(
         self, error: BaseException, make: Callable[..., BaseException], args: tuple[Any, ...]
     ) -> None:
         self._make = make
-        self._args = tuple(arg if _crosses(arg) else str(arg) for arg in args)
-        self._attributes = {name: value for name, value in vars(error).items() if _crosses(value)}
+        self._args = tuple(arg if _can_cross(arg) else str(arg) for arg in args)
+        self._attributes = {name: value for name, value in vars(error).items() if _can_cross(value)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, (self._make, self._args, self._attributes)
+        return _remake, (self._make, self._args, self._attributes)
 
 
-def _remade(
+def _remake(
     make: Callable[..., BaseException], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> BaseException:
     error = make(*args)
@@ -102,11 +106,11 @@ def _remade(
     return error
 
 
-def _without_init(kind: type[BaseException], *args: Any) -> BaseException:
+def _make_without_init(kind: type[BaseException], *args: Any) -> BaseException:
     return kind.__new__(kind, *args)
 
 
-def _crosses(value: Any) -> bool:
+def _can_cross(value: Any) -> bool:
     try:
         unpack(pack(value, ""), "")
     except (PicklingError, UnpicklingError):

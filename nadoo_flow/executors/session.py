@@ -10,34 +10,34 @@ from functools import partial
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode
 from ..streams import find_outermost_run
-from .chunk import PackedNode
+from .bundle import PackedNode
 from .dispatcher import Dispatcher
-from .engine import Engine
+from .executor_handle import ExecutorHandle
 from .wire import pack
 from .worker import KEPT_NODES
 
 GRACE = 5.0
-"""Seconds that the end of a run waits for a worker that is busy with what nobody wants."""
+"""Seconds that the end of a run waits for workers that are busy with cancelled calls."""
 
 _log = logging.getLogger(__name__)
 
 
 class Session:
-    """Knows who uses an executor, and ends what they leave behind.
+    """Counts the users of an executor, and stops it when the last one has left.
 
-    A user is a run, with all runs inside it, or a call outside any run.
+    A user is an outermost run, or a call outside any run.
 
     Args:
-        engine: The executor, which is stopped when its last user leaves.
-        dispatcher: Gives it the calls.
+        handle: The executor.
+        dispatcher: Passes calls to it.
     """
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
-        self._engine = engine
+    def __init__(self, handle: ExecutorHandle, dispatcher: Dispatcher) -> None:
+        self._handle = handle
         self._dispatcher = dispatcher
         self._users: set[object] = set()
         # By identity, because a node need not be hashable; while a node is kept here, no other can
-        # have its id. The last used ones, because a service may make a node for each request.
+        # have its id. Only those used last, because a service may make a node for each request.
         self._nodes: OrderedDict[int, tuple[BaseNode, PackedNode]] = OrderedDict()
 
     async def execute(
@@ -61,9 +61,9 @@ class Session:
         self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         payload = pack((node_context.input_data, workflow_context), "the input")
-        return await self._dispatcher.call(self._packed(node), payload)
+        return await self._dispatcher.call(self._pack_node(node), payload)
 
-    def _packed(self, node: BaseNode) -> PackedNode:
+    def _pack_node(self, node: BaseNode) -> PackedNode:
         known = self._nodes.pop(id(node), None) or (node, PackedNode(node))
         self._nodes[id(node)] = known
         if len(self._nodes) > KEPT_NODES:
@@ -74,18 +74,18 @@ class Session:
         self._users.discard(user)
         until = asyncio.get_running_loop().time() + GRACE
         try:
-            left = await self._dispatcher.settle(GRACE)
+            left = await self._dispatcher.finish_cancelled(GRACE)
         finally:
             if not self._users:
                 self._nodes.clear()
                 self._dispatcher.abandon()
                 await self._stop(until)
         if left:
-            _log.warning("a worker is still busy with items that nobody waits for any more")
+            _log.warning("a worker is still busy with items that were cancelled")
 
     async def _stop(self, until: float) -> None:
         try:
             async with asyncio.timeout_at(until):
-                await self._engine.stop()
+                await self._handle.stop()
         except TimeoutError:
             _log.warning("an executor that is shut down is still busy")

@@ -1,4 +1,4 @@
-"""What crosses to a worker and back: bytes, by cloudpickle."""
+"""Pickling by cloudpickle of all that travels to a worker and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import describe_error
 
 
-def cloudpickle() -> Any:
+def import_cloudpickle() -> Any:
     """Import cloudpickle.
 
     Raises:
@@ -22,29 +22,33 @@ def cloudpickle() -> Any:
 
 
 def pack(value: object, what: str) -> bytes:
-    """Make bytes of a value; lambdas, local classes and those of ``__main__`` go along whole.
+    """Pickle a value, together with its lambdas, local classes and classes of ``__main__``.
 
     Args:
         value: Anything.
-        what: What to call it in an error.
+        what: The name of the value in an error.
 
     Raises:
         PicklingError: If it cannot be pickled.
     """
     try:
-        data: bytes = cloudpickle().dumps(value)
+        data: bytes = import_cloudpickle().dumps(value)
     except Exception as error:
         raise PicklingError(f"{what} cannot be pickled: {describe_error(error)}") from error
     return data
 
 
 def unpack(data: bytes, what: str) -> Any:
-    """Make a value of bytes again.
+    """Unpickle a value.
+
+    Args:
+        data: Made by :func:`pack`.
+        what: The name of the value in an error.
 
     Raises:
-        UnpicklingError: If that fails, such as for want of a module.
+        UnpicklingError: If that fails, for example because a module is missing.
     """
     try:
-        return cloudpickle().loads(data)
+        return import_cloudpickle().loads(data)
     except Exception as error:
         raise UnpicklingError(f"{what} cannot be unpickled: {describe_error(error)}") from error

@@ -1,4 +1,4 @@
-"""What runs in a worker: the calls of a chunk, concurrently, on the event loop of their thread."""
+"""The worker: runs the calls of a bundle concurrently on the event loop of its thread."""
 
 from __future__ import annotations
 
@@ -16,69 +16,69 @@ from ..errors import describe_error
 from ..nodes.context import NodeContext, NodeResult
 from ..nodes.execution import execute_safely
 from ..nodes.node import BaseNode
-from .outcome import Outcome, pack_result
+from .packed_result import PackedResult, pack_result
 from .wire import unpack
 
 KEPT_NODES = 16
-"""Nodes that a worker keeps; it forgets the one that was not used for the longest time."""
+"""Nodes that a worker keeps; it forgets the least recently used one."""
 
 Digest: TypeAlias = bytes
 PackedCall: TypeAlias = tuple[Digest, bytes]
-"""Which node, and its input and WorkflowContext."""
+"""The digest of a node, and its input and WorkflowContext, pickled."""
 
 
 class Answer(NamedTuple):
-    """What a chunk came to.
+    """The answer of a worker to a bundle.
 
     Attributes:
-        missing: The nodes that the worker has to be given before it can do the chunk.
-        outcomes: One for each call.
-        seconds: How long the worker was busy with it; what its event loop waited does not count.
+        missing: Nodes that the worker needs before it can run the bundle.
+        results: One for each call.
+        seconds: How long the worker was busy with it, without the time its event loop waited.
     """
 
     missing: Sequence[Digest]
-    outcomes: Sequence[Outcome] = ()
+    results: Sequence[PackedResult] = ()
     seconds: float = 0.0
 
 
-def pack_chunk(nodes: Mapping[Digest, bytes], calls: Sequence[PackedCall]) -> bytes:
-    """Make the argument of :func:`run_chunk`.
+def pack_bundle(nodes: Mapping[Digest, bytes], calls: Sequence[PackedCall]) -> bytes:
+    """Pickle the argument of :func:`run_bundle`.
 
     Args:
-        nodes: Those that travel along.
-        calls: At least one.
+        nodes: The nodes that travel along.
+        calls: At least one call.
     """
     return pickle.dumps((dict(nodes), list(calls)))
 
 
-def run_chunk(number: int, chunk: bytes) -> bytes:
-    """Execute the calls of a chunk and return a pickled :class:`Answer`, as a tuple.
+def run_bundle(number: int, bundle: bytes) -> bytes:
+    """Execute the calls of a bundle and return a pickled :class:`Answer`, as a tuple.
 
     Args:
-        number: Differs between all chunks, so that no executor takes two for the same.
-        chunk: Made by :func:`pack_chunk`.
+        number: Differs between all bundles, so that no executor takes two for one.
+        bundle: Made by :func:`pack_bundle`.
     """
-    nodes, calls = pickle.loads(chunk)
+    nodes, calls = pickle.loads(bundle)
     here = _here
     missing = [
-        digest for digest in {digest for digest, _ in calls} if not here.knows(digest, nodes)
+        digest for digest in {digest for digest, _ in calls} if not here.ensure_known(digest, nodes)
     ]
     answer = Answer(missing) if missing else here.run(calls)
     return pickle.dumps(tuple(answer))
 
 
-def ready() -> None:
-    """Show that a worker has started and can import this module."""
+def confirm_start() -> None:
+    """Do nothing: a call of this shows that a worker has started and can import this module."""
 
 
 class _Thread(threading.local):
-    """What each thread of a worker has for itself: an event loop, and nodes that live on it."""
+    """The state of each thread of a worker: an event loop, and nodes that live on it."""
 
     def __init__(self) -> None:
         self._loop = _Loop()
         self._nodes: OrderedDict[Digest, BaseNode | UnpicklingError] = OrderedDict()
 
-    def knows(self, digest: Digest, nodes: Mapping[Digest, bytes]) -> bool:
+    def ensure_known(self, digest: Digest, nodes: Mapping[Digest, bytes]) -> bool:
         if digest in self._nodes:
             self._nodes.move_to_end(digest)
         elif digest in nodes:
@@ -100,20 +100,21 @@ class _Loop:
 
     def __init__(self) -> None:
         self._selector = selector = _Selector()
-        # No reference to itself: it is to end with its thread, and not when the collector comes.
+        # The factory holds no reference to self, so that the loop is closed when its thread ends,
+        # and not when the garbage collector runs.
         self._runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
 
     def run(self, calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]]) -> Answer:
         started, idle = perf_counter(), self._selector.idle
-        outcomes: list[Outcome | None] = [None] * len(calls)
+        results: list[PackedResult | None] = [None] * len(calls)
         try:
-            self._runner.run(_run_all(calls, outcomes))
-        except BaseException as error:  # Ctrl-C, or what a task of a node's own raised
+            self._runner.run(_run_all(calls, results))
+        except BaseException as error:  # Ctrl-C, or an exception of a task that a node started
             interrupted = pack_result(NodeResult(False, None, describe_error(error), {}, error))
-            done = [interrupted if outcome is None else outcome for outcome in outcomes]
+            done = [interrupted if result is None else result for result in results]
             self._runner.run(_cancel_leftovers())
         else:
-            done = [outcome for outcome in outcomes if outcome is not None]
+            done = [result for result in results if result is not None]
         return Answer((), done, perf_counter() - started - (self._selector.idle - idle))
 
     def __del__(self) -> None:
@@ -121,7 +122,7 @@ class _Loop:
             asyncio.get_running_loop()
         except RuntimeError:
             self._runner.close()
-        else:  # the garbage collector comes in any thread, and no loop can run inside another
+        else:  # the garbage collector runs in any thread, and no loop can run inside another
             self._runner.get_loop().close()
 
 
@@ -139,10 +140,10 @@ class _Selector(selectors.DefaultSelector):
 
 
 async def _run_all(
-    calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]], outcomes: list[Outcome | None]
+    calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]], results: list[PackedResult | None]
 ) -> None:
     async def run(place: int, node: BaseNode | UnpicklingError, payload: bytes) -> None:
-        outcomes[place] = pack_result(await _execute(node, payload))
+        results[place] = pack_result(await _execute(node, payload))
 
     tasks = [asyncio.create_task(run(place, *call)) for place, call in enumerate(calls)]
     await asyncio.gather(*tasks)
@@ -157,12 +158,12 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
         return await execute_safely(node.execute, NodeContext(input_data), workflow_context)
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # a KeyboardInterrupt of the node's is not one of the caller's
+    except BaseException as error:  # a KeyboardInterrupt of the node is not one of the caller
         return NodeResult(False, None, describe_error(error), {}, error)
 
 
 async def _cancel_leftovers() -> None:
-    """End the tasks that nodes have left behind."""
+    """Cancel and await the tasks that nodes have left behind."""
     leftovers = asyncio.all_tasks() - {asyncio.current_task()}
     for task in leftovers:
         task.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from .._support.checks import (
     check_function,
@@ -18,11 +18,11 @@ from .._support.tasks import get_running_task
 from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
 from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
+from ..streams import Isolation
 from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
 from .execution import execute_safely, raise_if_ended
 from .policy import PolicyMark
 
-Isolation: TypeAlias = Literal["context", "task"]
 NodeLike: TypeAlias = "BaseNode | Callable[..., Any]"
 Policy: TypeAlias = "Callable[[BaseNode], BaseNode]"
 

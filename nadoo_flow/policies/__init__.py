@@ -5,17 +5,18 @@
 stack, from the inside out, is ``timeout``, ``rate_limit``, ``limit``, ``retry``, ``fallback``:
 
 - ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
-- ``rate_limit`` inside ``limit``: what has had its turn starts at once. The other way round it
-  could have to wait for a permit, and start in a burst with others.
+- ``rate_limit`` inside ``limit``: an item that has had its turn starts at once. The other way round
+  it could have to wait for a permit, and start in a burst with others.
 - ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.
 - ``fallback`` around all: another node is asked only when no try is left.
 
 This room may import ``nodes`` and the rooms below it.
 """
 
+from .adaptive_limit import AdaptiveLimit
+from .concurrency_limit import ConcurrencyLimit
 from .fallback import fallback
 from .limit import limit
-from .limits import AdaptiveLimit, ConcurrencyLimit
 from .rate_limit import rate_limit
 from .retry import retry
 from .timeout import timeout

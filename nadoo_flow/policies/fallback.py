@@ -1,4 +1,4 @@
-"""fallback: when a node fails, the next one answers."""
+"""The policy ``fallback``: when a node fails, the next one answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def fallback(*others: NodeLike) -> NodePolicy:
     """Let the next node answer when one fails.
 
     ``metadata["fallback"]`` is the id of the node that answered, if it was not the first. If all
-    fail, the error tells of each, and the exception is the last one's.
+    fail, the error names each failure, and the exception is the last one's.
 
     Args:
         others: At least one node or function, in the order in which they are asked.

@@ -1,4 +1,4 @@
-"""limit: one limit on concurrency, shared by whatever it is applied to."""
+"""The policy ``limit``: all nodes that it wraps share one limit on concurrency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from .._support.checks import describe_value
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
-from .limits import AdaptiveLimit, ConcurrencyLimit
+from .adaptive_limit import AdaptiveLimit
+from .concurrency_limit import ConcurrencyLimit
 from .signals import is_overload
 from .wrapper import NodePolicy, PolicyNode
 
@@ -17,9 +18,9 @@ from .wrapper import NodePolicy, PolicyNode
 def limit(shared: ConcurrencyLimit) -> NodePolicy:
     """Execute a node only while it holds a permit of a limit that others may share.
 
-    A permit is held around the work itself and not around a nesting of it: a node inside the
-    limited one that asks the same limit works with the permit of the outer one, which waits. So no
-    nesting can deadlock, and the limit is exact over all.
+    A nesting holds one permit: a node inside the limited one that asks the same limit works with
+    the permit of the outer one, which waits. So no nesting can deadlock, and the limit is exact
+    over all.
 
     Args:
         shared: A ConcurrencyLimit or an AdaptiveLimit.
@@ -46,7 +47,7 @@ class LimitNode(PolicyNode):
     ) -> NodeResult:
         """Take a permit, execute the node, and give the permit back."""
         around = _innermost.get()
-        lender = self.shared if around is None else around.lender_of(self.shared)
+        lender = self.shared if around is None else around.find_lender(self.shared)
         await lender.acquire()
         hold = _Hold(self.shared, lender, around)
         token = _innermost.set(hold)
@@ -58,34 +59,34 @@ class LimitNode(PolicyNode):
 
 
 class AdaptiveLimitNode(LimitNode):
-    """A node whose executions tell its limit how they went."""
+    """A node that reports each execution to its limit."""
 
     def __init__(self, node: NodeLike, shared: AdaptiveLimit) -> None:
         super().__init__(node, shared)
-        self._observed = shared.observed
+        self._observe = shared._observe
 
     async def attempt(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        """Execute the node once, and tell how long it took and whether it was too much.
+        """Execute the node once, and report its duration and any overload to the limit.
 
-        Not if nodes inside worked with the permit: they tell of themselves.
+        If nodes inside worked with the permit, they report instead.
         """
         hold = _innermost.get()
         time = asyncio.get_running_loop().time
         started = time()
         result = await super().attempt(node_context, workflow_context)
         if hold is not None and not hold.was_lent:
-            self._observed(time() - started, is_overload(result), result.success)
+            self._observe(time() - started, is_overload(result), result.success)
         return result
 
 
 class _Hold:
-    """A permit, with which the nodes inside its holder work when they ask for the same limit.
+    """A permit that a node holds, and lends to the nodes inside it that ask for the same limit.
 
-    One of them works with the holder's own permit, the others ask the limit for more. While any is
-    at work or waits, one permit stays inside: the last to give one back passes it on to the next
-    that waits, or to the holder. So no holder ever has to wait for its own permit.
+    One of them works with the holder's own permit, the others ask the limit for more. While any of
+    them works or waits, one permit stays inside: a node that gives it back passes it on to the next
+    one that waits, or to the holder. So no holder ever has to wait for its own permit.
     """
 
     __slots__ = ("_ended", "_lender", "_outer", "_shared", "_waiters", "_working", "was_lent")
@@ -101,8 +102,8 @@ class _Hold:
         self._ended = False
         self.was_lent = False
 
-    def lender_of(self, shared: ConcurrencyLimit) -> ConcurrencyLimit | _Hold:
-        """Find who lends permits of a limit here: the innermost hold of it, or the limit."""
+    def find_lender(self, shared: ConcurrencyLimit) -> ConcurrencyLimit | _Hold:
+        """Return the lender of permits of a limit here: its innermost hold, or the limit itself."""
         hold: _Hold | None = self
         while hold is not None and (hold._shared is not shared or hold._ended):
             hold = hold._outer
@@ -111,14 +112,14 @@ class _Hold:
     async def acquire(self) -> None:
         """Get a permit for a node inside: the holder's own if it is free, or one more."""
         self.was_lent = True
-        if (self._working or self._next_waiter()) and not self._shared.take():
-            waiter = self._shared.queue()
+        if (self._working or self._next_waiter()) and not self._shared._take():
+            waiter = self._shared._queue()
             self._waiters.append(waiter)
             try:
                 await waiter
             except asyncio.CancelledError:
                 if waiter.cancelled():
-                    self._shared.leave(waiter)
+                    self._shared._leave(waiter)
                 else:
                     self._waiters.remove(waiter)
                     self._pass_on()
@@ -142,7 +143,7 @@ class _Hold:
         if self._working or (waiter is not None and waiter.done()):
             self._shared.release()
         elif waiter is not None:
-            self._shared.leave(waiter)
+            self._shared._leave(waiter)
             waiter.set_result(None)
         elif self._ended:
             self._lender.release()

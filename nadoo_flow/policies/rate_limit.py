@@ -1,4 +1,4 @@
-"""rate_limit: no more than so many starts in any window of time."""
+"""The policy ``rate_limit``: at most so many starts in any window of time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .wrapper import PolicyNode
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
 
-# A hair more than the exact gap: adding gaps up must never round down below the window.
+# Slightly more than the exact gap: a sum of rounded gaps must never be less than the window.
 _ROUNDING = 1 + 1e-9
 
 
 def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
-    """Start at most ``rate`` executions in any window of ``per`` seconds, wherever it is laid.
+    """Start at most ``rate`` executions in any window of ``per`` seconds, wherever it begins.
 
-    The starts are spaced evenly, ``per / rate`` seconds apart, on aiolimiter. A bucket that allows
-    bursts would let nearly twice the rate through in its first window. A rate that is no whole
-    number counts as the whole number below it: no window holds two and a half starts. Below one it
-    is one start in each ``per / rate`` seconds.
+    The starts are spaced evenly, ``per / rate`` seconds apart, by aiolimiter. A bucket that allows
+    bursts would let nearly twice the rate through in its first window. A rate that is not a whole
+    number counts as the whole number below it, since no window holds two and a half starts. A rate
+    below one allows one start in ``per / rate`` seconds.
 
     Args:
         rate: Starts per window.
@@ -40,7 +40,7 @@ def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
 
 
 class RateLimit(PolicyMark):
-    """A policy that every node it is applied to shares."""
+    """The policy that :func:`rate_limit` returns; all nodes that it wraps share its limit."""
 
     def __init__(self, rate: float, per: float) -> None:
         self.rate = rate
@@ -51,7 +51,7 @@ class RateLimit(PolicyMark):
         """Wrap a node."""
         return RateLimitNode(node, self)
 
-    def turn(self) -> Coroutine[Any, Any, None]:
+    def wait_for_turn(self) -> Coroutine[Any, Any, None]:
         """Wait for the next start."""
         return self._limiters.get(self._new_limiter).acquire()
 
@@ -76,5 +76,5 @@ class RateLimitNode(PolicyNode):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Wait for a turn, then execute the node."""
-        await self.limit.turn()
+        await self.limit.wait_for_turn()
         return await self.attempt(node_context, workflow_context)

@@ -1,4 +1,4 @@
-"""retry: an item that fails is tried again."""
+"""The policy ``retry``: try an item again when it fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import NO_MESSAGE, NodeError
 from ..events.event import report_retry
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
-from .signals import retry_after
+from .signals import read_retry_after
 from .wrapper import NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ RetryOn: TypeAlias = (
 def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Exception) -> NodePolicy:
     """Try an item again when it fails, by an exception or a ``success=False``, on tenacity.
 
-    Items are retried independently: one that waits holds up no other but occupies its slot. The
+    Items are retried independently: one that waits occupies its slot and delays no other. The
     result is that of the last try, with ``metadata["attempts"]``.
 
     Args:
@@ -40,7 +40,7 @@ def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Excep
             exception. A failure without an exception counts as a :class:`NodeError`.
     """
     attempts = check_positive_int(attempts, "attempts")
-    worth = _predicate(retry_on)
+    worth = _make_predicate(retry_on)
     strategy = as_wait(wait)
     return NodePolicy(
         lambda node: RetryNode(node, attempts, strategy, worth), f"retry(attempts={attempts})"
@@ -68,12 +68,12 @@ class RetryNode(PolicyNode):
         """Try until it succeeds, is not worth another try, or the tries are used up."""
         result = await self.attempt(node_context, workflow_context)
         attempts = 1
-        # tenacity only wakes when a try has failed: the way of a success stays short.
+        # tenacity is used only when a try has failed, because it would slow every success down.
         if self._is_worth_a_retry(result):
-            result, attempts = await self._retried(result, node_context, workflow_context)
+            result, attempts = await self._try_again(result, node_context, workflow_context)
         return result.with_metadata(attempts=attempts)
 
-    async def _retried(
+    async def _try_again(
         self, first: NodeResult, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> tuple[NodeResult, int]:
         from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
@@ -91,33 +91,33 @@ class RetryNode(PolicyNode):
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
             stop=stop_after_attempt(self.attempts),
-            wait=self._seconds_to_wait,
+            wait=self._choose_wait,
             retry=retry_if_result(self._is_worth_a_retry),
-            retry_error_callback=_last_result,
+            retry_error_callback=_get_last_result,
         )
         return await retrying(next_try), tried
 
     def _is_worth_a_retry(self, result: NodeResult) -> bool:
-        return not result.success and self._worth(self._exception_of(result))
+        return not result.success and self._worth(self._get_exception(result))
 
-    def _exception_of(self, result: NodeResult) -> BaseException:
+    def _get_exception(self, result: NodeResult) -> BaseException:
         return result.exception or NodeError(self.node_id, result.error or NO_MESSAGE)
 
-    def _seconds_to_wait(self, state: RetryCallState) -> float:
-        result = _last_result(state)
+    def _choose_wait(self, state: RetryCallState) -> float:
+        result = _get_last_result(state)
         # Strategies that look at the failure expect an exception and not our result.
         failed = copy.copy(state)
-        error = self._exception_of(result)
+        error = self._get_exception(result)
         failed.set_exception((type(error), error, error.__traceback__))
-        return max(self._wait(failed), retry_after(result))
+        return max(self._wait(failed), read_retry_after(result))
 
 
-def _last_result(state: RetryCallState) -> NodeResult:
+def _get_last_result(state: RetryCallState) -> NodeResult:
     assert state.outcome is not None
     return cast(NodeResult, state.outcome.result())
 
 
-def _predicate(retry_on: Any) -> Callable[[BaseException], bool]:
+def _make_predicate(retry_on: Any) -> Callable[[BaseException], bool]:
     classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
     if classes and all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
         return lambda error: isinstance(error, classes)

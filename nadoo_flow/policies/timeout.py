@@ -1,4 +1,4 @@
-"""timeout: an item that takes too long fails."""
+"""The policy ``timeout``: fail an item that takes too long."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .wrapper import NodePolicy, PolicyNode
 def timeout(seconds: float) -> NodePolicy:
     """Fail an item with a TimeoutError if it takes longer.
 
-    The item is cancelled, and its ``finally`` blocks have run before the failure is told and its
-    slot is used again. A node that swallows the cancellation fails too, when it ends.
+    The item is cancelled, and its ``finally`` blocks have run before the failure is reported and
+    its slot is used again. A node that swallows the cancellation fails too, when it ends.
 
     Args:
         seconds: Seconds for one execution of all that is inside the policy.
@@ -42,12 +42,12 @@ class TimeoutNode(PolicyNode):
 
         def expire() -> None:
             nonlocal expired
-            # Not if the run is being left: that would break off the clean-up.
+            # Not when the run is ending: a second cancel would interrupt the clean-up.
             if not is_ended_by_owner(task):
                 expired = True
                 task.cancel()
 
-        # What asyncio.timeout() does, in less than half the time.
+        # The same as asyncio.timeout(), in less than half the time.
         timer = asyncio.get_running_loop().call_later(self.seconds, expire)
         try:
             result = await self.attempt(node_context, workflow_context)

@@ -1,4 +1,4 @@
-"""What all policies share: a node around a node."""
+"""The base of all policies: a node around a node."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class NodePolicy(PolicyMark):
     """A policy that makes a node around each node or function that it is applied to.
 
     Args:
-        wrap: Makes it.
-        text: What the policy is called in front of people.
+        wrap: Makes the node around another.
+        text: The ``repr`` of the policy.
     """
 
     def __init__(self, wrap: Callable[[NodeLike], BaseNode], text: str) -> None:
@@ -32,7 +32,7 @@ class NodePolicy(PolicyMark):
 
 
 class PolicyNode(BaseNode):
-    """A node around another, under whose id it appears, so that errors name the real one.
+    """A node around another, with the id of that one, so that errors name the real node.
 
     Args:
         node: The node or function inside.

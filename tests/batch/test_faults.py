@@ -20,8 +20,8 @@ from nadoo_flow import (
     NodeResult,
     Pipeline,
 )
-from nadoo_flow.nodes.node import Isolation
 from nadoo_flow.operators import flat_map
+from nadoo_flow.streams import Isolation
 
 from ..stand_ins import (
     CLEAN_UP,

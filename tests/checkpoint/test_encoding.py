@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from nadoo_flow import CheckpointError
 from nadoo_flow.checkpoint import JsonCodec
-from nadoo_flow.checkpoint.codec import encoded_metadata
-from nadoo_flow.checkpoint.fingerprint import fingerprint_of
+from nadoo_flow.checkpoint.codec import encode_metadata
+from nadoo_flow.checkpoint.fingerprint import take_fingerprint
 
 JSON = st.recursive(
     st.none()
@@ -76,8 +76,8 @@ def test_what_is_equal_to_json_is_stored() -> None:
 
 def test_entries_of_metadata_that_are_no_json_are_left_out() -> None:
     metadata: dict[Any, Any] = {"a": 1, 5: 2, "b": object(), "c": [None]}
-    assert encoded_metadata(metadata) == b'{"a":1,"c":[null]}'
-    assert encoded_metadata({"b": object()}) == b"{}"
+    assert encode_metadata(metadata) == b'{"a":1,"c":[null]}'
+    assert encode_metadata({"b": object()}) == b"{}"
 
 
 class Colour(Enum):
@@ -116,7 +116,7 @@ INPUTS: list[Any] = [
 
 
 def test_different_inputs_have_different_fingerprints() -> None:
-    digests = [fingerprint_of(0, value, None).digest for value in INPUTS]
+    digests = [take_fingerprint(0, value, None).digest for value in INPUTS]
     assert len(set(digests)) == len(INPUTS)
 
 
@@ -131,11 +131,11 @@ def test_different_inputs_have_different_fingerprints() -> None:
     ],
 )
 def test_equal_inputs_have_the_same_fingerprint(one: object, same: object) -> None:
-    assert fingerprint_of(0, one, None) == fingerprint_of(1, same, None)
+    assert take_fingerprint(0, one, None) == take_fingerprint(1, same, None)
 
 
 def test_a_fingerprint_never_changes_between_versions() -> None:
-    fingerprint = fingerprint_of(0, {"é": [1, DAY], "a": None}, None)
+    fingerprint = take_fingerprint(0, {"é": [1, DAY], "a": None}, None)
     assert str(fingerprint) == (
         '{"a":null,"\\u00e9":[1,{"<date>":"datetime.date(2024, 1, 2)"} (sha256 02162792…)'
     )
@@ -144,7 +144,7 @@ def test_a_fingerprint_never_changes_between_versions() -> None:
 @pytest.mark.parametrize("value", [object(), len, [object()], {(1, 2): 3}, {"a": 1, 2: 3}, ITSELF])
 def test_an_input_that_cannot_be_compared_is_refused_by_name(value: object) -> None:
     with pytest.raises(CheckpointError, match=r"item 9: the input .* has no fingerprint.* codec="):
-        fingerprint_of(9, value, None)
+        take_fingerprint(9, value, None)
 
 
 class Broken:
@@ -157,4 +157,4 @@ class Broken:
 
 def test_a_codec_that_cannot_encode_an_input_is_told() -> None:
     with pytest.raises(CheckpointError, match="item 9: the codec= could not encode the input <obj"):
-        fingerprint_of(9, object(), Broken())
+        take_fingerprint(9, object(), Broken())

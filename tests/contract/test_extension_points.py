@@ -292,20 +292,10 @@ def cases_of_limits() -> Iterator[Case]:
         inner = MapNode("map", FunctionNode(slowly).pipe(limit(permits)))
         return await inner.pipe(limit(permits)).run(ITEMS)
 
-    async def left(cls: Any, _: Path) -> Any:
-        permits = cls(1)
-        await permits.acquire()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(permits.acquire(), 1)
-        permits.release()
-        return permits.in_use
-
     for kind in (ConcurrencyLimit, AdaptiveLimit):
-        for method in ("acquire", "take", "queue", "release"):
+        for method in ("acquire", "release"):
             yield Case(kind, method, shared)
             yield Case(kind, method, nested)
-        yield Case(kind, "leave", left)
-    yield Case(AdaptiveLimit, "observed", shared)
 
 
 async def _attempted(cls: Any, _: Path) -> Any:

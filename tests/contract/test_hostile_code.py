@@ -551,6 +551,7 @@ class TestASource:
         assert_only_the_caller_runs()
 
 
+@pytest.mark.slow
 class TestAWideRun:
     @pytest.mark.parametrize("width", [100, 5_000, 70_000])
     async def test_rule_r1_reaches_its_peak_at_any_width(self, width: int) -> None:

@@ -21,8 +21,7 @@ from nadoo_flow import (
     OverflowStrategy,
     ReduceNode,
 )
-from nadoo_flow.policies import limit, retry, timeout
-from nadoo_flow.policies.limits import ConcurrencyLimit
+from nadoo_flow.policies import ConcurrencyLimit, limit, retry, timeout
 
 from ..stand_ins import DIVISION, assert_only_the_caller_runs, double, raised_by, slowly
 from .hearing import heard, shown

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
-from nadoo_flow.executors.worker import ready
+from nadoo_flow.executors.worker import confirm_start
 
 real = pytest.mark.asyncio(loop_factories=["real"])
 """Workers work in real time."""
@@ -54,24 +54,24 @@ REFUSAL = "TypeError: it stays here"
 
 
 class ByHand(Executor):
-    """An executor that does a chunk when the test says so.
+    """An executor that runs a bundle when the test says so.
 
     Attributes:
-        chunks: What was submitted, in this order.
+        bundles: What was submitted, in this order.
     """
 
     def __init__(self) -> None:
-        self.chunks: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self.bundles: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
         self.is_shut_down = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         assert not kwargs
         assert not self.is_shut_down
         future: Future[Any] = Future()
-        if fn is ready:
+        if fn is confirm_start:
             future.set_result(None)
         else:
-            self.chunks.append((future, fn, args))
+            self.bundles.append((future, fn, args))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -79,17 +79,17 @@ class ByHand(Executor):
 
     @property
     def sizes(self) -> list[int]:
-        """How many calls there are in each chunk."""
-        return [len(self.calls(number)) for number in range(len(self.chunks))]
+        """How many calls there are in each bundle."""
+        return [len(self.calls(number)) for number in range(len(self.bundles))]
 
     def calls(self, number: int) -> list[Any]:
-        """Return the items of a chunk."""
-        _, calls = pickle.loads(self.chunks[number][2][1])
+        """Return the items of a bundle."""
+        _, calls = pickle.loads(self.bundles[number][2][1])
         return [pickle.loads(payload)[0]["item"] for _, payload in calls]
 
     def do(self, number: int) -> None:
-        """Do a chunk, as a worker would."""
-        future, fn, args = self.chunks[number]
+        """Run a bundle, as a worker would."""
+        future, fn, args = self.bundles[number]
         if future.set_running_or_notify_cancel():
             answers: list[Any] = []
             worker = threading.Thread(target=lambda: answers.append(fn(*args)))
@@ -98,5 +98,5 @@ class ByHand(Executor):
             future.set_result(answers[0])
 
     def fail(self, number: int, error: Exception) -> None:
-        """Let a chunk come back with an error."""
-        self.chunks[number][0].set_exception(error)
+        """Let a bundle come back with an error."""
+        self.bundles[number][0].set_exception(error)

@@ -153,5 +153,7 @@ async def test_a_scheduler_of_dask_that_is_killed_is_told(tmp_path: Path) -> Non
     lost = [result for result in results if not result.success]
     assert lost[-1] is results[-1]
     assert {type(result.exception) for result in lost} == {ExecutorLost}
-    gave_up = "ExecutorLost: the executor gave the item up: it was shut down, or lost its scheduler"
+    gave_up = (
+        "ExecutorLost: the executor cancelled the item: it was shut down, or lost its scheduler"
+    )
     assert gave_up in {result.error for result in lost}

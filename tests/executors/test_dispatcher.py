@@ -1,4 +1,4 @@
-"""Calls become chunks, chunks become results, and what is lost is tried again."""
+"""Calls become bundles, bundles become results, and what is lost is tried again."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class TestChunks:
         await turns()
         executor.do(0)
         await turns()
-        asked, told = (len(args[1]) for _, _, args in executor.chunks)
+        asked, told = (len(args[1]) for _, _, args in executor.bundles)
         assert asked < 10_000 < 100_000 < told
         executor.do(1)
         assert [result.output for result in await run] == [100_000, 100_001]
@@ -161,12 +161,12 @@ class TestABrokenExecutor:
         executor = ByHand()
         run = batch(FunctionNode(double).pipe(on(executor, chunk=1)), 2)
         await turns()
-        executor.chunks[0][0].cancel()
+        executor.bundles[0][0].cancel()
         executor.do(1)
         first, second = await run
         assert isinstance(first.exception, ExecutorLost)
         assert first.error == (
-            "ExecutorLost: the executor gave the item up: it was shut down, or lost its scheduler"
+            "ExecutorLost: the executor cancelled the item: it was shut down, or lost its scheduler"
         )
         assert second.output == 2
 
@@ -177,15 +177,15 @@ async def broken_by_one(
     """Break all that is in work whenever a certain item is, until the run has ended.
 
     Returns:
-        The chunks that were sent.
+        The bundles that were sent.
     """
     sent: list[list[int]] = []
     done: dict[int, int] = {}
     while not run.done():
         await turns()
         for place, executor in enumerate(executors):
-            new = range(done.get(place, 0), len(executor.chunks))
-            done[place] = len(executor.chunks)
+            new = range(done.get(place, 0), len(executor.bundles))
+            done[place] = len(executor.bundles)
             sent += [executor.calls(number) for number in new]
             deadly = any(DEADLY in executor.calls(number) for number in new)
             for number in new:
@@ -276,7 +276,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_items() -> None:
     executor = ByHand()
     run = batch(FunctionNode(double).pipe(on(executor)), 1)
     await turns()
-    executor.chunks[0][0].set_result(b"nonsense")
+    executor.bundles[0][0].set_result(b"nonsense")
     (result,) = await run
     assert isinstance(result.exception, ExecutorLost)
     assert str(result.error).startswith("ExecutorLost: the executor failed: UnpicklingError")

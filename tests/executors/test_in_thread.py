@@ -8,21 +8,21 @@ import threading
 
 import pytest
 
-from nadoo_flow.executors.in_thread import in_thread
+from nadoo_flow.executors.in_thread import run_in_thread
 
 from ..stand_ins import raised_by
 from .helpers import turns, until
 
 
 async def test_work_gives_its_result_or_its_exception() -> None:
-    assert await in_thread(lambda: 7) == 7
+    assert await run_in_thread(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
-        await in_thread(lambda: 1 / 0)
+        await run_in_thread(lambda: 1 / 0)
 
 
 async def test_work_that_exits_does_not_hang_its_caller() -> None:
     with pytest.raises(SystemExit):
-        await in_thread(lambda: sys.exit("no licence"))
+        await run_in_thread(lambda: sys.exit("no licence"))
 
 
 async def test_what_nobody_waits_for_is_given_away() -> None:
@@ -32,7 +32,7 @@ async def test_what_nobody_waits_for_is_given_away() -> None:
         go.wait(30)
         return 7
 
-    call = asyncio.create_task(in_thread(work, unwanted.append))
+    call = asyncio.create_task(run_in_thread(work, unwanted.append))
     await turns()
     call.cancel()
     assert isinstance(await raised_by(call), asyncio.CancelledError)

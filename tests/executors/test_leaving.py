@@ -140,7 +140,7 @@ class TestACancelledCall:
         assert await first == 2
         assert executor.sizes == [1]
 
-    async def test_takes_a_chunk_that_nobody_waits_for_from_the_executor(self) -> None:
+    async def test_takes_a_bundle_that_nobody_waits_for_from_the_executor(self) -> None:
         executor = ByHand()
         node = FunctionNode(double).pipe(on(executor, chunk=2))
         calls = [asyncio.create_task(node.run(number)) for number in range(2)]
@@ -148,14 +148,14 @@ class TestACancelledCall:
         assert executor.sizes == [2]
         calls[0].cancel()
         await turns()
-        assert not executor.chunks[0][0].cancelled()
+        assert not executor.bundles[0][0].cancelled()
         calls[1].cancel()
         await turns()
-        assert executor.chunks[0][0].cancelled()
+        assert executor.bundles[0][0].cancelled()
         assert [type(await raised_by(call)) for call in calls] == [asyncio.CancelledError] * 2
         assert_only_the_caller_runs()
 
-    async def test_leaves_the_others_of_its_chunk_alone(self) -> None:
+    async def test_leaves_the_others_of_its_bundle_alone(self) -> None:
         executor = ByHand()
         node = FunctionNode(double).pipe(on(executor, chunk=2))
         calls = [asyncio.create_task(node.run(number)) for number in range(2)]
@@ -172,7 +172,7 @@ class TestACancelledCall:
         node = FunctionNode(double).pipe(on(executor, lanes=1), timeout(3))
         run = asyncio.create_task(BatchProcessor(node, 1).batch([1]))
         await turns()
-        executor.chunks[0][0].set_running_or_notify_cancel()
+        executor.bundles[0][0].set_running_or_notify_cancel()
         with caplog.at_level(logging.WARNING):
             (result,) = await run
         assert result.error == "TimeoutError: not finished within 3 s"
@@ -184,11 +184,11 @@ class TestACancelledCall:
         node = FunctionNode(double).pipe(on(executor))
         run = asyncio.create_task(BatchProcessor(node, 1).batch([1]))
         await turns()
-        executor.chunks[0][0].set_running_or_notify_cancel()
+        executor.bundles[0][0].set_running_or_notify_cancel()
         run.cancel()
         await turns()
         assert not run.done()
-        executor.chunks[0][0].set_result(b"")
+        executor.bundles[0][0].set_result(b"")
         assert isinstance(await raised_by(run), asyncio.CancelledError)
         assert now() < 1e-3
         assert_only_the_caller_runs()

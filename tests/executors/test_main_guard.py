@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import asyncio, multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor

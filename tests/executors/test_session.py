@@ -93,7 +93,7 @@ class TestAnExecutorThatAFunctionMakes:
         make = stuck_until(go)
         run = batch(FunctionNode(double).pipe(on(make)), 1)
         await until(lambda: bool(make.made) and make.made[0].sizes == [1])
-        make.made[0].chunks[0][0].set_running_or_notify_cancel()
+        make.made[0].bundles[0][0].set_running_or_notify_cancel()
         run.cancel()
         with caplog.at_level(logging.WARNING):
             assert isinstance(await raised_by(run), asyncio.CancelledError)
@@ -107,7 +107,7 @@ class TestAnExecutorThatAFunctionMakes:
         node = FunctionNode(double).pipe(on(make, lanes=1))
         run = batch(node, 1)
         await until(lambda: bool(make.made) and make.made[0].sizes == [1])
-        make.made[0].chunks[0][0].set_running_or_notify_cancel()
+        make.made[0].bundles[0][0].set_running_or_notify_cancel()
         run.cancel()
         await raised_by(run)
         following = batch(node, 1)
@@ -116,7 +116,7 @@ class TestAnExecutorThatAFunctionMakes:
         go.set()
         assert [result.output for result in await following] == [0]
         # What comes back after all is nobody's any more.
-        make.made[0].chunks[0][0].set_result(b"")
+        make.made[0].bundles[0][0].set_result(b"")
         await turns()
 
 

@@ -1,4 +1,4 @@
-"""What runs in a worker: a chunk on the event loop of its thread."""
+"""The worker: a bundle on the event loop of its thread."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from typing import Any
 import pytest
 
 from nadoo_flow import BaseNode, FunctionNode, MapNode, NodeResult, WorkflowContext
-from nadoo_flow.executors.outcome import unpack_result
+from nadoo_flow.executors.packed_result import unpack_result
 from nadoo_flow.executors.wire import pack
-from nadoo_flow.executors.worker import KEPT_NODES, Answer, _Loop, pack_chunk, run_chunk
+from nadoo_flow.executors.worker import KEPT_NODES, Answer, _Loop, pack_bundle, run_bundle
 
 from ..stand_ins import describe_failure, slowly
 
 
 class Worker:
-    """A thread in which chunks run."""
+    """A thread in which bundles run."""
 
     def __init__(self) -> None:
         self.executor = ThreadPoolExecutor(1)
 
     def answer(self, node: Any, *items: Any, along: bool = True) -> Answer:
-        """Run the items of a chunk; the node travels along or is known already."""
+        """Run the items of a bundle; the node travels along or is known already."""
         node = node if isinstance(node, BaseNode) else FunctionNode(node)
         data = pack(node, "the node")
         digest = sha256(data).digest()
         payloads = [pack(({"item": item}, WorkflowContext()), "the input") for item in items]
         nodes = {digest: data} if along else {}
-        chunk = pack_chunk(nodes, [(digest, payload) for payload in payloads])
-        return Answer(*pickle.loads(self.executor.submit(run_chunk, 1, chunk).result(60)))
+        bundle = pack_bundle(nodes, [(digest, payload) for payload in payloads])
+        return Answer(*pickle.loads(self.executor.submit(run_bundle, 1, bundle).result(60)))
 
     def results(self, node: Any, *items: Any) -> list[NodeResult]:
-        return [unpack_result(outcome) for outcome in self.answer(node, *items).outcomes]
+        return [unpack_result(packed) for packed in self.answer(node, *items).results]
 
     def outputs(self, node: Any, *items: Any) -> list[Any]:
         return [result.output for result in self.results(node, *items)]
@@ -53,7 +53,7 @@ def worker() -> Iterator[Worker]:
     worker.executor.shutdown()
 
 
-def test_the_calls_of_a_chunk_run_concurrently(worker: Worker) -> None:
+def test_the_calls_of_a_bundle_run_concurrently(worker: Worker) -> None:
     class Meeting(BaseNode):
         async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
             loop: Any = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ def test_a_thread_keeps_its_loop_and_its_nodes(worker: Worker) -> None:
 
 def test_a_node_that_is_not_known_is_asked_for(worker: Worker) -> None:
     asked = worker.answer(abs, -1, along=False)
-    assert (len(asked.missing), asked.outcomes) == (1, ())
+    assert (len(asked.missing), asked.results) == (1, ())
     assert worker.outputs(abs, -1) == [1]
     assert worker.answer(abs, -1, along=False).missing == ()
 
@@ -115,9 +115,9 @@ def test_tasks_that_a_node_leaves_behind_are_cancelled_and_awaited(worker: Worke
 
 
 def test_an_interrupt_in_a_task_of_a_nodes_own_fails_what_has_not_ended(worker: Worker) -> None:
-    outcomes = worker.results(interrupted_inside, 0.0, 3600.0)
-    assert [result.success for result in outcomes] == [True, False]
-    assert outcomes[1].error == "KeyboardInterrupt"
+    results = worker.results(interrupted_inside, 0.0, 3600.0)
+    assert [result.success for result in results] == [True, False]
+    assert results[1].error == "KeyboardInterrupt"
     # The loop goes on working.
     assert worker.outputs(slowly, 0.0) == [0.0]
 
@@ -163,7 +163,7 @@ async def test_a_loop_can_be_collected_where_another_one_runs() -> None:
     data = pack(({"item": 1}, WorkflowContext()), "the input")
     with ThreadPoolExecutor(1) as thread:
         answer = await asyncio.wrap_future(thread.submit(loop.run, [(FunctionNode(abs), data)]))
-    assert unpack_result(answer.outcomes[0]).output == 1
+    assert unpack_result(answer.results[0]).output == 1
     inner = loop._runner.get_loop()
     del loop
     gc.collect()  # what it raises there fails the test

@@ -224,7 +224,7 @@ def threads_are_overtaken() -> AbstractContextManager[None]:
 def limiters_race() -> AbstractContextManager[None]:
     """Make the limiters of a policy without a thought of other threads."""
 
-    def turn(limit: Any) -> Any:
+    def wait_for_turn(limit: Any) -> Any:
         loop = asyncio.get_running_loop()
         known = vars(limit).setdefault("planted", {})
         if loop not in known:
@@ -232,7 +232,7 @@ def limiters_race() -> AbstractContextManager[None]:
             limit.planted[loop] = limit._new_limiter()
         return limit.planted[loop].acquire()
 
-    return replaced(RateLimit, "turn", turn)
+    return replaced(RateLimit, "wait_for_turn", wait_for_turn)
 
 
 def limit_is_not_reached() -> AbstractContextManager[None]:

@@ -41,6 +41,7 @@ def test_what_was_found_stays_mended(name: str) -> None:
     assert findings_of(FOUND[name]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_bug_is_found(name: str) -> None:
     assert find_planted(PLANTED[name]) is not None

@@ -274,7 +274,7 @@ POSITIVE_NUMBERS: dict[str, Callable[[Any], Any]] = {
 }
 POSITIVE_INTS: dict[str, Callable[[Any], Any]] = {
     "attempts": retry,
-    "n": ConcurrencyLimit,
+    "max_concurrency": ConcurrencyLimit,
     "initial": AdaptiveLimit,
     "minimum": lambda value: AdaptiveLimit(minimum=value),
     "maximum": lambda value: AdaptiveLimit(maximum=value),

@@ -11,7 +11,7 @@ import pytest
 
 from nadoo_flow import NodeResult
 from nadoo_flow.policies import signals
-from nadoo_flow.policies.signals import is_overload, retry_after
+from nadoo_flow.policies.signals import is_overload, read_retry_after
 
 from .services import Clock, HttpError, Response
 
@@ -61,7 +61,7 @@ class TestRetryAfter:
         ids=["metadata", "attribute", "response", "case-insensitive", "headers"],
     )
     def test_is_found(self, result: NodeResult) -> None:
-        assert retry_after(result) == 7
+        assert read_retry_after(result) == 7
 
     @pytest.mark.parametrize(
         ("value", "seconds"),
@@ -76,7 +76,7 @@ class TestRetryAfter:
         ids=repr,
     )
     def test_is_a_number_of_seconds(self, value: Any, seconds: float) -> None:
-        assert retry_after(with_header(value)) == seconds
+        assert read_retry_after(with_header(value)) == seconds
 
     @pytest.mark.parametrize(
         "date",
@@ -92,7 +92,7 @@ class TestRetryAfter:
         self, date: str, far_from_greenwich: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(signals, "datetime", Clock)
-        assert retry_after(with_header(date)) == 120
+        assert read_retry_after(with_header(date)) == 120
 
     @pytest.mark.parametrize(
         "value",
@@ -121,15 +121,15 @@ class TestRetryAfter:
         self, value: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(signals, "datetime", Clock)
-        assert retry_after(with_header(value)) == 0
-        assert retry_after(failed(retry_after=value)) == 0
-        assert retry_after(NodeResult(False, metadata={"retry_after": value})) == 0
+        assert read_retry_after(with_header(value)) == 0
+        assert read_retry_after(failed(retry_after=value)) == 0
+        assert read_retry_after(NodeResult(False, metadata={"retry_after": value})) == 0
 
     def test_is_taken_from_the_first_place_that_makes_sense(self) -> None:
         result = failed(retry_after="soon", response=Response(headers={"retry-after": "9"}))
-        assert retry_after(result) == 9
+        assert read_retry_after(result) == 9
         result.metadata["retry_after"] = 3
-        assert retry_after(result) == 3
+        assert read_retry_after(result) == 3
 
     @pytest.mark.parametrize(
         "result",
@@ -144,7 +144,7 @@ class TestRetryAfter:
         ],
     )
     def test_of_other_failures_is_nothing(self, result: NodeResult) -> None:
-        assert retry_after(result) == 0
+        assert read_retry_after(result) == 0
 
 
 class TestIsOverload:

@@ -7,27 +7,18 @@ run and end such tasks.
 It imports only the standard library.
 """
 
+from .driver import Driver, Interrupted, close_work, is_closing
+from .lifecycle import FatalError, end_and_join, raise_fatal, run_in_own_task, start_owned
 from .owned_task import (
-    PATIENCE,
-    Driver,
-    FatalError,
-    Interrupted,
     OwnedTask,
-    close_work,
-    end_and_join,
     get_running_task,
     is_being_cancelled,
-    is_closing,
     is_ended_by_owner,
     is_to_end,
-    raise_fatal,
-    run_in_own_task,
-    start_owned,
     take_strays_off,
 )
 
 __all__ = [
-    "PATIENCE",
     "Driver",
     "FatalError",
     "Interrupted",

@@ -53,11 +53,11 @@ def allow_one_subscription(
 
 
 def _fail(run: Subscription, error: Exception) -> None:
-    # With something to await the error comes in a later turn of the loop: this may still be the
-    # subscribe() of the whole run, which must not emit anything itself.
-    run.add_cleanup(_nothing)
+    # A run that has a clean-up to await ends in a later turn of the loop. Without one it could
+    # emit the error at once, and this may be inside the subscribe() of the whole run.
+    run.add_cleanup(_end_later)
     run.fail(error)
 
 
-async def _nothing() -> None:
-    """Take no time."""
+async def _end_later() -> None:
+    """Do nothing but be awaited."""

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar, cast
 
 from reactivex import abc
 
+from ..._support.functions import do_nothing
 from ..direct import Indexed
 from ..subscription import Subscription
 
@@ -62,7 +63,7 @@ class Pump(Generic[T]):
         """Emit while there is demand; stay registered for more unless the source has ended."""
         # Not registered while it emits: an item that is settled at once brings demand that the
         # loop in _emit sees, and a pump inside the pump would only nest.
-        self._run.set_pump(_nothing)
+        self._run.set_pump(do_nothing)
         try:
             waiting = self._context.run(self._emit)
         except BaseException as error:
@@ -111,7 +112,3 @@ def as_source_error(error: BaseException) -> Exception:
         return stray
     # Rx types errors as Exception; a GeneratorExit takes the same way.
     return cast(Exception, error)
-
-
-def _nothing() -> None:
-    """Stay idle."""

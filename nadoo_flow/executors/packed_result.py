@@ -1,4 +1,4 @@
-"""The result of one call on its way back from a worker."""
+"""Results as bytes, on their way back from a worker."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..nodes.context import NodeResult
 from .remote_exception import Packed, pack_exception, unpack_exception
 from .wire import pack, unpack
 
-Outcome: TypeAlias = tuple[bytes, "Packed | None"]
-"""A NodeResult without its exception, and the exception."""
+PackedResult: TypeAlias = tuple[bytes, "Packed | None"]
+"""A NodeResult without its exception as bytes, and the exception."""
 
 
-def pack_result(result: NodeResult) -> Outcome:
-    """Make bytes of a result; one that cannot be pickled becomes a failure that says so."""
+def pack_result(result: NodeResult) -> PackedResult:
+    """Pickle a result; one that cannot be pickled becomes a failure that says so."""
     exception = result.exception
     try:
         data = _pack_without_exception(result)
@@ -23,21 +23,21 @@ def pack_result(result: NodeResult) -> Outcome:
         if result.success:
             exception = error
             result = NodeResult(False, None, describe_error(error))
-        else:  # what it failed of counts for more
+        else:  # the failure itself matters more than that it cannot be pickled
             result = NodeResult(False, None, str(result.error))
         data = _pack_without_exception(result)
     return data, None if exception is None else pack_exception(exception)
 
 
-def unpack_result(outcome: Outcome) -> NodeResult:
-    """Make a result of bytes; one that cannot be unpickled becomes a failure that says so."""
-    data, packed = outcome
+def unpack_result(packed: PackedResult) -> NodeResult:
+    """Unpickle a result; one that cannot be unpickled becomes a failure that says so."""
+    data, exception = packed
     try:
         result: NodeResult = unpack(data, "the output")
     except UnpicklingError as error:
         return NodeResult(False, None, describe_error(error), {}, error)
-    if packed is not None:
-        result.exception = unpack_exception(packed, result.error or "")
+    if exception is not None:
+        result.exception = unpack_exception(exception, result.error or "")
     return result
 
 

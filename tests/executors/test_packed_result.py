@@ -7,7 +7,7 @@ from pickle import PicklingError, UnpicklingError
 from typing import Any
 
 from nadoo_flow import NodeResult
-from nadoo_flow.executors.outcome import pack_result, unpack_result
+from nadoo_flow.executors.packed_result import pack_result, unpack_result
 
 from .helpers import REFUSAL, Unpicklable
 

@@ -1,4 +1,4 @@
-"""The executor behind ``on``: one that the caller has, or one that a factory makes."""
+"""The executor behind ``on``: the caller's own, or those that a factory makes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from typing import Any
 from .._support.checks import describe_value
 from ..errors import describe_error
 from .errors import ExecutorLost
-from .in_thread import in_thread
-from .main_guard import HINT, is_importing_main, leave, no_guard, ran_main, submit_first
-from .worker import ready
+from .in_thread import run_in_thread
+from .main_guard import (
+    HINT,
+    has_run_main,
+    is_importing_main,
+    leave_process,
+    make_guard_error,
+    submit_first,
+)
+from .worker import confirm_start
 
 STARTS = 3
-"""How often a new executor may break before it has done anything."""
+"""Attempts to make an executor that works."""
 
 
-class Engine:
-    """Gives chunks to an executor, in one event loop.
+class ExecutorHandle:
+    """Holds the executor that one event loop uses: starts, replaces and stops it.
 
     Args:
-        executor: One that belongs to the caller and is never shut down, or None.
-        make: Otherwise, makes one.
+        executor: An executor that belongs to the caller and is never shut down, or None.
+        make: Makes an executor if the caller has none.
 
     Attributes:
         executor: The executor, while there is one.
@@ -33,7 +40,7 @@ class Engine:
     def __init__(self, executor: Executor | None, make: Callable[[], Executor] | None) -> None:
         self.executor = executor
         self._make = make
-        # The processes of an executor that is not known to work.
+        # The processes of an executor until it is known to work; None from then on.
         self._newborn: list[BaseProcess] | None = [] if make is None else None
         self._lacks_guard = False
 
@@ -43,10 +50,10 @@ class Engine:
         return self._make is not None
 
     def submit(self, function: Callable[..., bytes], *arguments: Any) -> Future[bytes]:
-        """Give the executor something to do; what it raises comes with the future."""
+        """Submit a call to the executor; an exception of the executor comes with the future."""
         assert self.executor is not None
         if self._lacks_guard:
-            return _failed(no_guard())
+            return _make_failed_future(make_guard_error())
         newborn = self._newborn
         try:
             if newborn is None:
@@ -54,59 +61,61 @@ class Engine:
             future, children = submit_first(self.executor, function, *arguments)
         except Exception as error:
             if is_importing_main():
-                return _failed(leave())
-            return _failed(error if isinstance(error, BrokenExecutor) else _refused(error))
+                return _make_failed_future(leave_process())
+            return _make_failed_future(
+                error if isinstance(error, BrokenExecutor) else _make_refusal(error)
+            )
         newborn += children
-        # Called in the executor's own thread, before that awaits its processes.
+        # Called in the executor's own thread, before it awaits its processes.
         future.add_done_callback(self._look_for_guard)
         return future
 
     def explain(self, error: BaseException) -> BaseException:
-        """Return what an error of the executor came from, where that is known."""
-        return no_guard() if self._lacks_guard else error
+        """Return the cause of an error of the executor, where it is known."""
+        return make_guard_error() if self._lacks_guard else error
 
     def _look_for_guard(self, future: Future[bytes]) -> None:
         if future.cancelled() or (newborn := self._newborn) is None:
             return
         self._newborn = None
         if isinstance(future.exception(), BrokenExecutor):
-            self._lacks_guard = ran_main(newborn)
+            self._lacks_guard = has_run_main(newborn)
 
     async def start(self) -> None:
-        """Make an executor and wait until a worker of it is ready.
+        """Make an executor and wait until one of its workers is ready.
 
-        Not on the event loop's thread, since this can take as long as a new interpreter needs.
+        It works in a thread, since this can take as long as a new interpreter needs.
 
         Raises:
             ExecutorLost: If the factory raises, or the executor breaks at once again and again.
         """
         if self._lacks_guard:
-            raise no_guard()
-        self.executor = await in_thread(self._started, unwanted=_shut_down)
+            raise make_guard_error()
+        self.executor = await run_in_thread(self._make_working_executor, unwanted=_shut_down)
 
     async def stop(self) -> None:
-        """Shut an executor down that was made here, and wait until its workers have ended."""
+        """Shut down an executor that was made here, and wait until its workers have ended."""
         if self._make is None or self.executor is None:
             return
         executor, self.executor = self.executor, None
-        await in_thread(lambda: _shut_down(executor))
+        await run_in_thread(lambda: _shut_down(executor))
 
-    def _started(self) -> Executor:
+    def _make_working_executor(self) -> Executor:
         assert self._make is not None
         for _ in range(STARTS):
-            executor = _made(self._make)
+            executor = _call_factory(self._make)
             children: list[BaseProcess] = []
             try:
-                future, children = submit_first(executor, ready)
+                future, children = submit_first(executor, confirm_start)
                 future.result()
             except Exception as error:
                 cause = error
                 _shut_down(executor)
                 if is_importing_main():
-                    raise leave() from None
-                if ran_main(children):
+                    raise leave_process() from None
+                if has_run_main(children):
                     self._lacks_guard = True
-                    raise no_guard() from None
+                    raise make_guard_error() from None
                 if not isinstance(error, BrokenExecutor):
                     break
             else:
@@ -116,7 +125,7 @@ class Engine:
         raise ExecutorLost(problem) from cause
 
 
-def _made(make: Callable[[], Executor]) -> Executor:
+def _call_factory(make: Callable[[], Executor]) -> Executor:
     try:
         executor = make()
     except BaseException as error:
@@ -126,13 +135,13 @@ def _made(make: Callable[[], Executor]) -> Executor:
     return executor
 
 
-def _failed(error: BaseException) -> Future[bytes]:
+def _make_failed_future(error: BaseException) -> Future[bytes]:
     failed: Future[bytes] = Future()
     failed.set_exception(error)
     return failed
 
 
-def _refused(error: Exception) -> ExecutorLost:
+def _make_refusal(error: Exception) -> ExecutorLost:
     lost = ExecutorLost(f"the executor takes no work: {describe_error(error)}")
     lost.__cause__ = error
     return lost

@@ -1,4 +1,4 @@
-"""Calls that travel together, and how many of them do."""
+"""Bundles: calls that travel to an executor together, and how many of them do."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..nodes.node import BaseNode
 from .wire import pack
 from .worker import Digest
 
-CHUNK_SECONDS = 0.05
-"""Work in a chunk: so much that the way there and back does not count, and no more."""
+BUNDLE_SECONDS = 0.05
+"""Work in a bundle: enough to make the way there and back negligible, and no more."""
 
 
 class PackedNode:
     """A node as bytes.
 
     Attributes:
-        data: The node, packed.
-        digest: What a worker knows it by.
+        data: The node, pickled.
+        digest: Identifies the node in a worker.
     """
 
     __slots__ = ("data", "digest")
@@ -36,45 +36,45 @@ class PackedNode:
 
 
 class Call:
-    """One execution of a node, from the moment it is asked for.
+    """One requested execution of a node.
 
     Attributes:
-        node: Which node.
-        payload: Its input and WorkflowContext, packed.
+        node: The node.
+        payload: Its input and WorkflowContext, pickled.
         future: Its result.
-        chunk: What it travels in, since it does.
-        deaths: How many deaths of workers it had to do with.
+        bundle: The bundle in which it is on the executor; None before and afterwards.
+        deaths: How many workers died while they had it.
     """
 
-    __slots__ = ("_context", "chunk", "deaths", "future", "node", "payload")
+    __slots__ = ("_context", "bundle", "deaths", "future", "node", "payload")
 
     def __init__(self, node: PackedNode, payload: bytes) -> None:
         self.node = node
         self.payload = payload
         self.future: asyncio.Future[NodeResult] = asyncio.get_running_loop().create_future()
-        self.chunk: Chunk | None = None
+        self.bundle: Bundle | None = None
         self.deaths = 0
         self._context = copy_context()
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody still waits for it."""
+    def is_wanted(self) -> bool:
+        """Whether its caller still waits for it."""
         return not self.future.done()
 
-    def tell_of_retry(self, error: BaseException) -> None:
-        """Tell whoever watches its item that it is tried again."""
+    def report_retry(self, error: BaseException) -> None:
+        """Report to the observers of its item that it is tried again."""
         self._context.run(report_retry, describe_error(error))
 
 
-class Chunk:
+class Bundle:
     """Calls that are on the executor together.
 
     Attributes:
         calls: At least one.
-        alone: Whether nothing else is on the executor, to find out who kills workers.
-        future: What the executor gave for it.
-        ended: Done when it is on the executor no more.
-        unwanted: How many of its calls nobody waits for any more.
+        alone: Whether nothing else is on the executor, to find the call that kills workers.
+        future: The executor's future for it.
+        ended: Done when it is no longer on the executor.
+        unwanted: How many of its calls were cancelled.
     """
 
     __slots__ = ("alone", "calls", "ended", "future", "unwanted")
@@ -86,49 +86,49 @@ class Chunk:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.unwanted = 0
         for call in calls:
-            call.chunk = self
+            call.bundle = self
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody still waits for one of its calls."""
+        """Whether the caller of one of its calls still waits."""
         return self.unwanted < len(self.calls)
 
     def end(self) -> Future[bytes]:
-        """Learn that it is on the executor no more, and hand over what the executor gave for it.
+        """Note that it is no longer on the executor, and hand over the executor's future.
 
-        Dask keeps the result for as long as anybody holds that.
+        Dask keeps the result for as long as there is a reference to that future.
         """
         for call in self.calls:
-            call.chunk = None
+            call.bundle = None
         self.ended.set_result(None)
         future = self.future
         del self.future
         return future
 
 
-class ChunkSize:
-    """How many calls travel together.
+class BundleSize:
+    """Chooses how many calls travel together.
 
     Args:
         fixed: As many as this, or all that wait if they are fewer. With None it finds the number
-            that makes CHUNK_SECONDS of work, and shares out what waits over the free lanes.
+            that makes BUNDLE_SECONDS of work, and divides the waiting calls over the free lanes.
     """
 
     def __init__(self, fixed: int | None) -> None:
         self._fixed = fixed
         self._seconds_per_call: float | None = None
 
-    def of(self, waiting: int, free_lanes: int) -> int:
-        """Say how many of the calls that wait go into the next chunk."""
+    def choose(self, waiting: int, free_lanes: int) -> int:
+        """Return how many of the waiting calls go into the next bundle."""
         if self._fixed is not None:
             return min(self._fixed, waiting)
         if self._seconds_per_call is None:
             return 1
-        enough = max(1, int(CHUNK_SECONDS / self._seconds_per_call))
+        enough = max(1, int(BUNDLE_SECONDS / self._seconds_per_call))
         return min(enough, math.ceil(waiting / free_lanes))
 
-    def observed(self, calls: int, seconds: float) -> None:
-        """Learn how long a worker was busy with a chunk."""
+    def observe(self, calls: int, seconds: float) -> None:
+        """Take into account how long a worker was busy with a bundle."""
         latest = max(seconds / calls, 1e-6)
         known = self._seconds_per_call
         self._seconds_per_call = latest if known is None else (known + latest) / 2

@@ -1,0 +1,111 @@
+"""A limit on concurrency that finds its size from how executions go."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from .._support.checks import check_positive_int, check_positive_number
+from .concurrency_limit import ConcurrencyLimit
+
+
+class AdaptiveLimit(ConcurrencyLimit):
+    """A concurrency limit that finds its size: additive increase, multiplicative decrease.
+
+    Each time when all permits have been used once, it looks at the latest executions. While
+    latencies hold and items wait for permits, it grows by one; until the first sign of congestion
+    it doubles instead. A timeout, or an error that means overload (a status of 429 or 503, a
+    retry-after time), shrinks it at once to 3/4. A median latency that is too long shrinks it in
+    proportion, to a size at which no item should have to wait inside the service. Executions that
+    began before it shrank say nothing about the new size and are not counted, and neither are
+    failures of other kinds.
+
+    The rule is that of TCP (Chiu and Jain, "Analysis of the increase and decrease algorithms for
+    congestion avoidance in computer networks", 1989).
+
+    Args:
+        initial: Size to begin with.
+        minimum: Smallest size.
+        maximum: Largest size.
+        target_latency: Median seconds that an execution may take. The default is twice the median
+            that was seen at the beginning, or the last time after latencies had made it shrink.
+
+    Raises:
+        ValueError: If not ``minimum <= initial <= maximum``.
+    """
+
+    ENOUGH = 32
+    """Latencies whose median says enough, however much they vary."""
+    TOLERANCE = 2.0
+    OVERLOADED = 0.75
+    RELIEF = 0.8
+    LEAST_FACTOR = 0.25
+
+    def __init__(
+        self,
+        initial: int = 10,
+        minimum: int = 1,
+        maximum: int = 1_000,
+        target_latency: float | None = None,
+    ) -> None:
+        super().__init__(check_positive_int(initial, "initial"))
+        self.minimum = check_positive_int(minimum, "minimum")
+        self.maximum = check_positive_int(maximum, "maximum")
+        if not self.minimum <= self._size <= self.maximum:
+            raise ValueError(
+                f"initial must be between minimum and maximum, got {minimum}, {initial}, {maximum}"
+            )
+        if target_latency is not None:
+            target_latency = check_positive_number(target_latency, "target_latency")
+        self.target_latency = target_latency
+        self._relaxed = target_latency
+        self._starting = True
+        self._halfway = False
+        self._wanted = False
+        self._outdated = 0
+        self._latest: list[float] = []
+        self._unseen = 0
+
+    def _observe(self, seconds: float, overloaded: bool, success: bool = True) -> None:
+        """Take one execution into account, while its permit is still held."""
+        self._wanted = self._wanted or bool(self._waiters)
+        if self._outdated:
+            self._outdated -= 1
+        elif overloaded:
+            self._shrink(self.OVERLOADED)
+        elif success:
+            self._latest.append(seconds)
+            self._unseen += 1
+            if self._unseen >= self._size and len(self._latest) >= self.ENOUGH:
+                self._look()
+
+    def _look(self) -> None:
+        del self._latest[: -max(self._size, self.ENOUGH)]
+        typical = median(self._latest)
+        if self._relaxed is None:
+            self._relaxed = typical
+        if typical > (self.target_latency or self.TOLERANCE * self._relaxed):
+            self._relieve(self.RELIEF * self._relaxed / typical)
+        else:
+            self._halfway = False
+            if self._wanted:
+                self._grow()
+        self._wanted = False
+        self._unseen = 0
+
+    def _relieve(self, factor: float) -> None:
+        """Shrink because of latencies: by a large factor in two steps, then measure anew."""
+        self._halfway = factor < self.LEAST_FACTOR and not self._halfway
+        self._shrink(max(factor, self.LEAST_FACTOR))
+        if not self._halfway:
+            self._relaxed = self.target_latency
+
+    def _grow(self) -> None:
+        size = 2 * self._size if self._starting else self._size + 1
+        self._size = min(size, self.maximum)
+
+    def _shrink(self, factor: float) -> None:
+        self._starting = False
+        self._size = max(self.minimum, int(self._size * factor))
+        self._outdated = max(self.in_use - 1, 0)
+        self._latest.clear()
+        self._unseen = 0

@@ -1,0 +1,105 @@
+"""A limit on concurrency that any number of nodes, runs and nestings share."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from contextlib import suppress
+
+from .._support.checks import check_positive_int
+
+# Event loops in several threads may use one limit in turns, and the loop in use must not change
+# while a permit is taken or given back. One lock for all limits, since a limit with a lock of its
+# own could not be copied. Reentrant, because the garbage collector may end the holder of a permit
+# at any point.
+_changing = threading.RLock()
+
+
+class ConcurrencyLimit:
+    """A number of permits, handed out in the order in which they are asked for.
+
+    Give it to ``limit(...)``. One object may be shared by any number of nodes, nested stages,
+    pipelines and simultaneous runs on one event loop.
+
+    Args:
+        max_concurrency: Most executions at a time, over all that share it.
+
+    Attributes:
+        in_use: Permits that are held at the moment.
+    """
+
+    def __init__(self, max_concurrency: int) -> None:
+        self._size = check_positive_int(max_concurrency, "max_concurrency")
+        self.in_use = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def size(self) -> int:
+        """How many permits there are at the moment."""
+        return self._size
+
+    async def acquire(self) -> None:
+        """Wait for a permit.
+
+        Raises:
+            RuntimeError: If it is in use on another event loop.
+        """
+        if self._take():
+            return
+        waiter = self._queue()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._leave(waiter)
+            else:
+                # The permit had been handed over already, so it goes to the next in the queue.
+                self.release()
+            raise
+
+    def _take(self) -> bool:
+        """Take a permit if there is one and no other caller waits."""
+        loop = asyncio.get_running_loop()
+        with _changing:
+            self._bind(loop)
+            free = self.in_use < self.size and not self._waiters
+            self.in_use += free
+        return free
+
+    def _queue(self) -> asyncio.Future[None]:
+        """Join the queue; the future is done when a permit is handed over."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def _leave(self, waiter: asyncio.Future[None]) -> None:
+        """Leave the queue."""
+        with suppress(ValueError):  # it may have been passed over already
+            self._waiters.remove(waiter)
+
+    def release(self) -> None:
+        """Give a permit back."""
+        with _changing:
+            self.in_use -= 1
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiters and self.in_use < self.size:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self.in_use += 1
+                waiter.set_result(None)
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is loop:
+            return
+        if self._loop is not None and self.in_use and not self._loop.is_closed():
+            raise RuntimeError("the limit is in use on another event loop; make one for each loop")
+        self._loop = loop
+        self.in_use = 0
+        self._waiters.clear()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._size}, in_use={self.in_use})"
