@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .policies import AdaptiveLimit, ConcurrencyLimit
     from .stages import FilterNode, MapNode, OperatorNode, ReduceNode
 
+    __version__: str
+
 __all__ = [
     "AdaptiveLimit",
     "BaseNode",
@@ -67,6 +69,8 @@ _LATE = {
 if not TYPE_CHECKING:  # a checker would take any name for one of the module's
 
     def __getattr__(name: str) -> object:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("nadoo-flow")
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATE[name], __name__), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import graphlib
 import importlib
 import inspect
@@ -182,7 +183,7 @@ class TestImports:
                 case ast.Assign(targets=[ast.Name(id=name)]) | ast.FunctionDef(name=name):
                     pass
                 case ast.If(test=ast.Name(id=name), body=body):
-                    assert all(isinstance(each, ast.ImportFrom) for each in body)
+                    assert all(isinstance(each, (ast.ImportFrom, ast.AnnAssign)) for each in body)
                 case ast.If(test=ast.UnaryOp(), body=[ast.FunctionDef(name=name)]):
                     pass
                 case _:
@@ -254,3 +255,9 @@ def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
     code = f"import nadoo_flow, sys; print(set({late}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    assert nadoo_flow.__version__ == setup["metadata"]["version"]

@@ -25,9 +25,9 @@ FLOORS = (
 
 FLOORS_OF_STREAMS = (
     ("sinks", "operators", "sources"),
-    ("loop_thread",),
+    ("plan", "loop_thread"),
     ("subscription",),
-    ("direct", "turn"),
+    ("direct", "turn", "run_scope", "run_tasks"),
 )
 """The same inside the room that has rooms of its own."""
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from reactivex import Observable, abc
 
+from .._support.report_error import report_error
 from ..results.batch_result import BatchResult
 from ..streams import Subscription
 from .protocol import CheckpointError, Record
@@ -80,7 +81,7 @@ class Delivery:
         error.unrecorded = [*results, *(result for result, _ in self._unrecorded)]
         self._unrecorded.clear()
         if self._run.stopped:
-            self._run.report_error("the checkpoint of a run that had ended failed", error)
+            report_error(self._run.loop, "the checkpoint of a run that had ended failed", error)
         else:
             self._run.fail(error)
 

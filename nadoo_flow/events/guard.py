@@ -16,7 +16,7 @@ class Guard:
 
     def __init__(self, watcher: Watcher, report: ReportError) -> None:
         self._watcher = watcher
-        self._on_event: Callable[[Event], None] = watcher.on_event
+        self._on_event: Callable[[Event], object] = watcher.on_event
         self._report = report
         self._broken = False
 

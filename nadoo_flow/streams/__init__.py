@@ -11,6 +11,7 @@ It may import ``errors`` and ``_support``.
 from .direct import Indexed
 from .loop_thread import call_on_loop
 from .operators import InOrder, Isolation, allow_one_subscription, flat_map, observe_on_loop
+from .plan import MAX_WINDOW, Plan, compute_default_window
 from .sinks import CloseableAsyncIterator, drain, observe
 from .sources import (
     BUFFER,
@@ -21,7 +22,7 @@ from .sources import (
     as_source,
     emit,
 )
-from .subscription import MAX_WINDOW, Plan, Subscription, compute_default_window, find_outermost_run
+from .subscription import Subscription, find_outermost_run
 
 __all__ = [
     "BUFFER",

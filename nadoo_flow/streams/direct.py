@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 
@@ -32,3 +33,26 @@ class Direct(Observable[T]):
         if isinstance(on_next, abc.ObserverBase):
             return self._subscribe_core(on_next, scheduler)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+
+class SplitObserver(abc.ObserverBase[T], Generic[T]):
+    """Passes items straight on to an observer, and the end to other functions."""
+
+    __slots__ = ("_on_completed", "_on_error", "on_next")
+    on_next: Callable[[T], None]  # type: ignore[assignment]  # not bound to this object
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[T],
+        on_error: abc.OnError,
+        on_completed: abc.OnCompleted,
+    ) -> None:
+        self.on_next = observer.on_next  # saves a call for each item
+        self._on_error = on_error
+        self._on_completed = on_completed
+
+    def on_error(self, error: Exception) -> None:
+        self._on_error(error)
+
+    def on_completed(self) -> None:
+        self._on_completed()

@@ -149,6 +149,8 @@ def test_a_checkpoint_that_is_not_open(tmp_path: Path) -> None:
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
     """Give a folder to a user without privileges, and be that user: to root all is allowed."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("has no users like these")
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     privileged = os.geteuid() == 0

@@ -321,6 +321,7 @@ def test_headings_of_a_huge_line_are_found_without_delay() -> None:
     assert list(headings("a " * 500_000 + "\nTitle\n=====", markdown=True)) == ["Title"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
 @pytest.mark.asyncio(loop_factories=["real"])
 async def test_the_loop_goes_on_while_a_document_is_read(tmp_path: Path) -> None:
     pipe = tmp_path / "slow.txt"

@@ -22,6 +22,7 @@ def test_a_file_is_read_as_records_are_asked_for(tmp_path: Path) -> None:
         next(records_)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
 @pytest.mark.asyncio(loop_factories=["real"])
 async def test_no_more_is_read_from_a_pipe_than_there_is_room_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"

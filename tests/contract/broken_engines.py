@@ -125,7 +125,7 @@ def naive(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> 
                 queue.append(item)
                 if workers < limit:
                     workers += 1
-                    run.spawn(worker)
+                    run.tasks.spawn_lane(worker)
 
             def on_completed() -> None:
                 nonlocal ended

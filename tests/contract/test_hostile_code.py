@@ -433,7 +433,7 @@ class TestClosingARunFromInside:
             ),
         ],
     )
-    async def test_rule_r24_of_a_node_never_waits_for_itself(
+    async def test_rule_r23_of_a_node_never_waits_for_itself(
         self, isolate: Any, way: str, is_eager: bool
     ) -> None:
         if is_eager:
@@ -462,7 +462,7 @@ class TestClosingARunFromInside:
         assert_only_the_caller_runs()
 
     @pytest.mark.parametrize("way", ["directly", "gather"])
-    async def test_rule_r24_of_a_source_never_waits_for_itself(self, way: str) -> None:
+    async def test_rule_r23_of_a_source_never_waits_for_itself(self, way: str) -> None:
         errors: list[BaseException | None] = []
 
         async def close() -> None:
@@ -485,7 +485,7 @@ VARIABLE: ContextVar[int] = ContextVar("VARIABLE")
 
 class TestASource:
     @pytest.mark.parametrize("way", ["break", "end", "failure", "cancel"])
-    async def test_rule_r25_is_iterated_and_closed_in_one_task_and_context(self, way: str) -> None:
+    async def test_rule_r24_is_iterated_and_closed_in_one_task_and_context(self, way: str) -> None:
         seen: list[Any] = []
 
         async def source() -> AsyncIterator[int]:
@@ -518,7 +518,7 @@ class TestASource:
         assert seen == [True, "reset"]
         assert_only_the_caller_runs()
 
-    async def test_rule_r25_that_is_no_coroutine_is_closed_in_its_context_too(self) -> None:
+    async def test_rule_r24_that_is_no_coroutine_is_closed_in_its_context_too(self) -> None:
         seen: list[str] = []
 
         def source() -> Iterator[int]:
@@ -533,7 +533,7 @@ class TestASource:
             await anext(results)
         assert seen == ["reset"]
 
-    async def test_rule_r25_cleans_up_undisturbed_by_a_cancel_that_it_left_behind(self) -> None:
+    async def test_rule_r24_cleans_up_undisturbed_by_a_cancel_that_it_left_behind(self) -> None:
         seen: list[str] = []
 
         async def source() -> AsyncIterator[int]:
@@ -570,7 +570,7 @@ class TestAWideRun:
         await BatchProcessor(work, width).batch(range(width))
         assert peak == width
 
-    async def test_rule_r26_costs_no_more_turns_than_its_budget_makes(self) -> None:
+    async def test_rule_r25_costs_no_more_turns_than_its_budget_makes(self) -> None:
         """Ten thousand items of 0.1 ms need 250 turns of 4 ms, however many wait for theirs."""
         turns = 0
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from nadoo_flow import BatchResult, NodeError
+from nadoo_flow import BatchResult, BatchResults, NodeError
 
+from .answers import is_sound
 from .case import Batch, Case, Leaf
 from .endings import End
 from .facts import TO_THE_END, ends_by_itself, given_inputs
 from .ledger import Ledger
 from .model import Verdict, fate, items_of, source_error
+from .overriding import is_marked
 
 
 def check_batch(case: Case, batch: Batch, end: End, ledger: Ledger) -> None:
@@ -21,6 +23,8 @@ def check_batch(case: Case, batch: Batch, end: End, ledger: Ledger) -> None:
         if result.input_data != result.index:
             ledger.find("a result has the index of another input")
         _check_result(batch, result, ledger)
+    if isinstance(end.value, BatchResults):
+        _check_views(end.value, ledger)
     if case.way in ("batch", "batch_in_chunks") and indexes != sorted(indexes):
         ledger.find("results are not in input order")
     given = given_inputs(case, ledger)
@@ -50,6 +54,9 @@ def check_batch(case: Case, batch: Batch, end: End, ledger: Ledger) -> None:
 
 
 def _check_result(batch: Batch, result: BatchResult, ledger: Ledger) -> None:
+    if not is_sound(result):
+        ledger.find(f"a result is not sound: {vars(result)}")
+        return
     verdict = fate(batch.work, result.index).verdict
     if verdict is Verdict.SUCCESS and not result.success:
         ledger.find(f"an item failed that should not: {result.error}")
@@ -57,8 +64,20 @@ def _check_result(batch: Batch, result: BatchResult, ledger: Ledger) -> None:
         ledger.find("an item succeeded that should fail")
     if result.success and result.output != result.input_data:
         ledger.find(f"an item has the output of another one: {result.output!r}")
-    if not result.success and not result.error:
-        ledger.find("a failure has no error")
+    if bool(batch.own_single) != is_marked(result) and result.success:
+        ledger.find("an override of process_single was not used")
+
+
+def _check_views(results: BatchResults, ledger: Ledger) -> None:
+    try:
+        summary = results.summary()
+        failed = len(results.failed)
+        if (summary.total, summary.failed) != (len(results), failed):
+            ledger.find(f"a summary of {len(results)} results, {failed} failed, says {summary}")
+        for view in (summary, repr(results), results._repr_html_()):
+            str(view)
+    except Exception as error:
+        ledger.find(f"the results cannot be looked at: {error!r}")
 
 
 def _check_first_failure(verdicts: dict[int, Verdict], end: End, ledger: Ledger) -> None:

@@ -32,7 +32,11 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Several:
-    """Nodes one after the other (``"pipeline"``), or at the same time by a strategy's name."""
+    """Nodes one after the other, or at the same time by a strategy's name.
+
+    In a ``"class_pipeline"`` or ``"instance_pipeline"`` those behind the first are a pipeline of
+    their own, whose class or instance overrides ``execute``, joined to the first with ``|``.
+    """
 
     how: str
     nodes: tuple[Work, ...]
@@ -61,7 +65,10 @@ Work: TypeAlias = "Leaf | Several | Policy | Nested"
 
 @dataclass(frozen=True)
 class Stage:
-    """A list stage; ``operators`` are names in :mod:`rx_operators`."""
+    """A list stage; ``operators`` are names in :mod:`rx_operators`.
+
+    ``own`` says whether its ``"class"`` or ``"instance"`` overrides ``execute``.
+    """
 
     kind: str
     work: Work = Leaf("none")
@@ -69,17 +76,18 @@ class Stage:
     continue_on_error: bool = False
     isolate: str = "context"
     operators: tuple[str, ...] = ()
+    own: str = ""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A BatchProcessor."""
+    """A BatchProcessor; ``own_single`` is the form of its own ``process_single``, if it has one."""
 
     work: Work
     limit: int = 2
     continue_on_error: bool = True
     isolate: str = "context"
-    own_single: bool = False
+    own_single: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Case:
-    """A run: of what, how it is consumed, over what, and how it is ended."""
+    """A run: of what, how it is consumed, over what, and how it is ended.
+
+    A ``mistake`` names a part in :mod:`refusals` that is put beside it, and the place.
+    """
 
     seed: int
     way: str
@@ -113,6 +124,7 @@ class Case:
     chunk: int = 2
     slow: float = 0.0
     eager: bool = False
+    mistake: tuple[str, str] | None = None
 
 
 def describe_case(value: object, indent: int = 0) -> str:

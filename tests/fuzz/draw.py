@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .case import (
     Act,
     Batch,
@@ -16,6 +18,8 @@ from .case import (
     Work,
 )
 from .draw_acts import SECONDS, Drawing
+from .overriding import PROCESSORS
+from .refusals import BESIDE, FUNCTION_PLACES, FUNCTIONS, NODES, PLACES, STAGES
 from .rx_operators import OPERATORS
 
 
@@ -30,6 +34,8 @@ class _Drawing(Drawing):
             shared = Policy("rate_limit", Leaf("leaf"), self.one((1.0, 4.0, 30.0)))
             batch = Batch(shared, self.random.randint(1, 5))
             return Case(self.seed, "threads", batch, Source(length=5), Ending())
+        if self.chance(0.04):
+            return self.mistaken()
         what = self.batch() if self.chance(0.5) else self.stages()
         way = self.way(what)
         ending = self.ending(way)
@@ -37,6 +43,15 @@ class _Drawing(Drawing):
         ordered, chunk = self.chance(0.5), self.random.randint(1, 4)
         slow = self.one((0.0, 0.0, 0.3, 2.0))
         return Case(self.seed, way, what, source, ending, ordered, chunk, slow, self.chance(0.3))
+
+    def mistaken(self) -> Case:
+        """Draw parts that can never work together, or now and then a function, which can."""
+        what: Batch | tuple[Stage, ...] = self.batch() if self.chance(0.5) else self.stages()
+        parts, places = self.one(_MISTAKES)
+        if parts == tuple(STAGES):
+            what = tuple(stage for stage in self.stages(depth=0) if stage.kind != "pass")
+        mistake = self.one(parts), self.one(places)
+        return Case(self.seed, "refused", what, Source(), Ending(), mistake=mistake)
 
     def way(self, what: Batch | tuple[Stage, ...]) -> str:
         if isinstance(what, Batch):
@@ -47,11 +62,11 @@ class _Drawing(Drawing):
                 "batch_as_completed",
                 "observe",
             )
-            return self.one(
-                (*ways, "batch_in_chunks", "lanes" if what.continue_on_error else ways[0])
-            )
+            # Without the processor around it, nothing makes sound what an override returns.
+            lanes = what.continue_on_error and what.own_single != "unsound"
+            return self.one((*ways, "batch_in_chunks", "lanes" if lanes else ways[0]))
         ways = ("execute", "run")
-        if all(stage.kind != "pass" for stage in what):
+        if len(what) == 1 or all(stage.kind != "pass" and not stage.own for stage in what):
             ways += ("stream", "stream", "observe", "as_operator")
         if len(what) == 1 and what[0].kind == "map" and not what[0].continue_on_error:
             ways += ("flat_map",)
@@ -120,7 +135,10 @@ class _Drawing(Drawing):
         work = self.work(2)
         limit = self.one((1, 1, 2, 3, 5, 40))
         isolate = self.one(("context", "context", "task"))
-        return Batch(work, limit, self.chance(0.6), isolate, self.chance(0.2))
+        return Batch(work, limit, self.chance(0.6), isolate, self.own_single())
+
+    def own_single(self) -> str:
+        return self.one(_OWN_SINGLE) if self.chance(0.25) else ""
 
     def stages(self, most: int = 3, depth: int = 1) -> tuple[Stage, ...]:
         stages = [self.stage(depth) for _ in range(self.random.randint(1, most))]
@@ -128,6 +146,10 @@ class _Drawing(Drawing):
             stages.append(Stage("reduce", self.leaf(function=True)))
         if len(stages) > 1 and self.chance(0.2):
             stages.insert(1, Stage("pass"))
+        if depth and self.chance(0.15):
+            place = self.random.randrange(len(stages))
+            if stages[place].kind != "pass":
+                stages[place] = replace(stages[place], own=self.one(("class", "instance")))
         return tuple(stages)
 
     def stage(self, depth: int) -> Stage:
@@ -147,7 +169,7 @@ class _Drawing(Drawing):
         if depth == 0 or choice < 0.4:
             return self.leaf()
         if choice < 0.55:
-            how = self.one(("pipeline", "pipeline", "all", "all_settled", "race", "any"))
+            how = self.one(_TOGETHER)
             count = self.random.randint(2, 3)
             return Several(how, tuple(self.named(depth) for _ in range(count)))
         if choice < 0.62:
@@ -187,5 +209,14 @@ def _gives_much(what: Batch | tuple[Stage, ...]) -> bool:
     )
 
 
+_MISTAKES = (
+    (tuple(NODES), tuple(PLACES)),
+    (tuple(FUNCTIONS), tuple(FUNCTION_PLACES)),
+    (tuple(STAGES), tuple(BESIDE)),
+    (("function",), (*PLACES, *FUNCTION_PLACES)),
+)
 _EARLY = ("break", "raise", "aclose", "dispose_in_on_next", "take")
+_TOGETHER: tuple[str, ...] = ("pipeline", "pipeline", "all", "all_settled", "race", "any")
+_TOGETHER += ("class_pipeline", "instance_pipeline")
+_OWN_SINGLE = tuple(form for form in PROCESSORS if form)
 _WITHOUT_THREADS = tuple(name for name in OPERATORS if name != "from_thread")

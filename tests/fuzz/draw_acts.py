@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TypeVar
 
+from .answers import ANSWERS
 from .case import FOREVER, Act, Leaf
 from .faults import CONTAINED, FATAL, ODD, PLAIN
 
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 SECONDS = (0.0, 0.1, 0.5, 1.0, 2.5)
 
-_AT_ONCE = ("raise", "close", "close_in_helper", "bad_answer", "failure", "use_thread")
+_AT_ONCE = ("raise", "close", "close_in_helper", "use_thread", *ANSWERS)
 _ENDLESS: tuple[str, ...] = (
     "cancel_itself",
     "unwind",
@@ -76,7 +77,7 @@ class Drawing:
         if self.timed:
             kinds += ["forever"] * 2
         if form == "node":
-            kinds += ["bad_answer", "failure"]
+            kinds += [*ANSWERS]
         if self.threads:
             kinds += ["use_thread"] * 10
         kind = self.one(tuple(kinds))

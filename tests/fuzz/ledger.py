@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from nadoo_flow import NodeResult
+from nadoo_flow import NodeResult, WorkflowContext
 
 
 @dataclass
@@ -43,6 +43,9 @@ class Ledger:
         closing: Errors that clean-ups raised on purpose.
         asked_at: When the run was asked to end, if it was.
         iterator: The run's own iterator, for code that closes it from inside.
+        own_executions: How often an override of ``execute`` in a stage was called.
+        context: What the run shares, as its nodes have seen it.
+        many_contexts: Whether each item may have a context of its own.
         nested_timeouts: Whether one timeout may break off the clean-up of another one.
     """
 
@@ -58,6 +61,9 @@ class Ledger:
     asked_at: float | None = None
     iterator: weakref.ReferenceType[Any] | None = None
     closed_from_inside: bool = False
+    own_executions: int = 0
+    context: WorkflowContext | None = None
+    many_contexts: bool = False
     nested_timeouts: bool = False
     running: Counter[str] = field(default_factory=Counter)
     peak: Counter[str] = field(default_factory=Counter)
@@ -71,6 +77,13 @@ class Ledger:
         """Note that the run is asked to end now."""
         if self.asked_at is None:
             self.asked_at = asyncio.get_running_loop().time()
+
+    def share(self, context: WorkflowContext) -> None:
+        """Note the context that a node has got, which is one for the whole run."""
+        if self.context is None:
+            self.context = context
+        if self.context is not context and not self.many_contexts:
+            self.find("the items of a run do not share their workflow context")
 
     @contextmanager
     def execution(self, name: str, key: int) -> Iterator[None]:

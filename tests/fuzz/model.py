@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from .answers import FAILURES
 from .case import CLEAN_UP, FOREVER, Act, Leaf, Nested, Policy, Several, Source, Stage, Work
 from .faults import FATAL
 from .rx_operators import RESUBSCRIBING, piped_by_rx
@@ -34,7 +35,7 @@ _SUCCESS, _FAILURE, _EITHER = Verdict.SUCCESS, Verdict.FAILURE, Verdict.EITHER
 _UNKNOWN = Fate(_EITHER, 0, math.inf)
 _UNCLEAR = ("close", "close_in_helper", "use_thread", "cancel_itself_and_return")
 _RAISING = ("raise", "raise_later", "raise_from_future", "raise_in_clean_up", "fail_in_group")
-_FAILING = (*_RAISING, "cancel_itself_and_raise", "bad_answer", "failure")
+_FAILING = (*_RAISING, "cancel_itself_and_raise", *FAILURES)
 # Seconds that an act takes besides its own.
 _EXTRA = {"clean": CLEAN_UP, "help": CLEAN_UP, "unwind": 1.5, "unwind_often": 4.5}
 
@@ -49,7 +50,7 @@ def fate_of_act(act: Act) -> Fate:
     if act.kind == "run_batch":
         return Fate(verdict, 2 * (act.seconds + CLEAN_UP), 2 * (act.seconds + CLEAN_UP) + 0.1)
     seconds = act.seconds * (3 if act.kind == "unwind_often" else 1) + _EXTRA.get(act.kind, 0)
-    least = 0 if act.kind in ("raise", "bad_answer", "cancel_itself_and_raise") else seconds
+    least = 0 if act.kind in ("raise", *FAILURES, "cancel_itself_and_raise") else seconds
     # Others may block the loop for a little.
     return Fate(verdict, least, seconds + 0.2)
 
@@ -64,7 +65,7 @@ def fate(work: Work, value: Any) -> Fate:
             if work.form == "sync" and act.kind != "raise":
                 return Fate(_SUCCESS, 0, 0.2)
             return fate_of_act(act)
-        case Several("pipeline", nodes):
+        case Several("pipeline" | "class_pipeline" | "instance_pipeline", nodes):
             return _in_sequence([fate(node, value) for node in nodes])
         case Several(strategy, nodes):
             return _at_once(strategy, [fate(node, value) for node in nodes])

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
 from nadoo_flow import (
     AdaptiveLimit,
     BaseNode,
     BatchProcessor,
-    BatchResult,
     ConcurrencyLimit,
     FilterNode,
     FunctionNode,
@@ -28,9 +27,11 @@ from nadoo_flow import (
 from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
 
 from .acts import perform, perform_without_waiting
-from .case import Act, Batch, Leaf, Nested, Policy, Several, Stage, Work
+from .answers import ANSWERS
+from .case import Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
 from .model import fate_of_stages
+from .overriding import PROCESSORS, override_execute
 from .rx_operators import OPERATORS
 from .values import is_kept, key_of, nested_items
 
@@ -50,6 +51,10 @@ class Builder:
                 return self._leaf(work)
             case Several("pipeline", nodes):
                 return Pipeline(*map(self.node, nodes))
+            case Several("class_pipeline" | "instance_pipeline" as how, (first, *rest)):
+                form = how.removesuffix("_pipeline")
+                own = override_execute(Pipeline(*map(self.node, rest)), form, _as_seen)
+                return self.node(first) | own | self._unseen
             case Several(strategy, nodes):
                 parallel = ParallelNode([*map(self.node, nodes)], ParallelStrategy(strategy))
                 return Pipeline(parallel, FunctionNode(_any_output))
@@ -67,8 +72,19 @@ class Builder:
         node = self.node(batch.work)
         if batch.isolate == "task":
             node.isolate = "task"
-        kind = _OwnSingle if batch.own_single else BatchProcessor
+        kind = PROCESSORS[batch.own_single]
         return kind(node, batch.limit, batch.continue_on_error)
+
+    def _unseen(self, value: Any) -> Any:
+        """Take off what an override of ``execute`` has put around a value."""
+        if not isinstance(value, _Seen):
+            self.ledger.find("a pipeline that overrides execute was not executed")
+            return value
+        return value.value
+
+    def _as_counted(self, result: NodeResult) -> NodeResult:
+        self.ledger.own_executions += 1
+        return result
 
     def _leaf(self, leaf: Leaf) -> BaseNode:
         ledger, acts = self.ledger, leaf.acts
@@ -76,8 +92,8 @@ class Builder:
         async def work(value: Any) -> Any:
             with ledger.execution(leaf.name, key_of(value)):
                 act = acts[key_of(value) % len(acts)]
-                if act.kind in ("bad_answer", "failure"):
-                    return _answer(act)
+                if act.kind in ANSWERS:
+                    return ANSWERS[act.kind](value)
                 await perform(act, ledger)
             return value
 
@@ -88,7 +104,9 @@ class Builder:
 
         if leaf.form == "sync":
             return FunctionNode(work_without_waiting, leaf.name)
-        return FunctionNode(work, leaf.name) if leaf.form == "async" else _Node(leaf.name, work)
+        if leaf.form == "async":
+            return FunctionNode(work, leaf.name)
+        return _Node(leaf.name, work, ledger)
 
     def _policy(self, policy: Policy) -> Callable[[BaseNode], BaseNode]:
         number = policy.number
@@ -109,6 +127,10 @@ class Builder:
         return limit(self.limits[key])
 
     def _stage(self, stage: Stage) -> BaseNode:
+        made = self._inherited_stage(stage)
+        return override_execute(made, stage.own, self._as_counted) if stage.own else made
+
+    def _inherited_stage(self, stage: Stage) -> BaseNode:
         keys = {"input_key": "items", "output_key": "items"}
         match stage.kind:
             case "map":
@@ -164,6 +186,16 @@ class Builder:
         return node.fn
 
 
+class _Seen(NamedTuple):
+    """A value that has passed an override of ``execute``."""
+
+    value: Any
+
+
+def _as_seen(result: NodeResult) -> NodeResult:
+    return NodeResult(True, _Seen(result.output)) if result.success else result
+
+
 def _is_async(stage: Stage) -> bool:
     return isinstance(stage.work, Leaf) and stage.work.form == "async"
 
@@ -172,18 +204,16 @@ def _any_output(outputs: Any) -> Any:
     return next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
 
 
-def _answer(act: Act) -> NodeResult | None:
-    return None if act.kind == "bad_answer" else NodeResult(False, error="planned")
-
-
 class _Node(BaseNode):
-    def __init__(self, node_id: str, work: Callable[[Any], Awaitable[Any]]) -> None:
+    def __init__(self, node_id: str, work: Callable[[Any], Awaitable[Any]], ledger: Ledger) -> None:
         super().__init__(node_id)
         self._work = work
+        self._ledger = ledger
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
+        self._ledger.share(workflow_context)
         answer = await self._work(_bare(node_context.input_data))
         if answer is None or isinstance(answer, NodeResult):
             return answer  # type: ignore[return-value]  # a wrong answer is what some are for
@@ -215,12 +245,3 @@ class _NestedNode(BaseNode):
 
 def _bare(value: Any) -> Any:
     return value["item"] if isinstance(value, dict) and len(value) == 1 else value
-
-
-class _OwnSingle(BatchProcessor):
-    """Has a ``process_single`` of its own, with the signature that is documented."""
-
-    async def process_single(
-        self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
-    ) -> BatchResult:
-        return await super().process_single(input_data, index, workflow_context)

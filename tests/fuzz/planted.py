@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
-from types import coroutine
-from typing import Any, TypeAlias
+from typing import Any
 
-from reactivex import Observable, abc
-
-from nadoo_flow._support.tasks import OwnedTask, take_strays_off
-from nadoo_flow.nodes import execution
-from nadoo_flow.policies.rate_limit import RateLimit
-from nadoo_flow.streams import (
-    Isolation,
-    Subscription,
-    allow_one_subscription,
-    flat_map,
-    observe_on_loop,
-)
-from nadoo_flow.streams.sources import async_source
-from nadoo_flow.streams.sources.async_source import AsyncPump
-from nadoo_flow.streams.turn import LoopTurn
+from nadoo_flow.streams import Isolation, Subscription, flat_map
 
 from ..contract import broken_engines
-from ..contract.broken_engines import Engine, Operator
+from ..contract.broken_engines import Engine
+from . import bugs_of_composing, bugs_of_runs
 from .draw import draw_case
+from .replacing import Planting, replaced_everywhere
 from .run import findings_of
 
 WITHIN = 60.0
 """Seconds within which a planted bug is found."""
-
-Planting: TypeAlias = Callable[[], AbstractContextManager[None]]
-
-engine_module: Any = sys.modules[flat_map.__module__]
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: object) -> Iterator[None]:
-    """Have an attribute of a class or module replaced inside the block."""
-    before = vars(owner)[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextmanager
-def replaced_everywhere(function: Callable[..., Any], value: Callable[..., Any]) -> Iterator[None]:
-    """Have a function replaced inside the block in every module that imported it."""
-    with ExitStack() as stack:
-        for module in [*sys.modules.values()]:
-            name = getattr(module, "__name__", "")
-            if name.startswith("nadoo_flow") and vars(module).get(function.__name__) is function:
-                stack.enter_context(replaced(module, function.__name__, value))
-        yield
 
 
 def find_planted(planting: Planting, first: int = 0) -> str | None:
@@ -79,185 +35,6 @@ def find_planted(planting: Planting, first: int = 0) -> str | None:
     return None
 
 
-# --- Each is a bug that there was, or could be ---
-
-
-@contextmanager
-def count_hides_the_end() -> Iterator[None]:
-    """Take a task whose cancellation count is raised for one that is being ended already."""
-
-    def deliver(task: OwnedTask[Any]) -> None:
-        if not task.cancelling():
-            task._insist()
-
-    def end(task: OwnedTask[Any]) -> None:
-        task.ended_by_owner = True
-        deliver(task)
-
-    with replaced(OwnedTask, "deliver", deliver), replaced(OwnedTask, "end", end):
-        yield
-
-
-@coroutine
-def _strays_are_the_end(task: OwnedTask[Any]) -> Generator[Any, Any, None]:
-    if task.cancelling():
-        raise asyncio.CancelledError
-    yield
-
-
-def count_ends_a_source() -> AbstractContextManager[None]:
-    """End a source that has left a cancel on the count of its task."""
-    return replaced(async_source, "take_strays_off", _strays_are_the_end)
-
-
-@coroutine
-def _left_on(task: OwnedTask[Any]) -> Generator[Any, Any, None]:
-    if False:
-        yield
-
-
-def strays_reach_the_next_item() -> AbstractContextManager[None]:
-    """Leave what an item left on the count of its lane to the next one."""
-    return replaced(engine_module, "take_strays_off", _left_on)
-
-
-def end_is_delivered_once() -> AbstractContextManager[None]:
-    """Deliver the end of a task once, also if a timeout inside takes it back."""
-
-    def deliver(task: OwnedTask[Any]) -> None:
-        if not task._is_delivered:
-            task._insist()
-
-    return replaced(OwnedTask, "deliver", deliver)
-
-
-def clean_up_is_broken_off() -> AbstractContextManager[None]:
-    """Deliver the end of a task whenever it suspends."""
-
-    def deliver(task: OwnedTask[Any]) -> None:
-        task._insist()
-
-    return replaced(OwnedTask, "deliver", deliver)
-
-
-def generator_exit_of_a_node_passes() -> AbstractContextManager[None]:
-    """Take every GeneratorExit for that of a coroutine that is closed."""
-    passes = execution._passes
-    return replaced(
-        execution,
-        "_passes",
-        lambda error, *rest: isinstance(error, GeneratorExit) or passes(error, *rest),
-    )
-
-
-def generator_exit_of_a_source_passes() -> AbstractContextManager[None]:
-    """Take the GeneratorExit of a source for that of a coroutine that is closed."""
-    is_the_end = async_source._is_the_end
-    return replaced(
-        async_source,
-        "_is_the_end",
-        lambda error, task: isinstance(error, GeneratorExit) or is_the_end(error, task),
-    )
-
-
-def helpers_are_strangers() -> AbstractContextManager[None]:
-    """Know the tasks of a run as inside of it, and not those that they start."""
-
-    def is_around_caller(run: Subscription) -> bool:
-        return asyncio.current_task() in (*run._lanes, *run._sources)
-
-    return replaced(Subscription, "is_around_caller", is_around_caller)
-
-
-def source_is_closed_elsewhere() -> AbstractContextManager[None]:
-    """Close an async source in another task than it is iterated in."""
-
-    async def close(pump: AsyncPump[Any], task: OwnedTask[None]) -> None:
-        await take_strays_off(task)
-        if (aclose := getattr(pump._iterator, "aclose", None)) is not None:
-            pump._run.add_cleanup(aclose)
-
-    return replaced(AsyncPump, "_close", close)
-
-
-def items_pass_again() -> AbstractContextManager[None]:
-    """Let operators subscribe to the items of a run as often as they like."""
-    return replaced_everywhere(
-        allow_one_subscription, lambda run, make_error: lambda source: source
-    )
-
-
-def threads_are_overtaken() -> AbstractContextManager[None]:
-    """Bring signals of other threads to the loop, and pass on at once what the loop emits."""
-
-    def overtaking(run: Subscription) -> Operator:
-        home = threading.get_ident()
-
-        def sent(signal: Callable[..., None], permits: int) -> Callable[..., None]:
-            def send(*value: object) -> None:
-                if threading.get_ident() != home:
-                    run.loop.call_soon_threadsafe(send, *value)
-                    return
-                run.outstanding += permits
-                signal(*value)
-
-            return send
-
-        def operator(source: Observable[Any]) -> Observable[Any]:
-            def subscribe(
-                observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-            ) -> abc.DisposableBase:
-                return source.subscribe(
-                    sent(observer.on_next, 1),
-                    sent(observer.on_error, 0),
-                    sent(observer.on_completed, 0),
-                    scheduler=scheduler,
-                )
-
-            return Observable(subscribe)
-
-        return operator
-
-    return replaced_everywhere(observe_on_loop, overtaking)
-
-
-def limiters_race() -> AbstractContextManager[None]:
-    """Make the limiters of a policy without a thought of other threads."""
-
-    def wait_for_turn(limit: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        known = vars(limit).setdefault("planted", {})
-        if loop not in known:
-            limit.planted = {old: kept for old, kept in known.items() if not old.is_closed()}
-            limit.planted[loop] = limit._new_limiter()
-        return limit.planted[loop].acquire()
-
-    return replaced(RateLimit, "wait_for_turn", wait_for_turn)
-
-
-def limit_is_not_reached() -> AbstractContextManager[None]:
-    """Have four lanes at most, whatever the limit."""
-    start = engine_module._Lanes._start_lanes
-
-    def start_lanes(lanes: Any, wanted: int) -> None:
-        start(lanes, min(wanted, 4 - len(lanes._lanes)))
-
-    return replaced(engine_module._Lanes, "_start_lanes", start_lanes)
-
-
-def parked_lanes_are_forgotten() -> AbstractContextManager[None]:
-    """Wake one of those that wait for a turn of the loop, and forget the others."""
-
-    def begin(turn: LoopTurn) -> None:
-        turn._is_scheduled = False
-        turn.ends = float("-inf")
-        if turn._waiting:
-            turn._loop.call_soon(turn._waiting.popleft())
-            turn._waiting.clear()
-
-    return replaced(LoopTurn, "_begin", begin)
-
-
 def _in_place_of_the_engine(engine: Engine) -> Planting:
     def operator(
         run: Subscription, mapper: Any, max_concurrent: int, isolate: Isolation = "context"
@@ -267,39 +44,20 @@ def _in_place_of_the_engine(engine: Engine) -> Planting:
     return lambda: replaced_everywhere(flat_map, operator)
 
 
+_ENGINES: tuple[Engine, ...] = (
+    broken_engines.serial,
+    broken_engines.limitless,
+    broken_engines.forgetful,
+    broken_engines.leaky,
+    broken_engines.greedy,
+    broken_engines.generous,
+    broken_engines.hasty,
+    broken_engines.eager,
+    broken_engines.naive,
+    broken_engines.patient,
+)
+
 PLANTED: dict[str, Planting] = {
-    **{
-        planting.__name__: planting
-        for planting in (
-            count_hides_the_end,
-            count_ends_a_source,
-            strays_reach_the_next_item,
-            end_is_delivered_once,
-            clean_up_is_broken_off,
-            generator_exit_of_a_node_passes,
-            generator_exit_of_a_source_passes,
-            helpers_are_strangers,
-            source_is_closed_elsewhere,
-            items_pass_again,
-            threads_are_overtaken,
-            limiters_race,
-            limit_is_not_reached,
-            parked_lanes_are_forgotten,
-        )
-    },
-    **{
-        f"engine_{engine.__name__}": _in_place_of_the_engine(engine)
-        for engine in (
-            broken_engines.serial,
-            broken_engines.limitless,
-            broken_engines.forgetful,
-            broken_engines.leaky,
-            broken_engines.greedy,
-            broken_engines.generous,
-            broken_engines.hasty,
-            broken_engines.eager,
-            broken_engines.naive,
-            broken_engines.patient,
-        )
-    },
+    **{bug.__name__: bug for bug in (*bugs_of_runs.BUGS, *bugs_of_composing.BUGS)},
+    **{f"engine_{engine.__name__}": _in_place_of_the_engine(engine) for engine in _ENGINES},
 }

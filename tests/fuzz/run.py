@@ -16,6 +16,7 @@ from .case import Case
 from .ledger import Ledger
 from .loop import FuzzLoop, describe_waiting
 from .nodes import Builder
+from .refusals import findings_in_composing
 from .sources import Inputs
 from .threads import findings_in_threads
 from .ways import consumed
@@ -23,6 +24,8 @@ from .ways import consumed
 
 def findings_of(case: Case) -> list[str]:
     """Run a case, and return what was found."""
+    if case.mistake is not None:
+        return findings_in_composing(case)
     return findings_in_threads(case) if case.way == "threads" else _findings_in_loop(case)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from nadoo_flow import NodeError
 
+from .answers import is_sound
 from .case import Batch, Case, Stage
 from .endings import End
 from .facts import TO_THE_END, given_inputs, source_failure, subscribes_again
@@ -22,6 +23,13 @@ def check_stages(case: Case, stages: tuple[Stage, ...], end: End, ledger: Ledger
             ledger.find("an item came out more than once")
         if not set(received) <= set(given_inputs(case, ledger)):
             ledger.find("an item came out that is none of the inputs")
+    for result in ledger.results:
+        if not is_sound(result):
+            ledger.find(f"the result of a stage is not sound: {result}")
+    own = sum(bool(stage.own) for stage in stages)
+    executed = case.way in ("run", "execute") and end.kind == "completed"
+    if executed and ledger.own_executions != own:
+        ledger.find(f"{own} stages override execute, {ledger.own_executions} were executed")
     to_the_end = case.ending.kind in TO_THE_END and not ledger.closed_from_inside
     if not to_the_end or ledger.fatal:
         return
@@ -62,7 +70,7 @@ def _is_clear_error(case: Case, end: End) -> bool:
 def _check_counts(case: Case, ledger: Ledger, failed: int | None = None) -> None:
     """Check the errors that a chain itself counts."""
     stages = () if isinstance(case.what, Batch) else case.what
-    if subscribes_again(case) or any(stage.kind == "pass" for stage in stages):
+    if subscribes_again(case) or any(stage.kind == "pass" or stage.own for stage in stages):
         return
     for result in ledger.results:
         if not result.success:

@@ -114,6 +114,7 @@ def _lanes(
 ) -> streams.Plan[BatchResult]:
     """Plan a run of the engine alone, whose mapper may be called when a lane is free for it."""
     unfinished = 0
+    ledger.many_contexts = True
 
     async def processed(index: int, value: Any) -> BatchResult:
         nonlocal unfinished

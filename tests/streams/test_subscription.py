@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
 from nadoo_flow.streams import Plan, Subscription, drain, find_outermost_run, flat_map
-from nadoo_flow.streams.subscription import MAX_WINDOW
+from nadoo_flow.streams.plan import MAX_WINDOW
 
 from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from .runs import (
@@ -215,7 +215,7 @@ async def test_rule_105_completion_waits_for_a_task_that_is_behind() -> None:
     """Also for one that no operator waits for."""
 
     def build(run: Subscription) -> Observable[int]:
-        run.spawn(lambda: tidy(run))
+        run.tasks.spawn_lane(lambda: tidy(run))
         return values_of([1])(run)
 
     async def tidy(_: Subscription) -> None:

@@ -120,14 +120,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         free = min(self._max_concurrent - len(self._lanes), STARTS - self._starting)
         for _ in range(min(wanted, free)):
             self._starting += 1
-            self._lanes.add(self._run.spawn(self._run_lane))
+            self._lanes.add(self._run.tasks.spawn_lane(self._run_lane))
 
     def dispose(self) -> None:
         """Stop all lanes, because what they make is of no use any more."""
         self._disposed = True
         self._queue.clear()
         for lane in self._lanes:
-            self._run.withdraw(lane)
+            self._run.tasks.withdraw(lane)
 
     @coroutine
     def _run_lane(self) -> Generator[Any, Any, None]:

@@ -11,7 +11,8 @@ from typing import Generic, Self, TypeVar
 
 from reactivex import abc
 
-from ..subscription import Plan, Subscription
+from ..plan import Plan
+from ..subscription import Subscription
 
 T = TypeVar("T")
 

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 from reactivex import abc
 
-from ..subscription import Plan, Subscription
+from ..plan import Plan
+from ..subscription import Subscription
 
 T = TypeVar("T")
 

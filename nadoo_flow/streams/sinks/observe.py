@@ -6,8 +6,10 @@ from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 
+from ..._support.report_error import report_error
 from ..loop_thread import create_loop_disposable
-from ..subscription import Plan, Subscription
+from ..plan import Plan
+from ..subscription import Subscription
 
 T = TypeVar("T")
 
@@ -16,8 +18,8 @@ def observe(plan: Plan[T]) -> Observable[T]:
     """Make an Observable of a plan: every subscription is a run of its own.
 
     Subscribing needs a running event loop, and emits nothing before it has returned. Disposing
-    cancels the run, from whatever thread. Items are settled as soon as the observer's ``on_next``
-    returns.
+    cancels the run, and may be done in any thread. Items are settled as soon as the observer's
+    ``on_next`` returns.
     """
 
     def subscribe(
@@ -31,7 +33,10 @@ def observe(plan: Plan[T]) -> Observable[T]:
 
 
 class _SettlingObserver(abc.ObserverBase[T], Generic[T]):
-    """Settles each item behind an observer, whose own errors are nobody else's."""
+    """Settles each item when the observer's ``on_next`` has returned.
+
+    What the observer raises cancels the run, and is not blamed on a node or the source.
+    """
 
     def __init__(self, run: Subscription, observer: abc.ObserverBase[T]) -> None:
         self._run = run
@@ -42,7 +47,9 @@ class _SettlingObserver(abc.ObserverBase[T], Generic[T]):
             self._observer.on_next(value)
         except Exception as error:
             self._run.cancel()
-            self._run.report_error("an observer raised in on_next, its run was cancelled", error)
+            report_error(
+                self._run.loop, "an observer raised in on_next, its run was cancelled", error
+            )
         else:
             self._run.release()
 

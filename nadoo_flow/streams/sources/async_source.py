@@ -9,6 +9,7 @@ from typing import Generic, TypeVar, cast
 
 from reactivex import abc
 
+from ..._support.report_error import report_error
 from ..._support.tasks import OwnedTask, is_closing, take_strays_off
 from ..direct import Indexed
 from ..subscription import Subscription
@@ -45,7 +46,7 @@ class AsyncPump(Generic[T]):
         except BaseException as error:
             run.fail_fatally(error)
         if task.ended_by_owner:
-            await run.wait_for_lanes()
+            await run.tasks.wait_for_lanes()
         await self._close(task)
 
     async def _emit(self, task: OwnedTask[None]) -> Callable[[], None]:
@@ -101,7 +102,7 @@ class AsyncPump(Generic[T]):
             if close is not None:
                 await close()
         except (Exception, asyncio.CancelledError) as error:
-            self._run.report_error("a source raised while it was being closed", error)
+            report_error(self._run.loop, "a source raised while it was being closed", error)
 
 
 def _is_the_end(error: BaseException, task: OwnedTask[None]) -> bool:

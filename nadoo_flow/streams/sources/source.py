@@ -49,8 +49,8 @@ def emit(
             hot = HotSource(run, buffering or Buffering(), observer)
             return hot.connect(source, scheduler)
         if isinstance(source, AsyncIterable):
-            task = run.spawn_source(AsyncPump(run, source, observer).pump)
-            return Disposable(lambda: run.withdraw(task))
+            task = run.tasks.spawn_source(AsyncPump(run, source, observer).pump)
+            return Disposable(lambda: run.tasks.withdraw(task))
 
         def open_source() -> Iterator[T]:
             iterator = iter(source)

@@ -252,7 +252,7 @@ async def test_rule_r8_a_dispose_from_a_thread_wakes_the_loop() -> None:
             ended.set()
 
     def build(run: Subscription) -> Observable[Any]:
-        run.spawn(lambda: work(run))
+        run.tasks.spawn_lane(lambda: work(run))
         return rx.never()
 
     subscription = observe(Plan(build, 1)).subscribe()

@@ -1,0 +1,51 @@
+"""How to run: a chain of operators, and the number of items that may be in it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from reactivex import Observable
+
+from .subscription import Build, Subscription
+
+AHEAD = 65_536
+"""Items that a run may hold at once beside those that its lanes work on."""
+
+MAX_WINDOW = 262_144
+"""Items that a run may hold at once, whatever concurrency it was asked for."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Plan(Generic[T]):
+    """A chain of operators that can be run; each run opened from it is independent of the others.
+
+    Attributes:
+        build: Makes the chain of operators for one run.
+        max_concurrent: Items that must be outstanding to keep every lane of the chain busy.
+        window: Most items outstanding. The default is four for each lane, up to AHEAD, so that
+            no lane runs dry while others are slow; or one for each lane, up to MAX_WINDOW, where
+            that is more.
+    """
+
+    build: Build[T]
+    max_concurrent: int
+    window: int | None = None
+
+    def pipe(self, operator: Callable[[Observable[T]], Observable[R]]) -> Plan[R]:
+        """Return the same plan with one more operator at the end of its chain."""
+        return Plan(lambda run: self.build(run).pipe(operator), self.max_concurrent, self.window)
+
+    def open(self) -> Subscription:
+        """Open a run inside the running event loop."""
+        window = compute_default_window(self.max_concurrent) if self.window is None else self.window
+        return Subscription(window, self.max_concurrent)
+
+
+def compute_default_window(max_concurrent: int) -> int:
+    """Return how many items may be outstanding where the caller sets no window."""
+    return min(4 * max_concurrent, max(AHEAD, max_concurrent), MAX_WINDOW)
