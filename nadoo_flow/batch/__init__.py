@@ -1,7 +1,8 @@
 """Batch: many inputs through one node, so many at a time.
 
-``processor`` is what users call, ``run`` says how one input goes through the node in a lane,
-``dynamic`` finds the size of its batches, ``chunks`` regroups results into lists.
+Users call a ``processor``, whose settings and plans are in ``planner``; ``run`` builds the chain of
+one run, and ``item`` processes one input of it. ``dynamic`` finds the size of its batches,
+``chunks`` groups results in lists, ``retrying`` processes again what failed.
 
 It may import all rooms below it; checkpoints only when one is asked for.
 """

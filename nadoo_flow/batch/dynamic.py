@@ -1,4 +1,4 @@
-"""Batches that find their size."""
+"""Batches whose size follows the time that they take."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class DynamicBatchProcessor:
         time = asyncio.get_running_loop().time
         shared = WorkflowContext() if workflow_context is None else workflow_context
         results: list[BatchResult] = []
-        async with aclosing(_each(items)) as remaining:
-            while batch := await _taken(remaining, self.batch_size):
+        async with aclosing(_iterate(items)) as remaining:
+            while batch := await _take(remaining, self.batch_size):
                 started = time()
                 processor = BatchProcessor(self.node, max_concurrency=len(batch))
                 for result in await processor.batch(batch, shared):
@@ -67,7 +67,7 @@ class DynamicBatchProcessor:
             self.batch_size = max(self.batch_size // 2, 1)
 
 
-async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+async def _iterate(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
     if isinstance(items, AsyncIterable):
         async with AsyncExitStack() as closing:
             if isinstance(items, AsyncGenerator):
@@ -84,7 +84,7 @@ async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any
         raise TypeError(f"items must be an iterable or async iterable, got {describe_value(items)}")
 
 
-async def _taken(items: AsyncIterator[Any], count: int) -> list[Any]:
+async def _take(items: AsyncIterator[Any], count: int) -> list[Any]:
     taken: list[Any] = []
     while len(taken) < count:
         try:

@@ -1,4 +1,4 @@
-"""How the methods that a subclass overrides are called, and what they hand out is taken."""
+"""Calls of the methods that a subclass overrides, and checks of what these return."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ CONTEXT = "workflow_context"
 
 
 def accept_context(method: Callable[..., T], arguments: int) -> Callable[..., T] | None:
-    """Find how to call an override with a workflow context behind its other arguments.
+    """Return a function that calls an override with a workflow context as its last argument.
 
     Args:
         method: The override.
-        arguments: How many come before the context.
+        arguments: How many arguments come before the context.
 
     Returns:
-        What takes the context as its last positional argument: the method itself, or a function
-        that gives it by its name. None if the method does not take one.
+        The method itself, or a function that passes the context by its name. None if the method
+        does not take one.
     """
 
     def call_by_name(*given: Any) -> T:
@@ -40,9 +40,9 @@ def accept_context(method: Callable[..., T], arguments: int) -> Callable[..., T]
     if named is not None and named.kind is named.KEYWORD_ONLY:
         return call_by_name
     placeholders = (None,) * arguments
-    if _binds(signature, *placeholders, None):
+    if _can_bind(signature, *placeholders, None):
         return method
-    return call_by_name if _binds(signature, *placeholders, **{CONTEXT: None}) else None
+    return call_by_name if _can_bind(signature, *placeholders, **{CONTEXT: None}) else None
 
 
 def call_with_context(
@@ -63,10 +63,10 @@ def call_with_context(
 
 
 def iterate_results(completed: object) -> AsyncGenerator[BatchResult, None]:
-    """Iterate over what an override of ``batch_as_completed`` has returned, and close it behind.
+    """Iterate over the return value of an override of ``batch_as_completed``, and close it.
 
     Raises:
-        TypeError: If it is no async iterable; from the generator, if what it yields is no result.
+        TypeError: If it is no async iterable; from the generator, if it yields no result.
     """
     if not hasattr(completed, "__aiter__"):
         if inspect.iscoroutine(completed):
@@ -77,8 +77,8 @@ def iterate_results(completed: object) -> AsyncGenerator[BatchResult, None]:
     return _iterate(completed)
 
 
-def sound_result(result: object, method: str) -> BatchResult:
-    """Return what an override gave for one input, made sound.
+def make_result_sound(result: object, method: str) -> BatchResult:
+    """Return the result of an override for one input, with sound fields.
 
     Raises:
         TypeError: If it is no BatchResult.
@@ -94,10 +94,10 @@ async def _iterate(completed: Any) -> AsyncGenerator[BatchResult, None]:
     iterator = aiter(completed)
     async with aclosing(iterator) if hasattr(iterator, "aclose") else nullcontext():
         async for result in iterator:
-            yield sound_result(result, "batch_as_completed")
+            yield make_result_sound(result, "batch_as_completed")
 
 
-def _binds(signature: inspect.Signature, *arguments: None, **named: None) -> bool:
+def _can_bind(signature: inspect.Signature, *arguments: None, **named: None) -> bool:
     try:
         signature.bind(*arguments, **named)
     except TypeError:

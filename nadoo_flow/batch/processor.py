@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from contextvars import ContextVar
-from functools import cached_property
+from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reactivex import Observable
 
-from .._support.backoff import Wait, generate_waits
-from .._support.checks import check_bool, check_positive_int
+from .._support.backoff import Wait
+from .._support.checks import check_positive_int
 from .._support.clock import get_clock
-from ..errors import NodeError
-from ..events import Events, RunReporter, start_reporting
-from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progress
+from ..events import WatchOptions
 from ..nodes.context import WorkflowContext
-from ..nodes.node import NodeLike, as_node
 from ..results.batch_result import BatchResult
 from ..results.batch_results import BatchResults
 from ..streams import (
@@ -28,23 +23,18 @@ from ..streams import (
     Buffering,
     CloseableAsyncIterator,
     OverflowStrategy,
-    Plan,
     Source,
-    as_source,
     drain,
 )
 from ..streams import observe as observe_plan
 from ..tracing.trace import Trace
-from .chunks import in_chunks, in_index_order
-from .overrides import accept_context, call_with_context, iterate_results
-from .run import BatchRun, in_order, outcome_of, processing
-
-if TYPE_CHECKING:
-    from ..checkpoint import Checkpoint, Codec
-    from .run import Single
+from .chunks import group_in_chunks, order_by_index, restore_order
+from .overrides import call_with_context, iterate_results
+from .planner import BatchPlanner
+from .retrying import restore_indexes, retry_results
 
 
-class BatchProcessor:
+class BatchProcessor(BatchPlanner):
     """Run a node over many inputs, so many at a time.
 
     Args:
@@ -62,31 +52,6 @@ class BatchProcessor:
             back with ``metadata["resumed"]``. It belongs to one node and one series of inputs.
         codec: How outputs are stored there; as JSON by default.
     """
-
-    def __init__(
-        self,
-        node: NodeLike,
-        max_concurrency: int = 10,
-        continue_on_error: bool = True,
-        *,
-        progress: ProgressArgument = False,
-        trace: bool | Trace = False,
-        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
-        codec: Codec | None = None,
-    ) -> None:
-        self.node = as_node(node, "node")
-        self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
-        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
-        self.checkpoint = None if checkpoint is None else _checkpoint(checkpoint)
-        self.codec = codec
-        self.progress = as_progress(progress)
-        self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
-
-    @cached_property
-    def events(self) -> Events:
-        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
-        # Threads that ask for it at the same time must get the same one.
-        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
 
     async def batch(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None = None
@@ -110,8 +75,10 @@ class BatchProcessor:
         results = BatchResults(trace=trace)
         time = get_clock(asyncio.get_running_loop())
         started = time()
-        if self._overrides("batch_as_completed"):
-            async with aclosing(self._told(inputs, workflow_context, watching)) as completed:
+        if self._is_overridden:
+            reporting = self._make_reporting(inputs, watching)
+            iterate = partial(self._iterate_override, inputs, workflow_context)
+            async with aclosing(reporting.report_results(iterate)) as completed:
                 results.extend([result async for result in completed])
         else:
             unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
@@ -176,11 +143,11 @@ class BatchProcessor:
             :meth:`batch_as_completed`.
         """
         chunk_size = check_positive_int(chunk_size, "chunk_size")
-        if self._overrides("batch_as_completed"):
-            completed = self._completed(inputs, workflow_context)
-            return in_chunks(in_index_order(completed), chunk_size)
+        if self._is_overridden:
+            completed = self._iterate_override(inputs, workflow_context)
+            return group_in_chunks(restore_order(completed), chunk_size)
         plan = self._plan(inputs, workflow_context, Buffering())
-        return in_chunks(CloseableAsyncIterator(plan.pipe(in_order)), chunk_size)
+        return group_in_chunks(CloseableAsyncIterator(plan.pipe(order_by_index)), chunk_size)
 
     async def retry_failed(
         self,
@@ -199,35 +166,18 @@ class BatchProcessor:
             workflow_context: State that the tries share; a fresh one for each by default.
         """
         attempts = check_positive_int(attempts, "attempts")
-        latest = list(results)
-        for seconds in generate_waits(wait, attempts):
-            failed = [place for place, result in enumerate(latest) if not result.success]
-            if not failed:
-                break
-            await asyncio.sleep(seconds)
-            # In the order of their indexes, in which a checkpoint looks for them.
-            failed.sort(key=lambda place: latest[place].index)
-            retried = await self._again([latest[place] for place in failed], workflow_context)
-            for place, result in zip(failed, retried, strict=True):
-                latest[place] = result
-        return BatchResults(sorted(latest, key=attrgetter("index")))
+        process_again = partial(self._process_again, workflow_context)
+        return await retry_results(results, attempts, wait, process_again)
 
-    async def _again(
-        self, failed: list[BatchResult], workflow_context: WorkflowContext | None
+    async def _process_again(
+        self, workflow_context: WorkflowContext | None, failed: list[BatchResult]
     ) -> BatchResults:
         inputs = [result.input_data for result in failed]
         indexes = [result.index for result in failed]
         if self.checkpoint is None:
-            try:
-                results = await call_with_context(self.batch, inputs, workflow_context)
-            except NodeError as error:
-                if error.index is None:
-                    raise
-                index = indexes[error.index]
-                raise NodeError(error.node_id, error.error, index) from error.__cause__
-            for index, result in zip(indexes, results, strict=True):
-                result.index = index
-            return results
+            batch = call_with_context(self.batch, inputs, workflow_context)
+            return await restore_indexes(batch, indexes)
+        # The checkpoint knows the inputs by their indexes in the earlier batch.
         results = BatchResults()
         plan = self._plan(inputs, workflow_context, Buffering(), indexes=indexes)
         await drain(plan, results.append)
@@ -250,104 +200,14 @@ class BatchProcessor:
         buffering = Buffering(buffer, overflow)
         return observe_plan(self._plan(inputs, workflow_context, buffering))
 
-    async def process_single(
-        self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
-    ) -> BatchResult:
-        """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
-        shared = self._shared(workflow_context)
-        time = get_clock(asyncio.get_running_loop())
-        return await processing(self.node, shared, time)((index, input_data))
-
-    def _plan(
-        self,
-        inputs: Source[Any],
-        workflow_context: WorkflowContext | None,
-        buffering: Buffering,
-        watching: WatchOptions | None = None,
-        indexes: Sequence[int] | None = None,
-    ) -> Plan[BatchResult]:
-        source = as_source(inputs, "inputs")
-        watching = watching or WatchOptions(self.progress, self._own_trace)
-        run = BatchRun(
-            self.node,
-            self.max_concurrency,
-            self.continue_on_error,
-            self.checkpoint,
-            self.codec,
-            self._single() if self._overrides("process_single") else None,
-            lambda: None if _told_of.get() is self else self._report(inputs, watching),
-        )
-        return run.plan(source, workflow_context, buffering, indexes)
-
     @property
-    def _own_trace(self) -> Trace | None:
-        """The trace of all runs, if there is one."""
-        return self.trace if isinstance(self.trace, Trace) else None
+    def _is_overridden(self) -> bool:
+        """Whether a subclass has a ``batch_as_completed`` of its own."""
+        return type(self).batch_as_completed is not BatchProcessor.batch_as_completed
 
-    async def _told(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None, watching: WatchOptions
-    ) -> AsyncGenerator[BatchResult, None]:
-        """Give the results of a subclass's own ``batch_as_completed``, and tell who watches."""
-        report = self._report(inputs, watching)
-        # It may build on the inherited one, which has nothing to add.
-        token = _told_of.set(self)
-        try:
-            async with aclosing(self._completed(inputs, workflow_context)) as completed:
-                async for result in completed:
-                    if report is not None:
-                        (stage,) = report.stages
-                        stage.report_item(result.index, result.execution_time, outcome_of(result))
-                    yield result
-        finally:
-            _told_of.reset(token)
-            if report is not None:
-                await report.end()
-
-    def _report(self, inputs: object, watching: WatchOptions) -> RunReporter | None:
-        stage = StageInfo(self.node.node_id, self.max_concurrency)
-        return start_reporting([stage], inputs, watching, vars(self).get("events"))
-
-    def _overrides(self, method: str) -> bool:
-        return getattr(type(self), method) is not getattr(BatchProcessor, method)
-
-    def _completed(
+    def _iterate_override(
         self, inputs: Source[Any], workflow_context: WorkflowContext | None
     ) -> AsyncGenerator[BatchResult, None]:
+        """Iterate over the results of a subclass's own ``batch_as_completed``."""
         completed = call_with_context(self.batch_as_completed, inputs, workflow_context)
         return iterate_results(completed)
-
-    def _single(self) -> Single:
-        """Say how a subclass's own ``process_single`` is given the context that its run shares."""
-        taking_context = accept_context(self.process_single, 2)
-        if taking_context is not None:
-            return taking_context
-
-        async def process(
-            input_data: Any, index: int, workflow_context: WorkflowContext
-        ) -> BatchResult:
-            token = _shared_by.set((self, workflow_context))
-            try:
-                return await self.process_single(input_data, index)
-            finally:
-                _shared_by.reset(token)
-
-        return process
-
-    def _shared(self, workflow_context: WorkflowContext | None) -> WorkflowContext:
-        """Return a context that was given, or that of the run in which this is called, or one."""
-        if workflow_context is not None:
-            return workflow_context
-        owner, shared = _shared_by.get()
-        return shared if owner is self else WorkflowContext()
-
-
-_shared_by: ContextVar[tuple[BatchProcessor | None, WorkflowContext]] = ContextVar(
-    "nadoo_flow_shared_by", default=(None, WorkflowContext())
-)
-_told_of: ContextVar[BatchProcessor | None] = ContextVar("nadoo_flow_told_of", default=None)
-
-
-def _checkpoint(value: object) -> Checkpoint:
-    from ..checkpoint import as_checkpoint
-
-    return as_checkpoint(value)

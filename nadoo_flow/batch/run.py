@@ -1,47 +1,39 @@
-"""How a batch runs: each input through the node, in lanes, recorded and reported if so wished."""
+"""One run of a batch: inputs go through the node, and past a checkpoint if there is one."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from reactivex import Observable
 
-from ..errors import NO_MESSAGE, NodeError
-from ..events import FINISHED, ItemEnd, RunReporter
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
-from ..nodes.execution import check_result, make_item_failure, require_awaitable
+from ..events import FINISHED
+from ..nodes.context import WorkflowContext
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
-from ..streams import Buffering, Indexed, InOrder, Plan, Source, Subscription, emit, flat_map
-from .overrides import sound_result
+from ..streams import Buffering, Indexed, Plan, Source, Subscription, emit, flat_map
+from .item import ProcessSingle, bind_node, bind_single, make_item_end, raise_failures
+from .reporting import BatchReporting
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec, Recording
-
-    Result: TypeAlias = Coroutine[Any, Any, BatchResult]
-    Single: TypeAlias = Callable[[Any, int, WorkflowContext], Awaitable[BatchResult]]
-    Work: TypeAlias = Callable[[Indexed[Any]], Result]
+    from ..checkpoint.recording import ProcessItem
 
 
 @dataclass(frozen=True)
 class BatchRun:
-    """What a run of a batch does with its inputs.
+    """The parts of a run of a batch.
 
     Attributes:
         node: The node.
-        max_concurrency: Most inputs in work at a time.
+        max_concurrency: Most inputs that are processed at a time.
         continue_on_error: Whether a failed input is a failed result, or ends the run.
-        checkpoint: Where successes are recorded, if anywhere.
-        codec: How outputs are stored there.
-        single: How one input is processed, if not as :func:`processing` does.
-        report: Begins to report a run, if anybody watches.
+        checkpoint: Records successes, if there is one.
+        codec: Encodes outputs for the checkpoint.
+        single: Processes one input in the place of the node, if a subclass overrides that.
+        reporting: Reports the run.
     """
 
     node: BaseNode
@@ -49,8 +41,8 @@ class BatchRun:
     continue_on_error: bool
     checkpoint: Checkpoint | None
     codec: Codec | None
-    single: Single | None
-    report: Callable[[], RunReporter | None]
+    single: ProcessSingle | None
+    reporting: BatchReporting
 
     def plan(
         self,
@@ -63,27 +55,27 @@ class BatchRun:
 
         def build(run: Subscription) -> Observable[BatchResult]:
             shared = WorkflowContext() if workflow_context is None else workflow_context
-            recording = self._recording(run)
-            work = self._work(shared, run.turn.time, recording)
-            told = buffering
-            if (report := self.report()) is not None:
-                run.add_cleanup(report.end)
-                (stage,) = report.stages
-                work = stage.with_events(work, outcome_of)
-                told = buffering.with_drop_handler(stage.report_overflow)
+            recording = self._make_recording(run)
+            process = self._bind(shared, run.turn.time, recording)
+            reported = buffering
+            if (reporter := self.reporting.start()) is not None:
+                run.add_cleanup(reporter.end)
+                (stage,) = reporter.stages
+                process = stage.with_events(process, make_item_end)
+                reported = buffering.with_drop_handler(stage.report_overflow)
                 if recording is not None:
                     recording.on_resumed = partial(stage.report_item, seconds=None, end=FINISHED)
-            items: Observable[Indexed[Any]] = emit(run, source, told)
+            items: Observable[Indexed[Any]] = emit(run, source, reported)
             if indexes is not None:
-                items = _renumbered(items, indexes)
-            lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
+                items = _replace_indexes(items, indexes)
+            lanes = flat_map(run, process, self.max_concurrency, self.node.isolate)
             if recording is None:
                 return items.pipe(lanes)
             return items.pipe(recording.skip_recorded, lanes, recording.record_results)
 
         return Plan(build, self.max_concurrency)
 
-    def _recording(self, run: Subscription) -> Recording | None:
+    def _make_recording(self, run: Subscription) -> Recording | None:
         if self.checkpoint is None:
             return None
         from ..checkpoint import Recording
@@ -91,106 +83,25 @@ class BatchRun:
         node = self.node
         return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
 
-    def _work(
+    def _bind(
         self, shared: WorkflowContext, time: Callable[[], float], recording: Recording | None
-    ) -> Work:
-        """Say how one item of a run is processed."""
+    ) -> ProcessItem:
+        """Return the function that processes one item of a run."""
         if self.single is None:
-            work = processing(self.node, shared, time)
+            process = bind_node(self.node, shared, time)
         else:
-            work = _singly(self.single, shared, time)
+            process = bind_single(self.single, shared, time)
         if recording is not None:
-            work = recording.encode_after(work)
-        return work if self.continue_on_error else partial(_must_succeed, self.node.node_id, work)
+            process = recording.encode_after(process)
+        return process if self.continue_on_error else raise_failures(self.node.node_id, process)
 
 
-def processing(
-    node: BaseNode, workflow_context: WorkflowContext, time: Callable[[], float]
-) -> Work:
-    """Say how one input goes through the node; a failure is a failed result."""
-
-    async def process(indexed: Indexed[Any]) -> BatchResult:
-        index, input_data = indexed
-        started = time()
-        try:
-            # As in execute_item(), whose calls would cost 5% of a whole item.
-            data = input_data if type(input_data) is dict else as_input(input_data)
-            answer = node.execute(NodeContext(data), workflow_context)
-            result = await (answer if type(answer) is CoroutineType else require_awaitable(answer))
-            if (
-                type(result) is NodeResult
-                and result.success is True
-                and result.error is None
-                and result.exception is None
-                and type(metadata := result.metadata) is dict
-            ):
-                seconds = time() - started
-                return BatchResult(
-                    index, input_data, True, result.output, None, seconds, None, metadata
-                )
-            result = check_result(result)
-        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-            result = make_item_failure(error)
-        return BatchResult(
-            index,
-            input_data,
-            result.success,
-            result.output,
-            result.error,
-            time() - started,
-            result.exception,
-            result.metadata,
-        )
-
-    return process
-
-
-def outcome_of(result: BatchResult) -> ItemEnd:
-    """Say what became of an item, for those who watch."""
-    return FINISHED if result.success else ("failed", result.error)
-
-
-def in_order(results: Observable[BatchResult]) -> Observable[BatchResult]:
-    """Put results in the order of their indexes."""
-    from reactivex import operators as ops
-
-    def numbered(result: BatchResult) -> Indexed[BatchResult]:
-        return result.index, result
-
-    return results.pipe(ops.map(numbered), InOrder[BatchResult]().operator, ops.map(itemgetter(1)))
-
-
-def _renumbered(
+def _replace_indexes(
     items: Observable[Indexed[Any]], indexes: Sequence[int]
 ) -> Observable[Indexed[Any]]:
     from reactivex import operators as ops
 
-    def renumbered(indexed: Indexed[Any]) -> Indexed[Any]:
+    def replace_index(indexed: Indexed[Any]) -> Indexed[Any]:
         return indexes[indexed[0]], indexed[1]
 
-    return items.pipe(ops.map(renumbered))
-
-
-def _singly(single: Single, shared: WorkflowContext, time: Callable[[], float]) -> Work:
-    """Say how a subclass's own ``process_single`` is called; its failure is a failed result."""
-
-    async def work(indexed: Indexed[Any]) -> BatchResult:
-        index, input_data = indexed
-        started = time()
-        try:
-            answer: Any = single(input_data, index, shared)
-            result = await answer if inspect.isawaitable(answer) else answer
-            return sound_result(result, "process_single")
-        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-            failed = make_item_failure(error)
-        seconds = time() - started
-        return BatchResult(index, input_data, False, None, failed.error, seconds, failed.exception)
-
-    return work
-
-
-async def _must_succeed(node_id: str, work: Work, indexed: Indexed[Any]) -> BatchResult:
-    result = await work(indexed)
-    if result.success:
-        return result
-    raise NodeError(node_id, result.error or NO_MESSAGE, indexed[0]) from result.exception
+    return items.pipe(ops.map(replace_index))

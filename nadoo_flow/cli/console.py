@@ -1,13 +1,11 @@
-"""What the commands share: how they take arguments, fail, show progress, and print."""
+"""Arguments, errors and printing, as all commands need them."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from types import TracebackType
-from typing import Self, TextIO, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeAlias
 
 from .._support import checks
 
@@ -18,63 +16,14 @@ class CommandError(Exception):
     """Ends a command with one line on stderr and exit status 2."""
 
 
-class Progress:
-    """Counts on a stream what is done: in one line that rewrites itself, if it is a terminal.
-
-    Elsewhere (a file, a log) it is a few plain lines.
-
-    Args:
-        total: How many there are to do.
-        what: What they are, in the plural.
-        stream: Where to write; usually stderr.
-        clock: Tells the seconds.
-    """
-
-    def __init__(
-        self, total: int, what: str, stream: TextIO, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._total = total
-        self._what = what
-        self._stream = stream
-        self._clock = clock
-        self._rewrites = stream.isatty()
-        self._pause = 0.1 if self._rewrites else 2.0
-        self._next_line = clock() + self._pause
-        self._done = 0
-
-    def advance(self) -> None:
-        """Count one more, and show the count if it was not shown just now."""
-        self._done += 1
-        now = self._clock()
-        if now < self._next_line:
-            return
-        self._next_line = now + self._pause
-        line = f"{self._done:,} of {self._total:,} {self._what}"
-        self._stream.write(f"\r{line}\x1b[K" if self._rewrites else f"{line}\n")
-        self._stream.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._rewrites:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-
-
-def positive(text: str) -> int:
+def parse_positive_int(text: str) -> int:
     """Read an argument that must be a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
     return int(text)
 
 
-def positive_number(text: str) -> float:
+def parse_positive_number(text: str) -> float:
     """Read an argument that must be a number above 0."""
     try:
         return checks.check_positive_number(float(text), "it")
@@ -82,11 +31,11 @@ def positive_number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}") from None
 
 
-def table(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Set rows of the same length in columns; those numbered in ``right`` are aligned right."""
+def format_table(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Format rows of equal length as columns; those numbered in ``right`` are right-aligned."""
     columns = []
     for number, column in enumerate(zip(*rows, strict=True)):
-        cells = [printable(cell) for cell in column]
+        cells = [escape_unprintable(cell) for cell in column]
         width = max(map(len, cells))
         columns.append(
             [cell.rjust(width) if number in right else cell.ljust(width) for cell in cells]
@@ -95,14 +44,14 @@ def table(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[st
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, cut to the width of the terminal, if it is one."""
+    """Print lines; on a terminal cut them to its width."""
     width = shutil.get_terminal_size((0, 0)).columns
     for line in lines:
         print(line if len(line) <= width or not width else f"{line[: width - 3]}...")
 
 
-def printable(text: str) -> str:
-    """Escape what a terminal would obey or cannot show: file names and texts hold anything."""
+def escape_unprintable(text: str) -> str:
+    """Escape the characters of a text that a terminal would obey or cannot show."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

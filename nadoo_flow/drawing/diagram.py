@@ -1,4 +1,4 @@
-"""How a node is built up: its parts one below the other, those that are fused in one frame."""
+"""The diagram of a node: its parts one below the other, fused stages in one frame."""
 
 from __future__ import annotations
 

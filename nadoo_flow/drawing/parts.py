@@ -1,4 +1,4 @@
-"""What a node is made of, as far as a picture of it goes."""
+"""The parts of a node as its diagram shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Box(NamedTuple):
     Attributes:
         name: Its id.
         kind: Its class.
-        detail: Its limits and whatever else there is to say.
+        detail: Its limits and other settings.
     """
 
     name: str
@@ -19,7 +19,7 @@ class Box(NamedTuple):
     detail: str = ""
 
     def build_subtitle(self) -> str:
-        """Say what it is in one line."""
+        """Return the kind and the detail in one line."""
         return f"{self.kind} · {self.detail}" if self.detail else self.kind
 
 
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
     Attributes:
         boxes: The nodes, in the order in which data passes them.
-        caption: What makes them one; empty for a node by itself.
+        caption: The reason why they work as one; empty for a single node.
     """
 
     boxes: tuple[Box, ...]

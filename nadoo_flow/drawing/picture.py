@@ -1,4 +1,4 @@
-"""A picture as an object: a notebook shows it, ``save`` writes it to a file."""
+"""A picture that a notebook shows and that ``save`` writes to a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Picture:
         return self.svg
 
     def _repr_html_(self) -> str:
-        # Shown inline, so that what it tells on hover can be seen; an image of it would be still.
+        # Inline, because an <img> would not show the titles of elements on hover.
         return self.svg
 
     def __repr__(self) -> str:

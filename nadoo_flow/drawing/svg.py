@@ -1,4 +1,4 @@
-"""SVG markup that reads well on light and on dark, inline in a page or as a file of its own."""
+"""SVG markup for light and dark backgrounds, inline in a page or as a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from .._support.text import choose_ticks, format_duration, shorten_and_escape, shorten_to_width
 
 BLUE, RED, GREEN, ORANGE = "#3b82f6", "#e5484d", "#2f9e5b", "#d9730d"
-# Middling tones, which stand out against white and against black.
+# Tones of medium lightness, which stand out against white and against black.
 PALETTE = (BLUE, GREEN, ORANGE, "#a855f7", "#0d94a8", "#a1711a", "#7684a8", "#c455a8")
 
 WIDTH, RIGHT, TOP = 960, 30, 16
@@ -15,7 +15,7 @@ WIDTH, RIGHT, TOP = 960, 30, 16
 
 FONT = "ui-sans-serif, system-ui, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
-# Inside a page the text takes the colour of the page; a file of its own brings both its colours.
+# Inside a page the text takes the colour of the page; a file sets its own colours.
 _STYLE = (
     "svg:root{background:#fff;color:#1f2328}"
     "@media (prefers-color-scheme:dark){svg:root{background:#16181c;color:#dfe3e8}}"
@@ -47,19 +47,19 @@ def label(
     font_weight: int | None = None,
     **attributes: object,
 ) -> str:
-    """Build a line of text; it is cut to the room there is, and may run from right to left."""
+    """Build a line of text, cut to ``room`` pixels; it may run from right to left."""
     inner = escape(shorten_to_width(words, room, font_size, font_weight is not None))
     size = None if font_size == 12 else font_size
     return tag("text", inner, x=x, y=y, font_size=size, font_weight=font_weight, **attributes)
 
 
 def title(*lines: object) -> str:
-    """Build what a browser shows on hover."""
+    """Build the lines that a browser shows on hover."""
     return tag("title", "\n".join(shorten_and_escape(line, 120) for line in lines))
 
 
 def picture(width: float, height: float, name: str, parts: list[str], style: str = "") -> str:
-    """Put parts together to a whole picture with an accessible name."""
+    """Build a whole picture of parts, with an accessible name."""
     return tag(
         "svg",
         "".join([title(name), tag("style", _STYLE + style), *parts]),
@@ -76,7 +76,7 @@ def picture(width: float, height: float, name: str, parts: list[str], style: str
 
 
 def notes_only(name: str, words: str) -> str:
-    """Draw a picture that only says something."""
+    """Draw a picture that holds only words."""
     return picture(WIDTH, 48, name, [label(WIDTH / 2, 28, words, text_anchor="middle")])
 
 

@@ -1,8 +1,9 @@
-"""Events: what happens in a run, and how it reaches those who subscribed to it.
+"""Events: the steps of the items in a run, and how they are emitted to observers.
 
-A run that is watched makes an :class:`Event` at each step of an item (``stage_reporter``) and gives
-it to the watchers, the progress bars among them, and to the Observable ``events`` of a processor or
-stage (``run_reporter``). A run that is not watched makes none.
+In a run that is watched a stage emits an :class:`Event` at each step of an item
+(``stage_reporter``). It goes to the watchers of the run, which are its progress bars and its trace,
+and to the observers of ``events`` of the processor or stage (``run_reporter``). A run that is not
+watched makes no events.
 
 It may import ``streams``, ``errors`` and ``_support``.
 """

@@ -1,4 +1,4 @@
-"""What happens in a run, told to whoever watches it. It knows nothing of Rx."""
+"""Events, the watchers that receive them, and what the caller of a run wants to watch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ ProgressArgument: TypeAlias = bool | Literal["always"]
 
 
 class Event(NamedTuple):
-    """One thing that happened to one item.
+    """A step of one item.
 
     Attributes:
         kind: ``"started"`` when a stage takes the item; then ``"retried"`` for each further try,
             and in the end one of ``"finished"``, ``"failed"``, ``"dropped"`` (a filter did not
-            accept it) and ``"cancelled"``. An item that the buffer of a live source had no room
-            for is ``"dropped"`` without having started.
+            accept it) and ``"cancelled"``. An item of an Observable for which the buffer had no
+            room is ``"dropped"`` without having started.
         stage: The id of the node.
-        index: The position of the item in its source; None where it never got one.
-        lane: Which of the stage's slots the item is worked on in, from 0; None where it has none.
-        time: When, by the clock of the event loop.
-        run: The number of the run, which differs between all runs of the process.
-        position: Which stage of the run it is, from 0; a batch has only one.
-        error: Why, in words, if it failed or is tried again.
+        index: The position of the item in its source; None if it has none, because it was dropped
+            before it came in.
+        lane: The slot of the stage that works on the item, from 0; None if it has none.
+        time: Seconds, by the clock of the event loop.
+        run: The number of the run, unique in the process.
+        position: The position of the stage in the run, from 0; a batch has one stage.
+        error: A description of the error, if the item failed or is tried again.
     """
 
     kind: Kind
@@ -47,7 +48,7 @@ class StageInfo(NamedTuple):
     Attributes:
         stage: The id of the node.
         max_concurrency: Most items that it works on at a time.
-        renumbers: Whether the indexes of its items are not those of the stage before it.
+        renumbers: Whether it gives its items indexes of its own.
     """
 
     stage: str
@@ -56,12 +57,12 @@ class StageInfo(NamedTuple):
 
 
 class RunInfo(NamedTuple):
-    """A run that begins.
+    """A run, as it is known when it begins.
 
     Attributes:
         number: Its number, as in :attr:`Event.run`.
         stages: Its stages, by their positions.
-        total: How many inputs it has, where that is known.
+        total: The number of its inputs, or None if that is not known.
     """
 
     number: int
@@ -70,21 +71,25 @@ class RunInfo(NamedTuple):
 
 
 class Watcher:
-    """Is told of runs and of what happens in them; what it raises does not reach the run."""
+    """A base class for objects that receive the events of runs.
+
+    What a method raises is reported to the exception handler of the event loop. The watcher then
+    gets no more events of that run, and the run goes on.
+    """
 
     def on_begin(self, run: RunInfo) -> None:
-        """Learn that a run begins."""
+        """Receive a run that begins."""
 
     def on_event(self, event: Event) -> None:
-        """Learn what happened to an item."""
+        """Receive an event."""
 
     def on_end(self, run: RunInfo) -> None:
-        """Learn that a run has ended, in whatever way."""
+        """Receive a run that has ended: completed, failed or cancelled."""
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """What a caller wants to see of a run."""
+    """What the caller of a run wants to watch."""
 
     progress: ProgressArgument = False
     trace: Watcher | None = None
@@ -96,7 +101,7 @@ class WatchOptions:
 
 
 class WatchedItem(Protocol):
-    """An item that is being worked on in a run that somebody watches."""
+    """An item that is being worked on in a run that is watched."""
 
     def report_retry(self, error: str | None) -> None:
         """Report that the item is tried again."""
@@ -105,12 +110,12 @@ class WatchedItem(Protocol):
 scope: ContextVar[WatchOptions | WatchedItem | None] = ContextVar(
     "nadoo_flow_watching", default=None
 )
-"""Around a run: what its caller wants to see. Around an item of a run that is watched: the item."""
+"""Around a run: what its caller wants to watch. Around an item of a watched run: the item."""
 
 
 @contextmanager
 def use_watch_options(watching: WatchOptions) -> Iterator[None]:
-    """Have the stages that are executed inside the block watched."""
+    """Have the stages that are executed inside the block use these options."""
     if watching == WatchOptions():
         yield
         return
@@ -122,13 +127,13 @@ def use_watch_options(watching: WatchOptions) -> Iterator[None]:
 
 
 def get_watch_options() -> WatchOptions:
-    """Return what the caller of a run wants to see of it."""
+    """Return what the caller of a run wants to watch."""
     around = scope.get()
     return around if isinstance(around, WatchOptions) else WatchOptions()
 
 
 def report_retry(error: str | None) -> None:
-    """Tell whoever watches that the current item is tried again."""
+    """Report that the current item is tried again, if its run is watched."""
     around = scope.get()
     if around is not None and not isinstance(around, WatchOptions):
         around.report_retry(error)
@@ -138,7 +143,7 @@ def as_progress(value: object) -> ProgressArgument:
     """Return the value of a ``progress`` argument.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is neither a bool nor ``"always"``.
     """
     if value is True or value is False or value == "always":
         return value

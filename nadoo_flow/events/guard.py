@@ -1,4 +1,4 @@
-"""What keeps a watcher and the run that it watches apart."""
+"""A guard between a run and a watcher, so that an error of the watcher does not end the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ ReportError: TypeAlias = Callable[[str, BaseException], None]
 
 
 class Guard:
-    """Keeps what a watcher raises from the run, and bothers no more one that raised."""
+    """Passes events on to a watcher, until the watcher raises.
+
+    Args:
+        watcher: Receives the events of one run.
+        report: Called with a message and the error, if the watcher raises.
+    """
 
     def __init__(self, watcher: Watcher, report: ReportError) -> None:
         self._watcher = watcher
@@ -21,22 +26,22 @@ class Guard:
         self._broken = False
 
     def on_begin(self, run: RunInfo) -> None:
-        """Tell the watcher that a run begins."""
+        """Pass on a run that begins."""
         try:
             self._watcher.on_begin(run)
         except Exception as error:
             self._give_up(error)
 
     def on_event(self, event: Event) -> None:
-        """Tell the watcher what happened to an item."""
-        # Called for every event, so it has no more than this to do.
+        """Pass on an event."""
+        # Every event passes here, so a broken watcher is replaced rather than checked for.
         try:
             self._on_event(event)
         except Exception as error:
             self._give_up(error)
 
     def on_end(self, run: RunInfo) -> None:
-        """Tell the watcher that a run has ended."""
+        """Pass on a run that has ended."""
         if self._broken:
             return
         try:
@@ -47,4 +52,4 @@ class Guard:
     def _give_up(self, error: Exception) -> None:
         self._broken = True
         self._on_event = do_nothing
-        self._report("a watcher of a run raised, it is told no more", error)
+        self._report("a watcher of a run raised, so it gets no more events", error)

@@ -1,4 +1,4 @@
-"""Events as an Observable, for whoever subscribes to them."""
+"""The events of a processor or stage as an Observable."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from .guard import ReportError
 
 
 class Events(Observable[Event]):
-    """A hot Observable of what happens in all runs of a processor or stage; it never completes.
+    """A hot Observable of the events of all runs of a processor or stage; it never completes.
 
-    A run looks at its beginning whether anybody has subscribed. If nobody has, it makes no events
-    at all. An observer that raises is unsubscribed, and the event loop's exception handler is told.
+    Subscribe before a run begins: a run without observers at its beginning makes no events. An
+    observer that raises is unsubscribed, and its error is reported to the exception handler of the
+    event loop.
     """
 
     def __init__(self) -> None:
@@ -22,11 +23,11 @@ class Events(Observable[Event]):
 
     @property
     def observed(self) -> bool:
-        """Whether anybody is subscribed."""
+        """Whether there is an observer."""
         return bool(self._observers)
 
     def emit(self, report: ReportError, event: Event) -> None:
-        """Tell all who are subscribed, and report those that raise."""
+        """Emit an event to all observers, and unsubscribe those that raise."""
         for observer in self._observers:
             try:
                 observer.on_next(event)
@@ -46,5 +47,5 @@ class Events(Observable[Event]):
             self._observers = tuple(known for known in self._observers if known is not observer)
 
     def __reduce__(self) -> tuple[type[Events], tuple[()]]:
-        # A copy of a node is a node of its own: nobody has subscribed to it.
+        # Observers belong to the original: a copy of a node is another node, and starts without.
         return Events, ()

@@ -1,4 +1,4 @@
-"""Progress bars of runs: tqdm's own, one for each stage."""
+"""Progress bars of runs, drawn by tqdm, one for each stage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ProgressBars(Watcher):
     """Shows a bar for each stage of a run: a line in a terminal, a widget in a notebook.
 
     Args:
-        always: Whether to write to a stderr that is no terminal too, such as a log.
+        always: Whether to write also if stderr is not a terminal, such as to a log.
     """
 
     def __init__(self, always: bool = False) -> None:
-        # To tqdm None means: not where there is no terminal.
+        # With None tqdm disables itself where stderr is not a terminal.
         self._disable = False if always else None
         self._bars: dict[int, list[_Bar]] = {}
 
@@ -38,7 +38,7 @@ class ProgressBars(Watcher):
             bars.append(_Bar(stage, total, self._disable))
 
     def on_event(self, event: Event) -> None:
-        """Count an item that has ended; one that goes no further is not waited for."""
+        """Count an item that has ended; later stages do not expect one that goes no further."""
         if event.kind not in ENDS or event.index is None:
             return
         bars = self._bars[event.run]
@@ -48,7 +48,7 @@ class ProgressBars(Watcher):
                 later.expect_one_less()
 
     def on_end(self, run: RunInfo) -> None:
-        """Leave the bars as they are."""
+        """Close the bars; they stay visible."""
         for bar in self._bars.pop(run.number):
             bar.close()
 
@@ -71,7 +71,7 @@ class _Bar:
             self._bar.total -= 1
 
     def _fit_widget(self) -> None:
-        """Tell a widget the total, which tqdm does only once."""
+        """Update the total of a widget, which tqdm sets only once."""
         widget = getattr(self._bar, "container", None)
         if widget is not None and self._bar.total is not None:
             _, bar, _ = widget.children
@@ -84,14 +84,14 @@ class _Bar:
 
 
 def _choose_bar_class() -> type[tqdm[None]]:
-    """Return what tqdm finds right for where we are."""
+    """Return the kind of bar that suits the terminal or notebook, as tqdm chooses it."""
     from tqdm import TqdmWarning
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TqdmWarning)
         from tqdm import auto
-    if any(issubclass(warning.category, TqdmWarning) for warning in told):
-        # It was imported just now, in a notebook that cannot show its widget.
+    if any(issubclass(warning.category, TqdmWarning) for warning in caught):
+        # tqdm warns at its import in a notebook that cannot show its widget, and only then.
         _log.warning(
             "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'"
         )

@@ -1,4 +1,4 @@
-"""What a run tells: found out at its begin, whom and about which stages."""
+"""The reporter of a run: made when the run begins, for the observers that it has then."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _numbers = count(1)
 
 
 class RunReporter:
-    """Tells all who watch a run what happens in it.
+    """Reports a run to its watchers.
 
     Attributes:
-        stages: Who makes the events of each stage.
+        stages: The reporter of each stage.
     """
 
     def __init__(self, info: RunInfo, guards: Sequence[Guard], stages: list[StageReporter]) -> None:
@@ -31,7 +31,7 @@ class RunReporter:
             guard.on_begin(info)
 
     async def end(self) -> None:
-        """Tell that the run has ended."""
+        """Report that the run has ended."""
         for guard in self._guards:
             guard.on_end(self._info)
 
@@ -43,14 +43,14 @@ def start_reporting(
     to_all: Events | None,
     to_each: Sequence[Events | None] = (),
 ) -> RunReporter | None:
-    """Begin to report a run, or return None if nobody wants to know.
+    """Report that a run begins, and return its reporter; None if the run is not watched.
 
     Args:
         stages: The stages of the run.
-        source: Its inputs, whose number is known if they have a length.
-        watching: What the caller wants to see.
-        to_all: Gets the events of all stages.
-        to_each: For each stage, who else gets its events.
+        source: Its inputs, of which ``len()`` gives the total where they have a length.
+        watching: What the caller wants to watch.
+        to_all: The Observable that emits the events of all stages.
+        to_each: For each stage, an Observable that emits the events of that stage.
     """
     watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
     if watching.progress:
@@ -83,7 +83,7 @@ def _find_length(source: object) -> int | None:
         return None
     try:
         return len(source)
-    except Exception:  # a source that cannot tell how long it is may still be good to iterate over
+    except Exception:  # a source whose len() raises may still be iterated
         return None
 
 

@@ -1,4 +1,4 @@
-"""What happens to the items of one stage, made into events while somebody watches."""
+"""The reporter of a stage, which makes the events of its items."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DROPPED: ItemEnd = ("dropped", None)
 class StageReporter:
     """Makes the events of one stage of one run.
 
-    Lanes are numbered here: an item takes the lowest number that is free.
+    It numbers the lanes itself: an item takes the lowest number that is free.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class StageReporter:
         """
         emit, time, free, lanes = self.emit, self.time, self._free, self._lanes
         stage, number, position = self.stage, self.number, self.position
-        # Event() itself takes twice as long, and is called twice for each item.
+        # Half as slow as Event(...), which would be paid twice for each item.
         made = tuple.__new__
 
         async def mapper_with_events(indexed: Indexed[Any]) -> R:
@@ -83,13 +83,19 @@ class StageReporter:
         return mapper_with_events
 
     def report_item(self, index: int, seconds: float | None, end: ItemEnd) -> None:
-        """Tell of an item that somebody else has worked on, when it is over."""
+        """Report an item that was not worked on in this stage's mapper, when it has ended.
+
+        Args:
+            index: The position of the item in its source.
+            seconds: How long the work took; None counts as 0.
+            end: How the item ended.
+        """
         now, (kind, error) = self.time(), end
         self._emit("started", index, now - (seconds or 0.0))
         self._emit(kind, index, now, error)
 
     def report_overflow(self) -> None:
-        """Tell of an item that was dropped before it came in; from any thread."""
+        """Report an item that was dropped before it came in; may be called in any thread."""
         self._loop.call_soon_threadsafe(lambda: self._emit("dropped", None, self.time()))
 
     def _emit(self, kind: Kind, index: int | None, when: float, error: str | None = None) -> None:
@@ -97,7 +103,7 @@ class StageReporter:
 
 
 class _Item:
-    """What an item of a watched run can tell of itself while it is worked on."""
+    """An item of a watched run, while it is worked on."""
 
     __slots__ = ("error", "index", "lane", "report")
 
@@ -108,7 +114,7 @@ class _Item:
         self.error: str | None = None
 
     def report_retry(self, error: str | None) -> None:
-        """Tell that the item is tried again."""
+        """Report that the item is tried again."""
         report = self.report
         report.emit(
             Event(
@@ -125,7 +131,7 @@ class _Item:
 
 
 def note_failure(error: str) -> None:
-    """Remember that the current item has failed, though the run goes on without it."""
+    """Have the current item reported as failed, though its mapper returns and the run goes on."""
     item = scope.get()
     if isinstance(item, _Item):
         item.error = error

@@ -104,9 +104,9 @@ class On(PolicyMark):
 
     def get_session(self) -> Session:
         """Return the session of the running event loop."""
-        return self._sessions.get(self._new_session)
+        return self._sessions.get(self._make_session)
 
-    def _new_session(self) -> Session:
+    def _make_session(self) -> Session:
         handle = ExecutorHandle(self._executor, self._make)
         return Session(handle, Dispatcher(handle, BundleSize(self.chunk), self.lanes))
 

@@ -112,7 +112,7 @@ class _Hold:
     async def acquire(self) -> None:
         """Get a permit for a node inside: the holder's own if it is free, or one more."""
         self.was_lent = True
-        if (self._working or self._next_waiter()) and not self._shared._take():
+        if (self._working or self._find_waiter()) and not self._shared._take():
             waiter = self._shared._queue()
             self._waiters.append(waiter)
             try:
@@ -135,11 +135,11 @@ class _Hold:
     def end(self) -> None:
         """Give back the holder's own permit."""
         self._ended = True
-        if not self._working and not self._next_waiter():
+        if not self._working and not self._find_waiter():
             self._lender.release()
 
     def _pass_on(self) -> None:
-        waiter = self._next_waiter()
+        waiter = self._find_waiter()
         if self._working or (waiter is not None and waiter.done()):
             self._shared.release()
         elif waiter is not None:
@@ -148,7 +148,7 @@ class _Hold:
         elif self._ended:
             self._lender.release()
 
-    def _next_waiter(self) -> asyncio.Future[None] | None:
+    def _find_waiter(self) -> asyncio.Future[None] | None:
         while self._waiters and self._waiters[0].cancelled():
             self._waiters.popleft()
         return self._waiters[0] if self._waiters else None

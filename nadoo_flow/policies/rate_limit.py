@@ -53,9 +53,9 @@ class RateLimit(PolicyMark):
 
     def wait_for_turn(self) -> Coroutine[Any, Any, None]:
         """Wait for the next start."""
-        return self._limiters.get(self._new_limiter).acquire()
+        return self._limiters.get(self._make_limiter).acquire()
 
-    def _new_limiter(self) -> AsyncLimiter:
+    def _make_limiter(self) -> AsyncLimiter:
         from aiolimiter import AsyncLimiter
 
         whole = math.floor(self.rate) if self.rate >= 1 else self.rate

@@ -1,4 +1,4 @@
-"""Results: what became of each input of a batch, and of all of them.
+"""Results: the result of each input of a batch, and of all of them together.
 
 It may import ``tracing``, ``drawing`` and ``_support``.
 """

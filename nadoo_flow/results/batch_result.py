@@ -1,4 +1,4 @@
-"""What became of one input of a batch."""
+"""The result of one input of a batch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 @dataclass(slots=True)
 class BatchResult:
-    """What became of one input.
+    """The result of one input.
 
     Attributes:
         index: The position of the input in the batch.
         input_data: The input as it was given.
-        success: Whether the node did its work.
-        output: What the node made, if it did.
-        error: Why not, in words, if it did not.
+        success: Whether the node succeeded.
+        output: The output of the node, if it succeeded.
+        error: A description of the failure, if it did not.
         execution_time: Seconds from the start of the item to its end.
         exception: The exception behind the failure, with its traceback, where there is one.
-        metadata: What the node told about its work.
+        metadata: The metadata of the node's result.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""All results of a batch, as a list that can be looked at."""
+"""The results of a batch, as a list with a summary."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class BatchResults(list[BatchResult]):
-    """The results of a batch in input order: a list, which also knows itself.
+    """The results of a batch in input order: a list with a summary.
 
-    What is made of it with ``[:]``, ``+`` or ``sorted()`` is a plain list.
+    Slices, sums with ``+`` and ``sorted()`` give a plain list.
 
     Args:
         results: The results.
         seconds: How long the run took, where that is known.
-        trace: What was recorded of the run, if anything was.
+        trace: The record of the run, if there is one.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class BatchResults(list[BatchResult]):
 
     def summary(self) -> Summary:
         """Count the results, their latencies, and their errors by type."""
-        from .summary import summarized
+        from .summary import summarize
 
-        return summarized(self, self.seconds)
+        return summarize(self, self.seconds)
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a data frame with a row for each result and a column for each of its fields.
@@ -86,6 +86,6 @@ class BatchResults(list[BatchResult]):
         return "\n  ".join(["BatchResults", *lines[:5], *more])
 
     def _repr_html_(self) -> str:
-        from .html import results_html
+        from .html import render_results
 
-        return results_html(self, self.summary())
+        return render_results(self, self.summary())

@@ -1,4 +1,4 @@
-"""The results of a batch as a piece of HTML for a notebook."""
+"""The results of a batch as HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from .batch_result import BatchResult
 from .summary import Summary
 
 MOST_ROWS = 10
-"""Rows of a table; what is more is counted."""
+"""Rows of a table; further ones are only counted."""
 
 _BINS = 30
 _WIDTH, _HEIGHT, _LEFT = 560, 96, 44
 _LINE = "border-top:1px solid rgba(128,128,128,.4)"
 
 
-def results_html(results: Sequence[BatchResult], summary: Summary) -> str:
-    """Show the summary, a histogram of latencies, and the failures."""
-    parts = [_headline(summary), _histogram(results), *_errors(summary), *_failures(results)]
+def render_results(results: Sequence[BatchResult], summary: Summary) -> str:
+    """Render the summary, a histogram of latencies, and the failures."""
+    parts = [
+        _render_headline(summary),
+        _render_histogram(results),
+        *_render_errors(summary),
+        *_render_failures(results),
+    ]
     inner = "".join(parts)
     return f'<div style="max-width:{_WIDTH + 160}px;line-height:1.45">{inner}</div>'
 
 
-def _headline(summary: Summary) -> str:
+def _render_headline(summary: Summary) -> str:
     counts = [f"<b>{format_count(summary.total, 'item')}</b>", f"{summary.successful:,} successful"]
     if summary.failed:
         counts.append(f'<b style="color:{RED}">{summary.failed:,} failed</b>')
@@ -39,7 +44,7 @@ def _headline(summary: Summary) -> str:
     return html
 
 
-def _histogram(results: Sequence[BatchResult]) -> str:
+def _render_histogram(results: Sequence[BatchResult]) -> str:
     timed = [(r.execution_time, r.success) for r in results if r.execution_time is not None]
     longest = max((seconds for seconds, _ in timed), default=0.0)
     if longest <= 0:
@@ -75,7 +80,7 @@ def _histogram(results: Sequence[BatchResult]) -> str:
     return f"<div>{picture(_WIDTH, _HEIGHT, 'latencies', parts)}</div>"
 
 
-def _errors(summary: Summary) -> Iterator[str]:
+def _render_errors(summary: Summary) -> Iterator[str]:
     if not summary.errors:
         return
     rows = [
@@ -87,11 +92,11 @@ def _errors(summary: Summary) -> Iterator[str]:
         )
         for group in summary.errors[:MOST_ROWS]
     ]
-    yield _table(("failures", "type", "e.g. item", "error"), rows)
-    yield _more(len(summary.errors), "kind")
+    yield _render_table(("failures", "type", "e.g. item", "error"), rows)
+    yield _render_more(len(summary.errors), "kind")
 
 
-def _failures(results: Sequence[BatchResult]) -> Iterator[str]:
+def _render_failures(results: Sequence[BatchResult]) -> Iterator[str]:
     failed = [result for result in results if not result.success]
     if not failed:
         return
@@ -104,16 +109,16 @@ def _failures(results: Sequence[BatchResult]) -> Iterator[str]:
         for result in failed[:MOST_ROWS]
     ]
     yield "<details><summary>failed items</summary>"
-    yield _table(("item", "input", "error"), rows)
-    yield f"{_more(len(failed), 'item')}</details>"
+    yield _render_table(("item", "input", "error"), rows)
+    yield f"{_render_more(len(failed), 'item')}</details>"
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def _render_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     cells = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
     names = "".join(
         f'<th style="{cells};opacity:.75;white-space:nowrap">{name}</th>' for name in head
     )
-    # What users wrote may be one word that is wider than the page.
+    # Texts of users may contain a word that is wider than the page.
     wraps = [
         "overflow-wrap:anywhere" if name in ("input", "error") else "white-space:nowrap"
         for name in head
@@ -131,7 +136,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return f'<table style="{style}"><tr style="background:none">{names}</tr>{lines}</table>'
 
 
-def _more(total: int, noun: str) -> str:
+def _render_more(total: int, noun: str) -> str:
     rest = total - MOST_ROWS
     if rest <= 0:
         return ""

@@ -1,4 +1,4 @@
-"""A batch in numbers: how many, how fast, and what went wrong."""
+"""The summary of a batch: counts, latencies and errors by type."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ErrorGroup:
     """Failures of one kind.
 
     Attributes:
-        type: The name of the exception, or ``"no exception"`` where a node only said that it
-            failed.
-        count: How many there are.
+        type: The name of the exception, or ``"no exception"`` where a node returned a failed
+            result without one.
+        count: The number of failures.
         index: The index of the first one.
-        error: What the first one says.
+        error: The error of the first one.
     """
 
     type: str
@@ -38,7 +38,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of a batch, in numbers; ``str()`` puts it into words.
+    """The counts and latencies of a batch; ``str()`` puts them into words.
 
     Attributes:
         total: Results in all.
@@ -76,7 +76,7 @@ class Summary:
         return "\n".join([*lines, *map(str, self.errors)])
 
 
-def summarized(results: Sequence[BatchResult], seconds: float | None) -> Summary:
+def summarize(results: Sequence[BatchResult], seconds: float | None) -> Summary:
     """Count results, their latencies, and their errors by type."""
     latencies = sorted(
         result.execution_time for result in results if result.execution_time is not None
@@ -88,24 +88,24 @@ def summarized(results: Sequence[BatchResult], seconds: float | None) -> Summary
         len(failed),
         seconds,
         len(results) / seconds if seconds else None,
-        percentile(latencies, 50),
-        percentile(latencies, 95),
-        percentile(latencies, 99),
-        _grouped(failed),
+        compute_percentile(latencies, 50),
+        compute_percentile(latencies, 95),
+        compute_percentile(latencies, 99),
+        _group_by_type(failed),
     )
 
 
-def percentile(ordered: list[float], percent: float) -> float | None:
+def compute_percentile(ordered: list[float], percent: float) -> float | None:
     """Return the smallest of sorted values that is not exceeded by so many percent of them."""
     if not ordered:
         return None
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
-def _grouped(failed: list[BatchResult]) -> tuple[ErrorGroup, ...]:
+def _group_by_type(failed: list[BatchResult]) -> tuple[ErrorGroup, ...]:
     kinds: dict[str, list[BatchResult]] = {}
     for result in failed:
-        kinds.setdefault(_error_type(result), []).append(result)
+        kinds.setdefault(_get_error_type(result), []).append(result)
     groups = [
         ErrorGroup(kind, len(found), found[0].index, found[0].error or "")
         for kind, found in kinds.items()
@@ -113,9 +113,9 @@ def _grouped(failed: list[BatchResult]) -> tuple[ErrorGroup, ...]:
     return tuple(sorted(groups, key=lambda group: -group.count))
 
 
-def _error_type(result: BatchResult) -> str:
+def _get_error_type(result: BatchResult) -> str:
     if result.exception is not None:
         return type(result.exception).__name__
-    # Results that were stored and loaded again have only their words left.
+    # Results that were stored and loaded again have only the text of the error.
     named = _EXCEPTION_NAME.match(result.error or "")
     return named[1] if named else NO_EXCEPTION

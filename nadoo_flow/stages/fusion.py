@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from reactivex import Observable
@@ -80,7 +81,7 @@ def fuse(
 
     def chain(items: Items) -> Items:
         operators: list[Operator] = []
-        in_order = InOrder[Any]() if ordered else None
+        in_order = InOrder[Indexed[Any]](itemgetter(0)) if ordered else None
         if in_order is not None:
             operators.append(in_order.operator)
         reports = [None] * len(links) if report is None else report.stages
@@ -92,14 +93,16 @@ def fuse(
                 allow_one_subscription(run, partial(_refuse_second_subscription, link.node_id))
             )
             if link.needs_order:
-                in_order = InOrder[Any]()
+                in_order = InOrder[Indexed[Any]](itemgetter(0))
                 operators.append(in_order.operator)
         return items.pipe(*reversed(operators))
 
     return chain
 
 
-def _settle_dropped(run: Subscription, in_order: InOrder[Any] | None) -> Callable[[int], None]:
+def _settle_dropped(
+    run: Subscription, in_order: InOrder[Indexed[Any]] | None
+) -> Callable[[int], None]:
     def drop(index: int) -> None:
         if in_order is not None:
             in_order.skip(index)

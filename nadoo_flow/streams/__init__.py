@@ -1,9 +1,22 @@
 """The bridge between asyncio and ReactiveX, which knows nothing of nodes.
 
-A run is one subscription (``subscription``): it owns the demand, the tasks and the end of whatever
-works in it. ``sources`` emit inputs within that demand, ``operators`` work on them (``flat_map`` is
-the one concurrency engine), and ``sinks`` hand them to a consumer. All runs of an event loop share
-the time of its turns (``turn``). Whoever writes an operator of their own begins here.
+One item on its way:
+
+1. A sink opens a :class:`Plan`, which makes a run, the :class:`Subscription`, and subscribes to the
+   operators of the run. Nothing is emitted before that has returned.
+2. The source (``sources``) has demand while fewer than ``window`` items are outstanding. It pulls
+   an input, counts it as outstanding, and emits it with its index to the first operator.
+3. ``flat_map`` queues the item. A free lane, one of ``max_concurrent`` tasks, takes it from the
+   queue, steps the mapper's coroutine in a context of the item's own, and emits the result.
+   ``flat_map`` is the only operator that works concurrently. The others restore the order, move
+   signals to the loop's thread, or refuse a second subscription (``operators``).
+4. The sink (``sinks``) hands the result to the consumer and releases the item, which is settled by
+   that. An operator that drops an item or folds it into another releases it instead. When few
+   enough are outstanding, the source is asked for more.
+5. When the source has ended and the last lane is free, the end follows the items. The run ends its
+   lanes, closes its sources, awaits its clean-ups (``run_tasks``), and only then signals the end.
+
+All runs of an event loop share the time of its turns (``turn``).
 
 It may import ``errors`` and ``_support``.
 """

@@ -1,4 +1,4 @@
-"""What passes between the engine's own parts: items with their index, and no guard between."""
+"""The connection between the engine's own operators: items with their index, without a guard."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from reactivex import Observable, abc
 T = TypeVar("T")
 
 Indexed: TypeAlias = tuple[int, T]
-"""An item with its position in the source, by which order is restored where it can be seen."""
+"""An item with its position in the source, by which its order can be restored."""
 
 
 class Direct(Observable[T]):
-    """An Observable that keeps the rules of Rx by itself: silence after its end, and after dispose.
+    """An Observable that keeps the rules of Rx itself: silence after its end, and after dispose.
 
-    Rx puts a guard between an observer and what it subscribes to, and each item pays for it. A part
-    of the engine that subscribes here does without. Functions, which is what the operators around
-    the engine subscribe with, are guarded as anywhere.
+    Rx puts a guard between each observer and its source, which costs time for each item. An
+    observer that subscribes here, as operators of the engine do, is called without the guard.
+    Functions, with which Rx's own operators subscribe, are guarded as usual.
     """
 
     def subscribe(

@@ -1,4 +1,4 @@
-"""Calls that have to be made in the thread of a run's event loop, from whatever thread."""
+"""Calls from any thread that have to be made in the thread of a run's event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .subscription import Subscription
 
 
 def call_on_loop(run: Subscription, callback: Callable[[], object]) -> None:
-    """Call at once in the thread of the loop, and as :func:`call_soon` does in any other."""
+    """Call at once if this is the thread of the loop, and else as :func:`call_soon` does."""
     if is_running_in(run.loop):
         callback()
     else:
@@ -29,15 +29,15 @@ def call_soon(run: Subscription, callback: Callable[[], object]) -> None:
     try:
         run.loop.call_soon_threadsafe(callback)
     except RuntimeError:
-        # What a thread said may have ended the run, and the program, before it comes to wake it.
+        # An earlier signal of this thread may have ended the run, and the program with its loop.
         if not run.stopped:
             raise
 
 
 def create_loop_disposable(run: Subscription, action: Callable[[], object]) -> abc.DisposableBase:
-    """Return what calls an action on the loop when it is disposed of, in whatever thread.
+    """Create a disposable that calls an action in the thread of the loop, and once at most.
 
-    Where the loop is closed there is nothing left to dispose of.
+    It may be disposed of in any thread. If the loop is closed, nothing is left to dispose of.
     """
 
     def dispose() -> None:

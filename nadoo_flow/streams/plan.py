@@ -1,4 +1,4 @@
-"""How to run: a chain of operators, and the number of items that may be in it at once."""
+"""Plans of runs: a chain of operators, and the number of items that may be in it at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AHEAD = 65_536
 """Items that a run may hold at once beside those that its lanes work on."""
 
 MAX_WINDOW = 262_144
-"""Items that a run may hold at once, whatever concurrency it was asked for."""
+"""Items that a run may hold at once, however large its concurrency is."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Plan(Generic[T]):
-    """A chain of operators that can be run; each run opened from it is independent of the others.
+    """A plan of runs, each independent of the others.
 
     Attributes:
         build: Makes the chain of operators for one run.

@@ -1,4 +1,4 @@
-"""How long the engine may keep one turn of the event loop to itself."""
+"""The time budget that the engine has in one turn of the event loop."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ class LoopTurn:
     Nodes that never suspend would otherwise freeze the application that they are embedded in. The
     clock is the loop's own, so a loop with virtual time has a virtual budget.
 
-    What finds the budget spent waits in a queue of the turn, in the order of asking. Each turn
-    calls as many of the queue as the one before it if that is about what there was time for: twice
-    as many if the budget was not spent, half as many if it was. So what a turn costs does not
-    depend on how many wait.
+    A lane or source that finds the budget spent waits in a queue. Each turn wakes twice as many
+    waiters as the turn before it if the budget of that was not spent, and half as many if it was.
+    So the cost of a turn does not depend on the length of the queue.
 
     Attributes:
         time: The clock of the loop.
-        ends: When to let others in. While ``time() < ends`` the budget is not spent, which spares
-            most items the call of :meth:`is_spent`.
+        ends: The time at which the budget is spent. To compare it with ``time()`` spares most
+            items the call of :meth:`is_spent`.
     """
 
     __slots__ = (
@@ -53,14 +52,14 @@ class LoopTurn:
 
     @staticmethod
     def of(loop: asyncio.AbstractEventLoop) -> LoopTurn:
-        """Return the turn of a loop; it lives as long as a run holds it."""
+        """Return the turn of a loop, which all its runs share."""
         turn = _turns.get(id(loop))
         if turn is None:
             turn = _turns[id(loop)] = LoopTurn(loop)
         return turn
 
     def is_spent(self) -> bool:
-        """Return whether to let others in; to be asked before an item is taken."""
+        """Return whether to let others run; called before an item is taken."""
         if self.ends == _CLOSED:
             self.ends = self.time() + BUDGET
             self._schedule()
@@ -69,7 +68,7 @@ class LoopTurn:
         return spent
 
     def call_later(self, function: Callable[[], object]) -> None:
-        """Call a function in a later turn, when those that wait longer have been called."""
+        """Call a function in a later turn, behind those that wait already."""
         self.create_waiter().add_done_callback(lambda _: function())
 
     def create_waiter(self) -> asyncio.Future[None]:

@@ -1,4 +1,4 @@
-"""Tracing: a record of what happened in runs, and its pictures.
+"""Tracing: a record of the events of runs, and its pictures.
 
 A :class:`Trace` is a watcher that keeps events. From its ``history`` it draws marbles and
 the timeline, and finds the bottleneck.

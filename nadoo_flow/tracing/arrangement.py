@@ -1,4 +1,4 @@
-"""Where the marbles of a run lie: each at its time, none on another, and as many as have room."""
+"""The arrangement of marbles: each at its time, none on another, as many as there is room for."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Marble:
 
     Attributes:
         line: Which line, from 0.
-        visit: What is shown.
-        x: Where, on the line.
+        visit: The visit that it shows.
+        x: Its place on the line, in pixels.
         level: How many marbles lie below it.
     """
 
@@ -36,12 +36,12 @@ Path: TypeAlias = "list[Marble]"
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """All that is shown, and how large.
+    """The marbles that are shown, and their size.
 
     Attributes:
         paths: The items that are shown, in the order in which they came.
-        left_out: How many have no room.
-        radius: Of every marble.
+        left_out: How many items have no room.
+        radius: The radius of every marble, in pixels.
         piles: The highest level on each line.
     """
 
@@ -52,7 +52,7 @@ class Arrangement:
 
     @property
     def pitch(self) -> float:
-        """How far apart two marbles of a pile are."""
+        """The distance between two marbles of a pile, in pixels."""
         return 2 * self.radius + 1
 
 

@@ -1,4 +1,4 @@
-"""What held up a run, in words."""
+"""The bottleneck of a run, described in a sentence."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from .._support.text import format_count, shorten
 from .history import History, Line
 
 BUSY = 0.75
-"""A stage whose slots are at work for more of the time than this holds up the others."""
+"""The share of time from which on a stage, if its slots are at work for it, is a bottleneck."""
 
 
 def describe_bottleneck(history: History) -> str:
-    """Say which stage held up the others, or what else the run waited for."""
+    """Describe which stage held up the others, or what else the run waited for."""
     lines = [line for line in history.lines if line.visits]
     if not lines:
         return "Nothing was recorded."
@@ -33,7 +33,7 @@ def describe_bottleneck(history: History) -> str:
 
 
 def compute_busy_share(history: History, line: Line) -> float:
-    """Return which part of their time, while their runs lasted, the slots were at work."""
+    """Return the share of the time of their runs in which the slots of a stage were at work."""
     at_work = sum(visit.end - visit.start for visit in line.visits)
     lasted = sum(history.get_duration(run) for run in {visit.run for visit in line.visits})
     return min(at_work / (line.info.max_concurrency * lasted), 1.0) if lasted else 0.0

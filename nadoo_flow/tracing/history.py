@@ -1,4 +1,4 @@
-"""What a trace recorded, put together item by item."""
+"""The events of a trace, combined into visits of items to stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._support.text import format_duration
 from ..events.event import Event, RunInfo, StageInfo
 
 ItemKey: TypeAlias = "tuple[int, int, int]"
-"""The run, how often it had numbered its items anew, and the index: one item, at all its stages."""
+"""One item at all its stages: the run, how often that has renumbered its items, and the index."""
 
 UNFINISHED = "unfinished"
 
@@ -29,7 +29,7 @@ class Visit:
     retries: list[float] = field(default_factory=list)
 
     def describe(self, stage: str) -> str:
-        """Put it into words."""
+        """Describe the visit in one line."""
         when = f"{format_duration(self.start)} to {format_duration(self.end)}"
         times = len(self.retries)
         tries = f" after {times} {'retry' if times == 1 else 'retries'}" if times else ""
@@ -90,7 +90,7 @@ class History:
         place = (event.run, event.position, event.index)
         visit = self._open.get(place)
         if visit is None:
-            # Where its start was left out, all that is known is its end.
+            # The trace was full and left its start out, so only its end is known.
             visit = Visit(_build_item_key(run, event), event.run, when, when, event.lane)
             self._lines[_Place(run.stages, event.position)].visits.append(visit)
             self._open[place] = visit

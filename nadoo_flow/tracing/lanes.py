@@ -1,4 +1,4 @@
-"""Who was at work when, lane by lane: the bars of a timeline."""
+"""Which item each lane worked on, over time: the bars of a timeline."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ MOST_BARS = 3_000
 
 @dataclass(slots=True)
 class Bar:
-    """Visits of one lane that are drawn as one, because they are too short to be told apart."""
+    """Visits of one lane that are drawn as one, because they are too short to be seen apart."""
 
     start: float
     end: float
     visits: list[Visit]
 
     def compute_busy_share(self) -> float:
-        """Return which part of the time of the bar was work, and not the gaps between visits."""
+        """Return the share of the time of the bar that was work, and not gaps between visits."""
         lasted = self.end - self.start
         at_work = sum(visit.end - visit.start for visit in self.visits)
         return min(at_work / lasted, 1.0) if lasted else 1.0
 
 
 def sort_into_lanes(line: Line) -> list[list[Visit]]:
-    """Sort visits into lanes, and find a lane for those that have none of their own."""
+    """Sort visits into lanes, and choose a lane for those that have none."""
     visits = sorted(
         (visit for visit in line.visits if visit.item is not None), key=lambda visit: visit.start
     )
@@ -45,7 +45,7 @@ def sort_into_lanes(line: Line) -> list[list[Visit]]:
 
 
 def merge_into_bars(lanes: list[list[list[Visit]]], scale: float) -> list[list[list[Bar]]]:
-    """Draw neighbours that are too short as one bar, the more so the more there are."""
+    """Merge neighbours that are too short; if there are over MOST_BARS bars, longer ones too."""
     pixels = 1.5
     while True:
         bars = [[_merge_short(visits, pixels / scale) for visits in of_line] for of_line in lanes]
@@ -55,7 +55,7 @@ def merge_into_bars(lanes: list[list[list[Visit]]], scale: float) -> list[list[l
 
 
 def _are_runs_sequential(visits: Sequence[Visit]) -> bool:
-    """Tell whether no two runs were at work at the same time, so that their lanes are the same."""
+    """Return whether no two runs overlapped, so that they can share their lanes in the picture."""
     ends: dict[int, float] = {}
     for visit in visits:
         if any(run != visit.run and end > visit.start for run, end in ends.items()):

@@ -27,7 +27,7 @@ from .arrangement import Arrangement, Marble, Path, arrange
 from .history import UNFINISHED, History, Line
 
 FEW = 40
-"""So few items have their paths shown without being pointed at."""
+"""Up to so many items have their paths drawn all the time, and not only on hover."""
 
 _STYLE = (
     ".nadoo-path{opacity:0;pointer-events:none}"
@@ -45,7 +45,7 @@ class Marbles(Picture):
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """Where things are on the picture."""
+    """The coordinates of the picture."""
 
     left: float
     scale: float
@@ -75,14 +75,14 @@ def _draw(history: History) -> str:
     parts += [_draw_item(path, lines, sheet, arrangement.radius) for path in shown]
     parts += time_axis(left, bottom, width, history.span)
     parts += legend(left, bottom + 42, list(_explain_symbols(lines)))
-    said = wrap_lines(_note_omissions(history, arrangement), width)
-    parts += notes(left, bottom + 64, said, width)
-    height = bottom + 54 + 18 * len(said)
+    sentences = wrap_lines(_note_omissions(history, arrangement), width)
+    parts += notes(left, bottom + 64, sentences, width)
+    height = bottom + 54 + 18 * len(sentences)
     return picture(WIDTH, height, "marble diagram", parts, _STYLE)
 
 
 def _compute_label_width(names: Sequence[str]) -> float:
-    """Return how much room names need on the left."""
+    """Return how much room names need on the left, in pixels."""
     return min(26 + max(estimate_width(name[:80], bold=True) for name in names), 210)
 
 
@@ -111,8 +111,8 @@ def _draw_stage_line(line: Line, y: float, left: float) -> str:
 def _draw_item(path: Path, lines: Sequence[Line], sheet: _Sheet, radius: float) -> str:
     index = _get_index(path)
     head = "an item that came when there was no room" if index is None else f"item {index}"
-    told = [marble.visit.describe(lines[marble.line].info.stage) for marble in path]
-    parts = [title(head, *told), _draw_trail(path, sheet, class_="nadoo-path")]
+    visits = [marble.visit.describe(lines[marble.line].info.stage) for marble in path]
+    parts = [title(head, *visits), _draw_trail(path, sheet, class_="nadoo-path")]
     parts += [
         _draw_marble(marble, sheet.y(marble), radius, _choose_colour(path), index)
         for marble in path
@@ -163,7 +163,7 @@ def _draw_marble(marble: Marble, y: float, radius: float, colour: str, index: in
         )
     if kind == "failed":
         return drawn + _draw_cross(x, y, radius)
-    # In smaller ones nobody could read it.
+    # In a smaller marble the number could not be read.
     if index is not None and radius >= 7 and len(str(index)) <= (radius - 1) / 3:
         drawn += tag(
             "text",

@@ -1,4 +1,4 @@
-"""The timeline of a run: who was at work when, where slots idled, and what held it up."""
+"""The timeline of a run: which item each lane worked on, and when lanes were idle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .lanes import Bar, merge_into_bars, sort_into_lanes
 LEFT = 46
 MOST_LANES = 40
 MOSTLY = 0.9
-"""What is at work for less of its time than this is shown paler."""
+"""Bars that were at work for a smaller share of their time than this are drawn paler."""
 
 _ROW_HEIGHTS = ((12, 18), (30, 11), (60, 7))
 
@@ -39,7 +39,7 @@ class Timeline(Picture):
     """The lanes of each stage over time.
 
     Attributes:
-        bottleneck: Which stage held up the run, in words.
+        bottleneck: A sentence on the stage that held up the run.
     """
 
     def __init__(self, history: History) -> None:
@@ -72,9 +72,9 @@ def _draw(history: History, bottleneck: str) -> str:
     parts += time_axis(LEFT, y, width, history.span)
     all_bars = [bar for of_line in bars for of_lane in of_line for bar in of_lane]
     parts += legend(LEFT, y + 42, list(_explain_symbols(all_bars)))
-    said = wrap_lines([bottleneck, *_note_omissions(history)], width)
-    parts += notes(LEFT, y + 66, said, width)
-    return picture(WIDTH, y + 58 + 18 * len(said), "timeline", parts)
+    sentences = wrap_lines([bottleneck, *_note_omissions(history)], width)
+    parts += notes(LEFT, y + 66, sentences, width)
+    return picture(WIDTH, y + 58 + 18 * len(sentences), "timeline", parts)
 
 
 def _draw_heading(history: History, line: Line, used: int, y: float) -> str:
@@ -121,23 +121,23 @@ def _draw_bar(
     first = bar.visits[0]
     if len(bar.visits) == 1:
         index = first.item[2] if first.item else "?"
-        told = [f"item {index}, lane {lane}", first.describe(line.info.stage)]
+        lines = [f"item {index}, lane {lane}", first.describe(line.info.stage)]
     else:
         when = f"{format_duration(bar.start)} to {format_duration(bar.end)}"
         items = (
             f"{len(bar.visits):,} items, lane {lane}, {when}, {bar.compute_busy_share():.0%} busy"
         )
-        told = [items, *_count_kinds(bar.visits)]
+        lines = [items, *_count_kinds(bar.visits)]
     pale = kinds <= {"dropped", "cancelled", UNFINISHED}
     x = LEFT + bar.start * scale
     width = max((bar.end - bar.start) * scale - 0.6, 1.0)
     box = {"x": x, "y": y, "height": height - 1.5}
     faint = 0.45 if pale else 0.25 + 0.75 * bar.compute_busy_share()
     opacity = None if faint > MOSTLY else f"{faint:.2f}"
-    drawn = tag("rect", title(*told), width=width, fill=colour, fill_opacity=opacity, **box)
+    drawn = tag("rect", title(*lines), width=width, fill=colour, fill_opacity=opacity, **box)
     failed = sum(visit.kind == "failed" for visit in bar.visits)
     if failed:
-        # Of items that are drawn as one, as much is red as has failed.
+        # Where many items are one bar, its red part is the share of those that failed.
         red = max(width * failed / len(bar.visits), 0.8)
         drawn += tag("rect", width=red, fill=RED, pointer_events="none", **box)
     marks = [retry for visit in bar.visits for retry in visit.retries] if height > 9 else []

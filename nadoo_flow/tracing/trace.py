@@ -1,4 +1,4 @@
-"""A record of what happened in runs, and its pictures."""
+"""A record of the events of runs, and its pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Trace(Watcher):
-    """Records the events of the runs that it is given to.
+    """Records the events of the runs that get it as ``trace=``.
 
     Args:
         limit: Most events to keep; an item makes two or three at each stage. The oldest are left
@@ -35,7 +35,7 @@ class Trace(Watcher):
 
     @property
     def left_out(self) -> int:
-        """How many events were left out, because there were more than the limit."""
+        """The number of events that were left out, because there were more than the limit."""
         return self._seen - len(self._events)
 
     def on_begin(self, run: RunInfo) -> None:
@@ -59,7 +59,7 @@ class Trace(Watcher):
         return Marbles(self._history())
 
     def timeline(self) -> Timeline:
-        """Draw who was at work when: the lanes of each stage, and which stage is the bottleneck."""
+        """Draw the timeline: which item each lane of a stage worked on, and the bottleneck."""
         from .timeline import Timeline
 
         return Timeline(self._history())

@@ -20,10 +20,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from nadoo_flow import NodeContext, WorkflowContext
-from nadoo_flow.__main__ import main, parser
+from nadoo_flow.__main__ import build_parser, main
 from nadoo_flow.cli.demo import command
 from nadoo_flow.cli.demo.command import read_documents
-from nadoo_flow.cli.demo.digest import digest, headings
+from nadoo_flow.cli.demo.digest import digest, find_headings
 from nadoo_flow.cli.demo.pipeline import DocumentProcessor
 
 from ..interrupts import interruptible
@@ -260,7 +260,7 @@ def test_a_path_that_may_not_be_read_is_one_clear_line_and_status_2(
 
 
 def test_the_default_is_the_standard_library() -> None:
-    assert parser().parse_args(["demo"]).path == sysconfig.get_path("stdlib")
+    assert build_parser().parse_args(["demo"]).path == sysconfig.get_path("stdlib")
 
 
 def test_what_was_installed_into_the_standard_library_is_left_out(
@@ -318,7 +318,7 @@ def test_the_entities_of_a_module_are_its_classes_and_functions_in_order(tree: P
 
 
 def test_headings_of_a_huge_line_are_found_without_delay() -> None:
-    assert list(headings("a " * 500_000 + "\nTitle\n=====", markdown=True)) == ["Title"]
+    assert list(find_headings("a " * 500_000 + "\nTitle\n=====", markdown=True)) == ["Title"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from nadoo_flow.__main__ import SCRIPT, main, program
+from nadoo_flow.__main__ import SCRIPT, get_program_name, main
 
 from ..interrupts import interruptible
 
@@ -310,9 +310,18 @@ def test_of_many_kinds_of_errors_the_most_frequent_are_told(run: Run, folder: Pa
         (["broken_nodes:odd", "in.txt"], "cannot import broken_nodes: ZeroDivisionError: "),
         (["shell_nodes:missing", "in.txt"], "shell_nodes has no missing"),
         (["shell_nodes:odd.fn", "in.txt"], "shell_nodes has no odd.fn"),
-        (["shell_nodes:NeedsMore", "in.txt"], "shell_nodes:NeedsMore makes no node: TypeError: "),
-        (["shell_nodes:number", "in.txt"], "shell_nodes:number makes no node: TypeError: "),
-        (["shell_nodes:Models", "in.txt"], "shell_nodes:Models makes no node: TypeError: "),
+        (
+            ["shell_nodes:NeedsMore", "in.txt"],
+            "shell_nodes:NeedsMore cannot be used as a node: TypeError: ",
+        ),
+        (
+            ["shell_nodes:number", "in.txt"],
+            "shell_nodes:number cannot be used as a node: TypeError: ",
+        ),
+        (
+            ["shell_nodes:Models", "in.txt"],
+            "shell_nodes:Models cannot be used as a node: TypeError: ",
+        ),
         (
             ["shell_nodes:odd", "missing.txt"],
             f"the input missing.txt: cannot be opened: {MISSING}",
@@ -355,7 +364,7 @@ def test_what_cannot_be_used_is_one_clear_line_and_status_2(
     (folder / "latin.txt").write_bytes(b"caf\xe9\n")
     status, _, errors = run(*arguments)
     assert status == 2
-    assert errors.splitlines()[-1].startswith(f"{program()}: {complaint}")
+    assert errors.splitlines()[-1].startswith(f"{get_program_name()}: {complaint}")
 
 
 def test_a_run_that_cannot_begin_leaves_the_old_output(run: Run, folder: Path) -> None:
@@ -386,7 +395,7 @@ def test_the_program_is_named_as_it_was_called(
     called: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [called])
-    assert program() == "nadoo-flow"
+    assert get_program_name() == "nadoo-flow"
 
 
 # As processes of their own.
@@ -438,7 +447,7 @@ def test_ctrl_c_ends_a_run_that_waits_for_input(folder: Path) -> None:
     assert process.wait(10) == 130
     assert process.stderr is not None
     assert process.stderr.read().endswith(
-        "nothing was kept to go on from; with --checkpoint FILE it would have been\n"
+        "results are not kept for a later run; use --checkpoint FILE to keep them\n"
     )
     process.stdin.close()
     process.stdout.close()
@@ -485,7 +494,7 @@ def test_a_long_file_is_interrupted_and_resumed_in_flat_memory(folder: Path) -> 
     assert len(output.read_text().splitlines()) == told
 
     # The command that was told, as a shell would run it.
-    command = resume.removeprefix("to go on: ").removeprefix("python -m nadoo_flow ")
+    command = resume.removeprefix("to resume: ").removeprefix("python -m nadoo_flow ")
     assert shlex.split(command)[:2] == ["run", "shell_nodes:slow"]
     done = subprocess.run(
         [sys.executable, "-m", "nadoo_flow", *shlex.split(command)],

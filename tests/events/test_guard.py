@@ -1,4 +1,4 @@
-"""A watcher that raises is told no more, and the run goes on."""
+"""A watcher that raises gets no more events, and the run goes on."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ async def test_a_trace_that_raises_is_told_no_more_and_breaks_no_run(method: str
     output = await MapNode("map", double).run({"items": [1, 2]}, trace=trace)
     assert output == {"results": [2, 4]}
     assert [entry["message"] for entry in logged()] == [
-        "a watcher of a run raised, it is told no more"
+        "a watcher of a run raised, so it gets no more events"
     ]

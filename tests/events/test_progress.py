@@ -205,7 +205,7 @@ async def test_a_bar_that_cannot_be_shown_breaks_no_run(monkeypatch: pytest.Monk
     results = await BatchProcessor(double, progress="always").batch([1, 2])
     assert results.outputs == [2, 4]
     assert [entry["message"] for entry in logged()] == [
-        "a watcher of a run raised, it is told no more"
+        "a watcher of a run raised, so it gets no more events"
     ]
     logged().clear()
     gc.collect()

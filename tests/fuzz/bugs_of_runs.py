@@ -179,7 +179,7 @@ def limiters_race() -> AbstractContextManager[None]:
         known = vars(limit).setdefault("planted", {})
         if loop not in known:
             limit.planted = {old: kept for old, kept in known.items() if not old.is_closed()}
-            limit.planted[loop] = limit._new_limiter()
+            limit.planted[loop] = limit._make_limiter()
         return limit.planted[loop].acquire()
 
     return replaced(RateLimit, "wait_for_turn", wait_for_turn)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nadoo_flow import BatchProcessor, BatchResult, BatchResults, NodeResult
-from nadoo_flow.results.summary import ErrorGroup, percentile
+from nadoo_flow.results.summary import ErrorGroup, compute_percentile
 
 from ..hostile_texts import HOSTILE, Unprintable, tags_of
 from ..stand_ins import double, now, slowly
@@ -85,11 +85,11 @@ class TestSummary:
         ("percent", "value"), [(0, 1), (1, 1), (50, 50), (95, 95), (99, 99), (100, 100)]
     )
     def test_a_percentile_is_one_of_the_values(self, percent: float, value: float) -> None:
-        assert percentile([float(n) for n in range(1, 101)], percent) == value
+        assert compute_percentile([float(n) for n in range(1, 101)], percent) == value
 
     @pytest.mark.parametrize("percent", [50, 95, 99])
     def test_the_percentiles_of_one_value_are_that_value(self, percent: float) -> None:
-        assert percentile([7.0], percent) == 7.0
+        assert compute_percentile([7.0], percent) == 7.0
 
     def test_latencies_that_are_not_known_do_not_count(self) -> None:
         results = made(3, 1, 2)

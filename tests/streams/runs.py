@@ -121,7 +121,7 @@ def ordered_plan(
 
     def build(run: Subscription) -> Observable[Any]:
         lanes = flat_map(run, numbered, max_concurrent)
-        in_order = InOrder[Any]()
+        in_order = InOrder[Any](itemgetter(0))
         return emit(run, source).pipe(lanes, in_order.operator, ops.map(itemgetter(1)))
 
     return Plan(build, max_concurrent)

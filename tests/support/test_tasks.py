@@ -1,4 +1,4 @@
-"""Tasks that end in order, fatal errors inside them, and cancellations that nobody asked for."""
+"""Tasks that end in order, fatal errors inside them, and cancellations that are not requested."""
 
 from __future__ import annotations
 

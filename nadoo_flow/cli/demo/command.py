@@ -1,4 +1,4 @@
-"""``demo`` on the command line."""
+"""The command ``demo``."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ import warnings
 
 from nadoo_flow import NodeContext, NodeResult, WorkflowContext
 
-from ..console import Commands, Progress, positive, print_lines, printable
-from .files import SUFFIXES, find
-from .pipeline import pipeline
-from .report import report
+from ..console import Commands, escape_unprintable, parse_positive_int, print_lines
+from .files import SUFFIXES, find_documents
+from .overview import format_overview
+from .pipeline import build_pipeline
+from .progress_line import ProgressLine
 
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 
 async def read_documents(path: str, documents: list[str], longest: int) -> NodeResult:
     """Run the pipeline and show its progress."""
-    print(f"documents in {printable(path)}: {len(documents):,}", file=sys.stderr, flush=True)
-    with Progress(len(documents), "documents", sys.stderr) as progress:
-        return await pipeline(progress.advance, longest).execute(
+    print(
+        f"documents in {escape_unprintable(path)}: {len(documents):,}", file=sys.stderr, flush=True
+    )
+    with ProgressLine(len(documents), "documents", sys.stderr) as progress:
+        return await build_pipeline(progress.advance, longest).execute(
             NodeContext({"documents": [{"document": document} for document in documents]}),
             WorkflowContext(),
         )
@@ -33,16 +36,16 @@ async def read_documents(path: str, documents: list[str], longest: int) -> NodeR
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     path = options.path
-    # What was installed into the folder of the standard library is no part of it.
+    # Packages that are installed below the standard library are no part of it.
     leave_out = ("site-packages", "dist-packages") if path == STANDARD_LIBRARY else ()
-    documents = find(path, leave_out)
+    documents = find_documents(path, leave_out)
     started = time.perf_counter()
     with warnings.catch_warnings():
         for about_the_code in (SyntaxWarning, DeprecationWarning):
             warnings.simplefilter("ignore", about_the_code)
         result = asyncio.run(read_documents(path, documents, options.rows))
     root = os.path.dirname(path) if os.path.isfile(path) else path
-    print_lines(report(documents, root, result, options.rows))
+    print_lines(format_overview(documents, root, result, options.rows))
     print(f"\ntook {time.perf_counter() - started:.1f} s")
 
 
@@ -64,7 +67,7 @@ def add_command(commands: Commands) -> None:
     demo.add_argument(
         "--rows",
         metavar="N",
-        type=positive,
+        type=parse_positive_int,
         default=10,
         help="how many of the longest and of the failed documents to list (default: 10)",
     )

@@ -1,4 +1,4 @@
-"""What is in a document: a summary, the entities, and how many words."""
+"""The digest of a document: a summary, its entities, and its number of words."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ def digest(document: str) -> dict[str, Any]:
         with tokenize.open(document) as file:  # in the encoding that the file declares
             text = file.read()
         module = ast.parse(text, document)
-        summary, entities = first_sentence(ast.get_docstring(module) or ""), list(names(module))
+        summary, entities = (
+            extract_first_sentence(ast.get_docstring(module) or ""),
+            list(find_names(module)),
+        )
     else:
         with open(document, encoding="utf-8-sig") as file:
             text = file.read()
-        entities = list(headings(text, markdown=document.lower().endswith(".md")))
-        summary = entities[0] if entities else first_sentence(text)
+        entities = list(find_headings(text, markdown=document.lower().endswith(".md")))
+        summary = entities[0] if entities else extract_first_sentence(text)
     return {
         "document": document,
         "summary": textwrap.shorten(summary, 100, placeholder="..."),
@@ -32,14 +35,14 @@ def digest(document: str) -> dict[str, Any]:
     }
 
 
-def first_sentence(text: str) -> str:
+def extract_first_sentence(text: str) -> str:
     """Return the first sentence of the first paragraph."""
     paragraph = re.split(r"\n\s*\n", text.strip(), maxsplit=1)[0]
     return re.split(r"(?<=[.!?])\s", " ".join(paragraph.split()), maxsplit=1)[0]
 
 
-def names(module: ast.Module) -> Iterator[str]:
-    """Name the classes and functions of a module, also those inside others."""
+def find_names(module: ast.Module) -> Iterator[str]:
+    """Yield the names of the classes and functions of a module, also those inside others."""
     waiting: list[ast.AST] = [module]
     while waiting:
         node = waiting.pop()
@@ -49,7 +52,7 @@ def names(module: ast.Module) -> Iterator[str]:
         waiting.extend(reversed(inner))
 
 
-def headings(text: str, *, markdown: bool) -> Iterator[str]:
+def find_headings(text: str, *, markdown: bool) -> Iterator[str]:
     """Find the headings of a prose text: the underlined ones, and Markdown's ``# ...``."""
     previous, in_code = "", False
     for line in map(str.strip, text.splitlines()):
@@ -63,5 +66,5 @@ def headings(text: str, *, markdown: bool) -> Iterator[str]:
 
 
 def is_underline(line: str) -> bool:
-    """Tell whether a line is one of the characters of an underline, and nothing but it."""
+    """Return whether a line consists of one character that underlines headings."""
     return len(line) >= 3 and line[0] in "=-~^*" and not line.strip(line[0])

@@ -1,4 +1,4 @@
-"""The pipeline of the demo: read, leave out what is empty, and add up."""
+"""The pipeline of the demo: read documents, leave out empty ones, and add up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .digest import digest
 
 
 class DocumentProcessor(BaseNode):
-    """Read one document and say what is in it.
+    """Read one document and make its digest.
 
     Args:
         node_id: The name in errors.
@@ -42,7 +42,7 @@ class DocumentProcessor(BaseNode):
             self.on_done()
 
 
-def pipeline(on_done: Callable[[], None], longest: int) -> BaseNode:
+def build_pipeline(on_done: Callable[[], None], longest: int) -> BaseNode:
     """Make the pipeline: from ``{"documents": [...]}`` to ``{"totals": {...}}``.
 
     Args:

@@ -1,4 +1,4 @@
-"""``nadoo-flow run``: a node over a file of inputs, results as JSON Lines."""
+"""The command ``run``: a node over a file of inputs, with results as JSON Lines."""
 
 from .command import add_command
 

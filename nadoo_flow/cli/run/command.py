@@ -1,4 +1,4 @@
-"""``run`` on the command line."""
+"""The command ``run``."""
 
 from __future__ import annotations
 
@@ -10,31 +10,37 @@ import sys
 
 from ...batch.processor import BatchProcessor
 from ...checkpoint import CheckpointError
-from ..console import CommandError, Commands, positive, positive_number, printable
-from .find_node import find_node, prepared
+from ..console import (
+    CommandError,
+    Commands,
+    escape_unprintable,
+    parse_positive_int,
+    parse_positive_number,
+)
+from .find_node import apply_policies, find_node
+from .inputs import FORMATS, FileInputs, InputsError, PipeInputs, guess_format, open_inputs
 from .output import LineCodec, Output
-from .records import FORMATS, FileRecords, PipeRecords, RecordsError, format_of, records
 from .tally import Tally
 
 
 async def process(
-    processor: BatchProcessor, inputs: FileRecords | PipeRecords, output: Output, tally: Tally
+    processor: BatchProcessor, inputs: FileInputs | PipeInputs, output: Output, tally: Tally
 ) -> None:
-    """Run the batch, and write each result when it is there."""
+    """Run the batch, and write each result as soon as it comes."""
     async with processor.batch_as_completed(inputs) as results:
         async for result in results:
             tally.count(output.write(result))
-    output.opened()
+    output.open()
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; return 1 if an input failed, 130 after Ctrl-C, else 0."""
-    same_file(options.input, options.output)
-    node = prepared(find_node(options.node), options)
+    check_files_differ(options.input, options.output)
+    node = apply_policies(find_node(options.node), options)
     output, tally = Output(options.output), Tally()
     try:
-        read = FORMATS[options.format or format_of(options.input)]
-        inputs = records(options.input, read, options.limit)
+        read = FORMATS[options.format or guess_format(options.input)]
+        inputs = open_inputs(options.input, read, options.limit)
         processor = BatchProcessor(
             node,
             options.concurrency,
@@ -43,44 +49,45 @@ def run(options: argparse.Namespace) -> int:
             codec=LineCodec(),
         )
         asyncio.run(process(processor, inputs, output, tally))
-    except RecordsError as error:
-        tell(tally.lines() if tally.results else [])
+    except InputsError as error:
+        print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(f"the input {options.input}: {error}") from error
     except CheckpointError as error:
-        tell(tally.lines() if tally.results else [])
+        print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(str(error)) from error
     except KeyboardInterrupt:
-        tell(["interrupted", *tally.lines(), *how_to_resume(options)])
+        print_to_stderr(["interrupted", *tally.format_lines(), *describe_resuming(options)])
         return 130
     finally:
         output.close()
-    tell(tally.lines())
+    print_to_stderr(tally.format_lines())
     return 1 if tally.failed else 0
 
 
-def how_to_resume(options: argparse.Namespace) -> list[str]:
-    """Say how an interrupted run goes on."""
+def describe_resuming(options: argparse.Namespace) -> list[str]:
+    """Return the lines that say how to resume an interrupted run."""
     command = shlex.join(options.command)
     if options.checkpoint is None:
-        return ["nothing was kept to go on from; with --checkpoint FILE it would have been"]
+        return ["results are not kept for a later run; use --checkpoint FILE to keep them"]
     same = ", with the same input" if options.input == "-" else ""
-    return [f"to go on{same}: {command}"]
+    return [f"to resume{same}: {command}"]
 
 
-def tell(lines: list[str]) -> None:
-    """Print lines for people, which is not where results go."""
+def print_to_stderr(lines: list[str]) -> None:
+    """Print lines for people to stderr, since results may go to stdout."""
     for line in lines:
-        print(printable(line), file=sys.stderr)
+        print(escape_unprintable(line), file=sys.stderr)
 
 
-def same_file(source: str, target: str | None) -> None:
-    """Refuse to write over the inputs.
+def check_files_differ(source: str, target: str | None) -> None:
+    """Refuse to overwrite the inputs.
 
     Raises:
-        CommandError: If both are one file.
+        CommandError: If source and target are the same file.
     """
-    there = target is not None and os.path.exists(target) and os.path.exists(source)
-    if target is not None and there and os.path.samefile(source, target):
+    if target is None or not (os.path.exists(target) and os.path.exists(source)):
+        return
+    if os.path.samefile(source, target):
         raise CommandError(f"the output {target} is the input")
 
 
@@ -90,7 +97,7 @@ def add_command(commands: Commands) -> None:
         "run",
         help="run a node over a file of inputs",
         description="Run a node over each line of a file, and write the results as JSON Lines, "
-        "each when it is there.",
+        "each as soon as it comes.",
         epilog="Exit status: 0 if all inputs succeeded, 1 if some failed, 2 for bad usage or a "
         "file that cannot be used, 130 after Ctrl-C.",
     )
@@ -113,16 +120,27 @@ def add_command(commands: Commands) -> None:
         "-o", "--output", metavar="OUTPUT", help="a file to write to instead of the standard output"
     )
     add("--format", choices=sorted(FORMATS), help="what INPUT holds, whatever its ending")
-    add("--concurrency", metavar="N", type=positive, default=10, help="most inputs at a time (10)")
-    add("--rate", metavar="R", type=positive_number, help="most starts in a second")
-    add("--retries", metavar="N", type=positive, help="how often to try a failed input again")
-    add("--timeout", metavar="S", type=positive_number, help="most seconds for one try")
+    add(
+        "--concurrency",
+        metavar="N",
+        type=parse_positive_int,
+        default=10,
+        help="most inputs at a time (10)",
+    )
+    add("--rate", metavar="R", type=parse_positive_number, help="most starts in a second")
+    add(
+        "--retries",
+        metavar="N",
+        type=parse_positive_int,
+        help="how often to try a failed input again",
+    )
+    add("--timeout", metavar="S", type=parse_positive_number, help="most seconds for one try")
     add(
         "--checkpoint",
         metavar="FILE",
-        help="record each success here; the next run with the same file and input goes on from it "
+        help="record each success here; the next run with the same file and input resumes from it "
         "and writes all of OUTPUT anew",
     )
-    add("--limit", metavar="N", type=positive, help="take only the first N inputs")
+    add("--limit", metavar="N", type=parse_positive_int, help="take only the first N inputs")
     add("--progress", action="store_true", help="show progress also where there is no terminal")
     command.set_defaults(run=run)

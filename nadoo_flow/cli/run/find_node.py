@@ -1,4 +1,4 @@
-"""The node that the command line names, with the policies that it asks for."""
+"""The node that the command line names, with the policies of its options."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def find_node(name: str) -> BaseNode:
             found = found()
         return as_node(found, name)
     except Exception as error:
-        raise CommandError(f"{name} makes no node: {describe_error(error)}") from error
+        raise CommandError(f"{name} cannot be used as a node: {describe_error(error)}") from error
 
 
-def prepared(node: BaseNode, options: argparse.Namespace) -> BaseNode:
+def apply_policies(node: BaseNode, options: argparse.Namespace) -> BaseNode:
     """Wrap a node in the policies that the options ask for, in the recommended order."""
     policies: list[Policy] = []
     if options.timeout is not None:

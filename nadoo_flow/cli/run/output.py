@@ -16,7 +16,7 @@ to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 class LineCodec:
-    """Records outputs as the lines show them: a tuple is a list there too."""
+    """Encodes outputs for a checkpoint as in the lines of the output, where a tuple is a list."""
 
     def encode(self, value: Any) -> bytes:
         """Turn an output into JSON."""
@@ -30,7 +30,7 @@ class LineCodec:
 class Output:
     """Writes results as JSON Lines.
 
-    A file is made when the first result is there: a run that cannot begin overwrites nothing.
+    The file is created for the first result, so a run that cannot begin overwrites nothing.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -39,7 +39,7 @@ class Output:
         self._closing = ExitStack()
 
     def write(self, result: BatchResult) -> BatchResult:
-        """Write one line at once, and return the result, failed if its output is no JSON."""
+        """Write one line, and return the result, which has failed if its output is not JSON."""
         output = "null"
         try:
             output = to_json(result.output)
@@ -59,17 +59,17 @@ class Output:
             "execution_time": result.execution_time,
         }
         line = f'{to_json(head)[:-1]}, "output": {output}, "metadata": {metadata}}}\n'
-        self.opened().write(line)
+        self.open().write(line)
         return result
 
-    def opened(self) -> TextIO:
-        """Return the file, made if it is not there yet."""
+    def open(self) -> TextIO:
+        """Return the file; the first call creates it."""
         if self._file is None:
             self._file = self._open()
         return self._file
 
     def close(self) -> None:
-        """Close the file, if it is one."""
+        """Close the file, unless it is stdout."""
         self._closing.close()
 
     def _open(self) -> TextIO:
@@ -78,7 +78,7 @@ class Output:
                 sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
             return sys.stdout
         try:
-            # What UTF-8 cannot hold, half of a surrogate pair, is escaped as JSON escapes it.
+            # A lone surrogate, which UTF-8 cannot encode, is escaped as in JSON.
             return self._closing.enter_context(
                 open(self._path, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
             )

@@ -1,4 +1,4 @@
-"""What has become of the inputs, in numbers and in words."""
+"""The counts of a run of the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_ERRORS = 5
 
 @dataclass
 class Tally:
-    """What has become of the inputs so far."""
+    """Counts the results and errors of a run."""
 
     succeeded: int = 0
     resumed: int = 0
@@ -30,16 +30,16 @@ class Tally:
 
     @property
     def results(self) -> int:
-        """How many results there were."""
+        """The number of results."""
         return self.succeeded + self.failed
 
     @property
     def failed(self) -> int:
-        """How many of them are failures."""
+        """The number of failures."""
         return self.errors.total()
 
-    def lines(self) -> list[str]:
-        """Put the outcome into lines."""
+    def format_lines(self) -> list[str]:
+        """Format the counts as lines."""
         resumed = f" ({self.resumed:,} of them from the checkpoint)" if self.resumed else ""
         seconds = time.monotonic() - self.started
         lines = [

@@ -1,4 +1,4 @@
-"""Operators of the engine: ``flat_map`` works on items, the others keep order, thread and count.
+"""Operators of the engine: ``flat_map`` works on items, the others keep order and thread.
 
 They build on the subscription, and know neither sources nor sinks.
 """

@@ -1,4 +1,4 @@
-"""The items of a run pass once, so their observable can be subscribed to once."""
+"""The operator that refuses a second subscription, since the items of a run pass only once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 def allow_one_subscription(
     run: Subscription, make_error: Callable[[], Exception]
 ) -> Callable[[Observable[T]], Observable[T]]:
-    """Let one subscription pass; another one ends the run with an error.
+    """Allow one subscription; a second one ends the run with an error.
 
     The error goes to the run itself and not to the observer, which may be an operator that would
     catch it, or subscribe again. Subscribing and disposing may come from any thread.

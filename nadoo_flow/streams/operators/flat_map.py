@@ -1,4 +1,4 @@
-"""flat_map with a merge concurrency limit: the one concurrency engine."""
+"""The operator that works concurrently: flat_map with a limit on its concurrency."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         if self._disposed:
             return
         self._queue.append(value)
-        # A lane that has not suspended yet may well take this item too, unless all items suspend.
+        # A lane that is starting may take this item too, if its first one does not suspend.
         if len(self._lanes) < self._max_concurrent and (self._eager or not self._starting):
             self._start_lanes(1)
 
@@ -116,14 +116,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     def _start_lanes(self, wanted: int) -> None:
         if self._run.stopped:
             return
-        # Each lane that has suspended starts further ones, so that no turn has to start them all.
+        # Each lane starts others when it suspends first, so that no turn has to start them all.
         free = min(self._max_concurrent - len(self._lanes), STARTS - self._starting)
         for _ in range(min(wanted, free)):
             self._starting += 1
             self._lanes.add(self._run.tasks.spawn_lane(self._run_lane))
 
     def dispose(self) -> None:
-        """Stop all lanes, because what they make is of no use any more."""
+        """End all lanes, because nothing uses what they make."""
         self._disposed = True
         self._queue.clear()
         for lane in self._lanes:
@@ -133,7 +133,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     def _run_lane(self) -> Generator[Any, Any, None]:
         """Take items while there are any, and step their coroutines inside their own contexts.
 
-        This is the loop that a task per item would run in C; everything here is paid per item.
+        asyncio runs this loop in C where each item has a task. Here it costs time for each item, so
+        it repeats the steps of :meth:`Driver.drive` instead of calling it.
         """
         lane = cast("OwnedTask[None]", asyncio.current_task())
         run, queue, mapper = self._run, self._queue, self._mapper
@@ -157,13 +158,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                     if lane.is_to_end:
                         raise
                     raise _create_cancel_error(error) from error
-                argument = None  # or an exception would seem to be handled by the work
+                # An exception that is kept here would look as if the work still handled it.
+                argument = None
                 if not suspended:
                     suspended = True
                     self._starting -= 1
                     self._start_lanes(len(queue))
                 if lane.ended_by_owner:
-                    # A timeout of the node's may have taken the cancel of the run's end back.
+                    # A timeout in the node may have taken the cancellation of the run's end back.
                     lane.deliver()
                 try:
                     step, argument = work.send, (yield awaited)
@@ -193,7 +195,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
     @coroutine
     def _resume(self, lane: OwnedTask[None]) -> Generator[Any, Any, bool]:
-        """Finish the item, if there is one, in which the lane was interrupted."""
+        """Finish the item in which the lane was interrupted, and return whether there was one."""
         driver = self._interrupted.get(lane)
         if driver is None:
             return False

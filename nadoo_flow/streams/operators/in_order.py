@@ -1,51 +1,57 @@
-"""Restores index order where order can be seen."""
+"""The operator that restores the order of items by their indexes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 
-from ..direct import Direct, Indexed
+from ..direct import Direct
 
 T = TypeVar("T")
 
 _SKIPPED: Any = object()
 
 
-class InOrder(abc.ObserverBase[Indexed[T]], Generic[T]):
+class InOrder(abc.ObserverBase[T], Generic[T]):
     """Holds items back until all before them have arrived or were dropped.
 
-    What is held stays outstanding in its run, so it can never exceed the run's window. It belongs
-    to one run and one subscription.
+    Held items stay outstanding, so there are never more than the window of the run. An object
+    belongs to one run and one subscription.
+
+    Args:
+        get_index: Returns the index of an item.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, get_index: Callable[[T], int]) -> None:
+        self._get_index = get_index
         self._held: dict[int, T] = {}
         self._next = 0
-        self._observer: abc.ObserverBase[Indexed[T]] | None = None
+        self._observer: abc.ObserverBase[T] | None = None
 
     def skip(self, index: int) -> None:
-        """Learn that an item was dropped and will not arrive."""
+        """Do not wait for an item, because it was dropped."""
         self._arrive(index, _SKIPPED)
 
-    def operator(self, source: Observable[Indexed[T]]) -> Observable[Indexed[T]]:
+    def operator(self, source: Observable[T]) -> Observable[T]:
         """Emit the items of a source in the order of their indexes."""
 
         def subscribe(
-            observer: abc.ObserverBase[Indexed[T]], scheduler: abc.SchedulerBase | None = None
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             self._observer = observer
             return source.subscribe(self, scheduler=scheduler)
 
         return Direct(subscribe)
 
-    def on_next(self, indexed: Indexed[T]) -> None:
-        if self._held or indexed[0] != self._next or self._observer is None:
-            self._arrive(*indexed)
+    def on_next(self, item: T) -> None:
+        index = self._get_index(item)
+        if self._held or index != self._next or self._observer is None:
+            self._arrive(index, item)
         else:
             self._next += 1
-            self._observer.on_next(indexed)
+            self._observer.on_next(item)
 
     def on_error(self, error: Exception) -> None:
         observer, self._observer = self._observer, None
@@ -53,15 +59,15 @@ class InOrder(abc.ObserverBase[Indexed[T]], Generic[T]):
             observer.on_error(error)
 
     def on_completed(self) -> None:
-        # What has not arrived by now was dropped by a stage that did not say so.
+        # An item that has not arrived by now was dropped without a call of skip().
         held, self._held = self._held, {}
         if self._observer is not None:
             for index in sorted(held):
                 if held[index] is not _SKIPPED:
-                    self._observer.on_next((index, held[index]))
+                    self._observer.on_next(held[index])
             self._observer.on_completed()
 
-    def _arrive(self, index: int, value: T) -> None:
+    def _arrive(self, index: int, item: T) -> None:
         held, observer = self._held, self._observer
         if index < self._next or index in held:
             self.on_error(
@@ -71,10 +77,9 @@ class InOrder(abc.ObserverBase[Indexed[T]], Generic[T]):
                 )
             )
             return
-        held[index] = value
+        held[index] = item
         while self._next in held:
-            index = self._next
-            value = held.pop(index)
+            item = held.pop(self._next)
             self._next += 1
-            if observer is not None and value is not _SKIPPED:
-                observer.on_next((index, value))
+            if observer is not None and item is not _SKIPPED:
+                observer.on_next(item)

@@ -1,4 +1,4 @@
-"""Brings what comes from other threads to the event loop, in the order of the calls."""
+"""The operator that moves signals from any thread to that of the event loop."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _Signal: TypeAlias = "tuple[Callable[..., None], tuple[Any, ...]]"
 def observe_on_loop(run: Subscription) -> Callable[[Observable[T]], Observable[T]]:
     """Pass signals on one after the other, in the thread of the loop, in the order of the calls.
 
-    What is emitted in that thread passes at once, unless others are waiting or being passed on. An
-    item is outstanding from the moment it is emitted there, or brought there from another thread.
-    What an observer raises fails the run.
+    A signal that is emitted in that thread passes at once, unless others are waiting or being
+    passed on. An item counts as outstanding when it is emitted in that thread, or arrives there
+    from another one. An error of the observer fails the run.
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
@@ -46,7 +46,7 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
         self._run = run
         self._observer = observer
         self._signals: deque[_Signal] = deque()
-        # Closed until subscribe() is about to return, because it must not emit anything itself.
+        # As if passing, until subscribe() is about to return, because that must not emit anything.
         self._passing = True
         self._lock = threading.Lock()
         self._awake = False
@@ -66,7 +66,7 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
         if signals or self._passing:
             self._send(self._observer.on_next, value)
             return
-        # As in _pass_on(), whose detour every item would pay for.
+        # The same as _send(), without the queue that would cost time for each item.
         self._passing = True
         try:
             self._observer.on_next(value)
@@ -103,7 +103,7 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
     def _wake(self, call_later: Callable[[Callable[[], None]], object]) -> None:
         with self._lock:
             if not self._awake:
-                # First, because it raises where the loop is closed.
+                # Before _awake is set, because it raises if the loop is closed.
                 call_later(self._on_wake)
                 self._awake = True
 

@@ -1,4 +1,4 @@
-"""A run as an async iterator that can be closed."""
+"""The sink that is an async iterator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class CloseableAsyncIterator(AsyncIterator[T]):
     def __init__(self, plan: Plan[T]) -> None:
         self._plan = plan
         self._closed = False
-        # The run refers to the inbox and never to this handle, so a dropped handle is noticed.
+        # The run refers to the inbox and not to this handle, so that __del__ is called when the
+        # caller drops the handle.
         self._inbox: _Inbox[T] | None = None
 
     def __aiter__(self) -> Self:
@@ -63,7 +64,7 @@ class CloseableAsyncIterator(AsyncIterator[T]):
             if inbox.items:
                 return inbox
             if inbox.ended:
-                raise inbox.end()
+                raise inbox.make_end()
             await inbox.wait()
         raise RuntimeError(CLOSED)
 
@@ -108,7 +109,7 @@ class CloseableAsyncIterator(AsyncIterator[T]):
 
 
 class _Inbox(abc.ObserverBase[T], Generic[T]):
-    """The consuming end of a run: what has arrived and was not taken yet."""
+    """The items that a run has emitted and that were not taken yet."""
 
     def __init__(self, plan: Plan[T]) -> None:
         self.items: deque[T] = deque()
@@ -131,8 +132,8 @@ class _Inbox(abc.ObserverBase[T], Generic[T]):
         self.ended = True
         self.wake()
 
-    def end(self) -> BaseException:
-        """Return what to raise at the end."""
+    def make_end(self) -> BaseException:
+        """Return the exception to raise at the end of the items."""
         if isinstance(self.error, StopAsyncIteration):
             stray = RuntimeError("the run raised StopAsyncIteration")
             stray.__cause__ = self.error
@@ -150,6 +151,6 @@ class _Inbox(abc.ObserverBase[T], Generic[T]):
             self._waiter = None
 
     def wake(self) -> None:
-        """Let a waiting ``__anext__`` look again."""
+        """Have a waiting ``__anext__`` check again."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

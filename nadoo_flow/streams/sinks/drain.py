@@ -1,4 +1,4 @@
-"""A run awaited to its end."""
+"""The sink that awaits the end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as a plain, cold Observable for anyone's own chain."""
+"""The sink that is a plain, cold Observable, for the user's own chain."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class AsyncPump(Generic[T]):
         run.set_pump(self._wake)
 
     async def pump(self) -> None:
-        """Emit until the source ends, and close it when no lane needs it any more."""
+        """Emit until the source ends, and close it when no lane is left that may use it."""
         run, task = self._run, cast("OwnedTask[None]", asyncio.current_task())
         try:
             signal = await self._emit(task)
@@ -52,7 +52,7 @@ class AsyncPump(Generic[T]):
     async def _emit(self, task: OwnedTask[None]) -> Callable[[], None]:
         """Emit within the demand, and return how to signal the end of the source."""
         run, on_next = self._run, self._observer.on_next
-        # A consumer may have had enough in on_next; the cancel only comes with the next await.
+        # on_next may have ended this task, whose cancellation arrives only with the next await.
         while not task.is_to_end:
             await self._wait_for_demand(task)
             try:

@@ -1,4 +1,4 @@
-"""An Observable as a source: it pushes when it likes, from any thread, and cannot be slowed."""
+"""An Observable as a source: it emits without demand, in any thread, so its items are buffered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUFFER = 65_536
 
 
 class OverflowStrategy(Enum):
-    """What happens to an item of an Observable for which the buffer has no room."""
+    """The treatment of an item of an Observable for which the buffer has no room."""
 
     ERROR = "error"
     """The run ends with a BufferOverflowError, after the items that had arrived before."""
@@ -43,27 +43,33 @@ class BufferOverflowError(RuntimeError):
 
 @dataclass(frozen=True)
 class Buffering:
-    """How many items of an Observable may wait, and what happens to more."""
+    """The size of the buffer for the items of an Observable, and the treatment of more.
 
-    limit: int = BUFFER
+    Attributes:
+        size: Most items that may wait.
+        overflow: What happens to more.
+        on_dropped: Called for each item that is dropped, in the thread of the Observable.
+    """
+
+    size: int = BUFFER
     overflow: OverflowStrategy = OverflowStrategy.ERROR
     on_dropped: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
-        # A frozen dataclass cannot assign to its own fields in the plain way.
-        object.__setattr__(self, "limit", check_positive_int(self.limit, "buffer"))
+        # A frozen dataclass cannot assign to its fields.
+        object.__setattr__(self, "size", check_positive_int(self.size, "buffer"))
         if not isinstance(self.overflow, OverflowStrategy):
             raise TypeError(
                 f"overflow must be an OverflowStrategy, got {describe_value(self.overflow)}"
             )
 
     def with_drop_handler(self, on_dropped: Callable[[], None]) -> Buffering:
-        """Return the same, with someone to tell, in any thread, of each item that is dropped."""
+        """Return the same with a function that is called, in any thread, for each dropped item."""
         return replace(self, on_dropped=on_dropped)
 
 
 class HotSource(abc.ObserverBase[T], Generic[T]):
-    """Buffers what an Observable emits and lets the run take it within its demand.
+    """Buffers what an Observable emits, and emits it within the demand of the run.
 
     Signals may come from any thread: they reach the event loop safely and wake it. If the loop is
     closed, ``on_next`` raises into the emitting thread.
@@ -92,8 +98,8 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         with self._lock:
             if self._end is not None or self._run.stopped:
                 return
-            overflowed = not self._store(value)
-        if overflowed:
+            has_room = self._store(value)
+        if not has_room:
             self._upstream.dispose()
         self._wake()
 
@@ -104,14 +110,14 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self._end_with(StopIteration())
 
     def _store(self, value: T) -> bool:
-        limit, overflow = self._buffering.limit, self._buffering.overflow
-        if len(self._buffer) < limit or overflow is OverflowStrategy.BUFFER:
+        size, overflow = self._buffering.size, self._buffering.overflow
+        if len(self._buffer) < size or overflow is OverflowStrategy.BUFFER:
             self._buffer.append(value)
             return True
         if overflow is OverflowStrategy.ERROR:
             self._end = SourceFailed(
                 BufferOverflowError(
-                    f"an Observable emitted while {limit} of its items were still waiting; "
+                    f"an Observable emitted while {size} of its items were still waiting; "
                     "raise buffer=, choose another overflow=, or slow the Observable down"
                 )
             )
@@ -134,7 +140,7 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
     def _wake(self) -> None:
         with self._lock:
             if not self._awake:
-                # First, because it raises where the loop is closed, each time.
+                # Before _awake is set, so that it raises at every call if the loop is closed.
                 call_soon(self._run, self._on_wake)
                 self._awake = True
 

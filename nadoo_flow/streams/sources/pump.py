@@ -1,4 +1,4 @@
-"""Emits what a source has, within the demand of its run and the budget of the loop's turn."""
+"""The pump of a source: it emits within the demand of a run and the budget of the loop's turn."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Pump(Generic[T]):
     Args:
         run: The run to emit in.
         open_source: Called at the first pull. Its iterator raises NothingYet if it has no item at
-            the moment (whoever brings the next one calls :meth:`pump` again), and SourceFailed or
-            any other exception as the error of the source.
-        observer: Gets the items and the end.
+            the moment, and :meth:`pump` is then to be called when it has one. SourceFailed, or any
+            other exception, is the error of the source.
+        observer: Receives the items and the end.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Pump(Generic[T]):
 
     def pump(self) -> None:
         """Emit while there is demand; stay registered for more unless the source has ended."""
-        # Not registered while it emits: an item that is settled at once brings demand that the
-        # loop in _emit sees, and a pump inside the pump would only nest.
+        # Not registered while it emits: an item that is settled at once makes demand that the loop
+        # in _emit sees anyway, while a call of the pump inside itself would nest without bound.
         self._run.set_pump(do_nothing)
         try:
             waiting = self._context.run(self._emit)
@@ -86,7 +86,7 @@ class Pump(Generic[T]):
             except NothingYet:
                 return True
             except StopIteration:
-                self.stop()  # a pump that was scheduled before may still come
+                self.stop()  # a call of the pump may be scheduled already
                 self._observer.on_completed()
                 return False
             except SourceFailed as failed:
@@ -105,10 +105,12 @@ class Pump(Generic[T]):
 
 
 def as_source_error(error: BaseException) -> Exception:
-    """Return the error of a source as it is signalled: not as a cancellation of the consumer."""
+    """Return the error to signal for a source, which must not look like a cancelled consumer."""
     if isinstance(error, asyncio.CancelledError):
-        stray = RuntimeError("the inputs raised a CancelledError that nobody asked for")
+        stray = RuntimeError(
+            "the inputs raised a CancelledError, although the run was not cancelled"
+        )
         stray.__cause__ = error
         return stray
-    # Rx types errors as Exception; a GeneratorExit takes the same way.
+    # Rx types errors as Exception, but passes on a GeneratorExit just as well.
     return cast(Exception, error)

@@ -39,7 +39,7 @@ def emit(
     Args:
         run: The run that the source belongs to.
         source: The inputs.
-        buffering: What happens to the items of an Observable that come without demand.
+        buffering: The buffer for items that an Observable emits without demand.
     """
 
     def subscribe(
@@ -68,7 +68,7 @@ def emit(
 def as_source(value: object, parameter: str) -> Source[Any]:
     """Return a collection of items as something that can be emitted.
 
-    A second run over an iterator that was spent by the first will be an error, not an empty run.
+    A second run over an iterator, which the first has exhausted, is an error and not an empty run.
 
     Raises:
         TypeError: If it is a single value (a mapping, a text), or cannot be iterated.
@@ -92,7 +92,7 @@ class _Once(Generic[T]):
 
     def _take(self) -> T:
         try:
-            # Runs of several threads may come for it at the same time; one of them gets it.
+            # Atomic, because runs in several threads may take it at the same time.
             return self._unused.pop()
         except IndexError:
             raise RuntimeError(

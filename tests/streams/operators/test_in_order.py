@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -25,9 +26,13 @@ on_next, on_completed, on_error = (
 )
 
 
+def make_in_order() -> InOrder[Any]:
+    return InOrder(itemgetter(0))
+
+
 def restored(*arrivals: tuple[int, int | None]) -> list[int]:
     """Let items arrive by their indexes, None for one that was dropped; return what came out."""
-    in_order, subject, seen = InOrder[int](), Subject[tuple[int, int]](), list[int]()
+    in_order, subject, seen = make_in_order(), Subject[tuple[int, int]](), list[int]()
     subject.pipe(in_order.operator).subscribe(lambda indexed: seen.append(indexed[1]))
     for index, value in arrivals:
         in_order.skip(index) if value is None else subject.on_next((index, value))
@@ -43,7 +48,7 @@ def test_items_wait_until_all_before_them_are_there() -> None:
         on_next(240, (3, "d")),
         on_completed(250),
     )
-    result = scheduler.start(lambda: source.pipe(InOrder[str]().operator))
+    result = scheduler.start(lambda: source.pipe(make_in_order().operator))
     assert result.messages == [
         on_next(230, (0, "a")),
         on_next(230, (1, "b")),
@@ -56,7 +61,7 @@ def test_items_wait_until_all_before_them_are_there() -> None:
 def test_an_error_passes_at_once() -> None:
     scheduler, error = TestScheduler(), OSError("broken")
     source = scheduler.create_hot_observable(on_next(210, (1, "b")), on_error(220, error))
-    result = scheduler.start(lambda: source.pipe(InOrder[str]().operator))
+    result = scheduler.start(lambda: source.pipe(make_in_order().operator))
     assert result.messages == [on_error(220, error)]
 
 
@@ -69,7 +74,7 @@ def test_a_dropped_item_holds_nothing_up() -> None:
 
 def test_what_waits_for_an_item_that_never_came_is_emitted_at_the_end() -> None:
     """A stage of one's own may have dropped it without a word."""
-    values, in_order, subject = list[Any](), InOrder[str](), Subject[tuple[int, str]]()
+    values, in_order, subject = list[Any](), make_in_order(), Subject[tuple[int, str]]()
     subject.pipe(in_order.operator).subscribe(values.append)
     for indexed in ((4, "e"), (0, "a"), (2, "c")):
         subject.on_next(indexed)
@@ -81,7 +86,7 @@ def test_what_waits_for_an_item_that_never_came_is_emitted_at_the_end() -> None:
 @pytest.mark.parametrize("arrivals", [[(0, "a"), (0, "b")], [(1, "a"), (1, "b"), (0, "c")]])
 def test_two_items_with_one_index_are_an_error(arrivals: list[tuple[int, str]]) -> None:
     values, errors = list[Any](), list[Exception]()
-    in_order = InOrder[str]().operator
+    in_order = make_in_order().operator
     rx.of(*arrivals, (2, "z")).pipe(in_order).subscribe(values.append, errors.append)
     index = arrivals[1][0]
     assert [str(error)[:26] for error in errors] == [f"two items have the index {index}"]
@@ -90,7 +95,7 @@ def test_two_items_with_one_index_are_an_error(arrivals: list[tuple[int, str]]) 
 
 def test_none_and_false_values_are_values() -> None:
     values: list[Any] = []
-    rx.of((1, False), (0, None)).pipe(InOrder[Any]().operator).subscribe(values.append)
+    rx.of((1, False), (0, None)).pipe(make_in_order().operator).subscribe(values.append)
     assert values == [(0, None), (1, False)]
 
 
@@ -118,7 +123,7 @@ async def test_results_come_in_the_order_of_their_inputs(length: int) -> None:
 async def test_rule_303_a_hundred_thousand_items_behind_one_do_not_nest() -> None:
     """Also where all of them are let go at once, and each of them brings demand."""
     depths: set[int] = set()
-    in_order = InOrder[int]()
+    in_order = make_in_order()
 
     async def first_is_last(indexed: tuple[int, int]) -> tuple[int, int]:
         if indexed[0] == 0:

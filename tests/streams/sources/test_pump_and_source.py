@@ -341,7 +341,7 @@ async def test_rule_104_a_stray_cancelled_error_of_an_async_source_is_an_error()
     (error,) = seen.ends
     assert seen.values == [1]
     assert isinstance(error, RuntimeError)
-    assert str(error) == "the inputs raised a CancelledError that nobody asked for"
+    assert str(error) == "the inputs raised a CancelledError, although the run was not cancelled"
 
 
 @both_kinds

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from nadoo_flow.cli.run import records
-from nadoo_flow.cli.run.records import FORMATS, FileRecords, RecordsError
+from nadoo_flow.cli.run import inputs
+from nadoo_flow.cli.run.inputs import FORMATS, FileInputs, InputsError
 
 
-def test_a_file_is_read_as_records_are_asked_for(tmp_path: Path) -> None:
+def test_a_file_is_read_as_inputs_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text("1\n2\nno\n")
-    records_ = iter(FileRecords(str(path), FORMATS["jsonl"]))
-    assert [next(records_), next(records_)] == [1, 2]
-    with pytest.raises(RecordsError, match="line 3 is not JSON"):
-        next(records_)
+    inputs_ = iter(FileInputs(str(path), FORMATS["jsonl"]))
+    assert [next(inputs_), next(inputs_)] == [1, 2]
+    with pytest.raises(InputsError, match="line 3 is not JSON"):
+        next(inputs_)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
@@ -27,7 +27,7 @@ def test_a_file_is_read_as_records_are_asked_for(tmp_path: Path) -> None:
 async def test_no_more_is_read_from_a_pipe_than_there_is_room_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    pipe = records.records(str(path), FORMATS["text"])
+    pipe = inputs.open_inputs(str(path), FORMATS["text"])
     written = []
 
     def fill() -> None:

@@ -1,10 +1,10 @@
-"""What the commands share."""
+"""The progress of the demo."""
 
 from __future__ import annotations
 
 import io
 
-from nadoo_flow.cli.console import Progress
+from nadoo_flow.cli.demo.progress_line import ProgressLine
 
 
 class Screen(io.StringIO):
@@ -15,7 +15,7 @@ class Screen(io.StringIO):
 def shown_progress(stream: io.StringIO, times: list[float]) -> str:
     """Advance once at each of the times, of four thousand items."""
     clock = iter([0.0, *times])
-    with Progress(4000, "documents", stream, lambda: next(clock)) as progress:
+    with ProgressLine(4000, "documents", stream, lambda: next(clock)) as progress:
         for _ in times:
             progress.advance()
     return stream.getvalue()

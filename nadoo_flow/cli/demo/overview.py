@@ -1,4 +1,4 @@
-"""What became of the documents, in lines for people."""
+"""The overview that the demo prints."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 
 from nadoo_flow import NodeResult
 
-from ..console import table
+from ..console import format_table
 
 
-def report(documents: list[str], root: str, result: NodeResult, rows: int) -> list[str]:
-    """Put the outcome of the pipeline into lines."""
+def format_overview(documents: list[str], root: str, result: NodeResult, rows: int) -> list[str]:
+    """Format the result of the pipeline as lines."""
     totals, errors = result.output["totals"], result.metadata["errors"]
     numbers = {
         "documents": len(documents),
@@ -37,14 +37,14 @@ def report(documents: list[str], root: str, result: NodeResult, rows: int) -> li
         )
         for error in errors
     ]
-    lines = table([(name, f"{number:,}") for name, number in numbers.items()], right=(1,))
+    lines = format_table([(name, f"{number:,}") for name, number in numbers.items()], right=(1,))
     if longest:
         head = ("longest documents", "words", "entities", "summary")
-        lines += ["", *table([head, *longest], right=(1, 2))]
+        lines += ["", *format_table([head, *longest], right=(1, 2))]
     if failed:
         kinds = Counter(error.split(":")[0] for _, error in failed).most_common()
         summary = ", ".join(f"{number:,} {kind}" for kind, number in kinds)
-        lines += ["", *table([("failed documents", summary), *failed[:rows]])]
+        lines += ["", *format_table([("failed documents", summary), *failed[:rows]])]
     if len(failed) > rows:
         lines += [f"and {len(failed) - rows:,} more; --rows {len(failed)} lists them all"]
     return lines

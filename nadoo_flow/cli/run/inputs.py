@@ -1,4 +1,4 @@
-"""Inputs from files: one record at a time, whatever the size of the file."""
+"""Inputs from files, read one at a time, so that a file may have any size."""
 
 from __future__ import annotations
 
@@ -17,68 +17,72 @@ from typing import Any, TextIO, TypeAlias
 from ...errors import describe_error
 
 AHEAD = 256
-"""Records that are read ahead from what may block."""
+"""Inputs that are read ahead from a pipe or terminal."""
 
 LARGEST_FIELD = 2**31 - 1
-"""Characters in a field of a CSV file; Python's own limit is less than a long prompt has."""
+"""Characters in a field of a CSV file; Python's default is too small for a long prompt."""
 
 Reader: TypeAlias = "Callable[[Iterator[str]], Iterator[Any]]"
 
 
-class RecordsError(Exception):
+class InputsError(Exception):
     """The inputs cannot be read."""
 
 
-def json_lines(lines: Iterator[str]) -> Iterator[Any]:
+def read_json_lines(lines: Iterator[str]) -> Iterator[Any]:
     """Read one JSON value from each line that is not blank."""
     for number, line in enumerate(lines, 1):
         if not line.isspace():
             try:
-                yield json.loads(line, parse_constant=_no_json)
+                yield json.loads(line, parse_constant=_refuse_constant)
             except (ValueError, RecursionError) as error:
-                raise RecordsError(f"line {number} is not JSON: {describe_error(error)}") from error
+                raise InputsError(f"line {number} is not JSON: {describe_error(error)}") from error
 
 
-def _no_json(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
-def csv_rows(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+def read_csv_rows(lines: Iterator[str]) -> Iterator[dict[str, str]]:
     """Read a mapping from each row, with the names in the first row as keys."""
     csv.field_size_limit(LARGEST_FIELD)
     rows = csv.DictReader(lines, strict=True)
     try:
         for row in rows:
             if None in row or None in row.values():
-                raise RecordsError(
+                raise InputsError(
                     f"line {rows.line_num} has not as many fields as the header has names"
                 )
             yield row
     except csv.Error as error:
-        raise RecordsError(f"line {rows.line_num} is not CSV: {error}") from error
+        raise InputsError(f"line {rows.line_num} is not CSV: {error}") from error
 
 
-def text_lines(lines: Iterator[str]) -> Iterator[str]:
+def read_text_lines(lines: Iterator[str]) -> Iterator[str]:
     """Read each line that is not blank, without its end."""
     return (line.rstrip("\r\n") for line in lines if not line.isspace())
 
 
-FORMATS: dict[str, Reader] = {"jsonl": json_lines, "csv": csv_rows, "text": text_lines}
+FORMATS: dict[str, Reader] = {
+    "jsonl": read_json_lines,
+    "csv": read_csv_rows,
+    "text": read_text_lines,
+}
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv"}
 
 
-def format_of(path: str) -> str:
-    """Name the format of a file by its ending; what is no JSON Lines and no CSV is text."""
+def guess_format(path: str) -> str:
+    """Return the format that the ending of a file stands for; text by default."""
     return ENDINGS.get(os.path.splitext(path)[1].lower(), "text")
 
 
-class FileRecords:
-    """The records of a file, read anew by each iteration, as they are asked for.
+class FileInputs:
+    """The inputs of a file; each iteration reads the file from its beginning.
 
     Args:
         file: A path.
-        read: Makes records of lines.
-        limit: Most records.
+        read: Makes inputs of lines.
+        limit: Most inputs.
     """
 
     def __init__(self, file: str, read: Reader, limit: int | None = None) -> None:
@@ -87,23 +91,23 @@ class FileRecords:
         self._limit = limit
 
     def __iter__(self) -> Iterator[Any]:
-        with opened(self._file) as lines:
-            yield from islice(_told(self._read(lines)), self._limit)
+        with _open(self._file) as lines:
+            yield from islice(_translate_errors(self._read(lines)), self._limit)
 
     def __len__(self) -> int:
-        # Without reading more of a line than that it is there.
-        read = csv_rows if self._read is csv_rows else text_lines
-        with opened(self._file) as lines:
+        # JSON need not be parsed to be counted: each line that is not blank is an input.
+        read = read_csv_rows if self._read is read_csv_rows else read_text_lines
+        with _open(self._file) as lines:
             return sum(1 for _ in islice(read(lines), self._limit))
 
 
-class PipeRecords:
-    """The records of a pipe or a terminal, read in a thread, since nobody knows when they come.
+class PipeInputs:
+    """The inputs of a pipe or a terminal, read in a thread, since reading may block.
 
     Args:
         file: A path, or a file descriptor.
-        read: Makes records of lines.
-        limit: Most records.
+        read: Makes inputs of lines.
+        limit: Most inputs.
     """
 
     def __init__(self, file: str | int, read: Reader, limit: int | None = None) -> None:
@@ -118,23 +122,23 @@ class PipeRecords:
         something = asyncio.Event()
         over = threading.Event()
 
-        def tell(is_record: bool, value: object) -> None:
-            arrived.put((is_record, value))
+        def pass_on(is_input: bool, value: object) -> None:
+            arrived.put((is_input, value))
             with suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(something.set)
 
         def read() -> None:
             try:
-                # The thread may wait for input for ever, so it has its own file and is left behind.
-                with opened(self._file) as lines:
-                    for record in islice(_told(self._read(lines)), self._limit):
+                # The thread may wait for ever, so it has a file of its own and outlives the run.
+                with _open(self._file) as lines:
+                    for value in islice(_translate_errors(self._read(lines)), self._limit):
                         room.acquire()
                         if over.is_set():
                             return
-                        tell(True, record)
-                tell(False, None)
+                        pass_on(True, value)
+                pass_on(False, None)
             except Exception as error:
-                tell(False, error)
+                pass_on(False, error)
 
         threading.Thread(target=read, name="inputs", daemon=True).start()
         try:
@@ -142,8 +146,8 @@ class PipeRecords:
                 while arrived.empty():
                     something.clear()
                     await something.wait()
-                is_record, value = arrived.get()
-                if is_record:
+                is_input, value = arrived.get()
+                if is_input:
                     room.release()
                     yield value
                 elif value is None:
@@ -155,33 +159,33 @@ class PipeRecords:
             room.release()
 
 
-def records(path: str, read: Reader, limit: int | None = None) -> FileRecords | PipeRecords:
-    """Find out what a path is, and return its records; ``-`` is the standard input.
+def open_inputs(path: str, read: Reader, limit: int | None = None) -> FileInputs | PipeInputs:
+    """Return the inputs of a file, a pipe or a terminal; ``-`` is the standard input.
 
     Raises:
-        RecordsError: If it cannot be opened.
+        InputsError: If it cannot be opened.
     """
     file = 0 if path == "-" else path
     try:
         mode = os.stat(file).st_mode
         if isinstance(file, str) and stat.S_ISREG(mode):
-            opened(file).close()
-            return FileRecords(file, read, limit)
+            _open(file).close()
+            return FileInputs(file, read, limit)
     except OSError as error:
-        raise RecordsError(f"cannot be opened: {error.strerror}") from error
+        raise InputsError(f"cannot be opened: {error.strerror}") from error
     if stat.S_ISDIR(mode):
-        raise RecordsError("is a folder")
-    return PipeRecords(file, read, limit)
+        raise InputsError("is a folder")
+    return PipeInputs(file, read, limit)
 
 
-def opened(file: str | int) -> TextIO:
+def _open(file: str | int) -> TextIO:
     """Open lines of UTF-8, with or without a byte order mark."""
-    # csv wants line ends inside quotes as they are.
+    # The module csv needs the line ends inside quotes unchanged.
     return open(file, encoding="utf-8-sig", newline="", closefd=file != 0)
 
 
-def _told(records: Iterator[Any]) -> Iterator[Any]:
+def _translate_errors(inputs: Iterator[Any]) -> Iterator[Any]:
     try:
-        yield from records
+        yield from inputs
     except (OSError, UnicodeError) as error:
-        raise RecordsError(f"cannot be read: {describe_error(error)}") from error
+        raise InputsError(f"cannot be read: {describe_error(error)}") from error

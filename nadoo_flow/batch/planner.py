@@ -1,0 +1,100 @@
+"""The settings of a processor, and the plan of a run with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .._support.checks import check_bool, check_positive_int
+from .._support.clock import get_clock
+from ..events import Events
+from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progress
+from ..nodes.context import WorkflowContext
+from ..nodes.node import NodeLike, as_node
+from ..results.batch_result import BatchResult
+from ..streams import Buffering, Plan, Source, as_source
+from ..tracing.trace import Trace
+from .item import bind_node
+from .reporting import BatchReporting
+from .run import BatchRun
+from .shared_context import find_shared_context, share_context
+
+if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint, Codec
+
+
+class BatchPlanner:
+    """The base of a processor: its settings, its events, and how it processes one input."""
+
+    def __init__(
+        self,
+        node: NodeLike,
+        max_concurrency: int = 10,
+        continue_on_error: bool = True,
+        *,
+        progress: ProgressArgument = False,
+        trace: bool | Trace = False,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        codec: Codec | None = None,
+    ) -> None:
+        self.node = as_node(node, "node")
+        self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
+        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+        self.checkpoint = None if checkpoint is None else _make_checkpoint(checkpoint)
+        self.codec = codec
+        self.progress = as_progress(progress)
+        self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
+
+    @cached_property
+    def events(self) -> Events:
+        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
+        # Threads that ask for it at the same time must get the same one.
+        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
+
+    async def process_single(
+        self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
+    ) -> BatchResult:
+        """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
+        shared = find_shared_context(self) if workflow_context is None else workflow_context
+        time = get_clock(asyncio.get_running_loop())
+        return await bind_node(self.node, shared, time)((index, input_data))
+
+    def _plan(
+        self,
+        inputs: Source[Any],
+        workflow_context: WorkflowContext | None,
+        buffering: Buffering,
+        watching: WatchOptions | None = None,
+        indexes: Sequence[int] | None = None,
+    ) -> Plan[BatchResult]:
+        source = as_source(inputs, "inputs")
+        watching = watching or WatchOptions(self.progress, self._own_trace)
+        is_overridden = type(self).process_single is not BatchPlanner.process_single
+        run = BatchRun(
+            self.node,
+            self.max_concurrency,
+            self.continue_on_error,
+            self.checkpoint,
+            self.codec,
+            share_context(self, self.process_single) if is_overridden else None,
+            self._make_reporting(inputs, watching),
+        )
+        return run.plan(source, workflow_context, buffering, indexes)
+
+    @property
+    def _own_trace(self) -> Trace | None:
+        """The trace of all runs, if there is one."""
+        return self.trace if isinstance(self.trace, Trace) else None
+
+    def _make_reporting(self, inputs: object, watching: WatchOptions) -> BatchReporting:
+        stage = StageInfo(self.node.node_id, self.max_concurrency)
+        return BatchReporting(self, stage, inputs, watching)
+
+
+def _make_checkpoint(value: object) -> Checkpoint:
+    from ..checkpoint import as_checkpoint
+
+    return as_checkpoint(value)
