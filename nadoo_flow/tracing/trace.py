@@ -56,15 +56,15 @@ class Trace(Watcher):
         """
         from .marbles import Marbles
 
-        return Marbles(self._history())
+        return Marbles(self._build_history())
 
     def timeline(self) -> Timeline:
         """Draw the timeline: which item each lane of a stage worked on, and the bottleneck."""
         from .timeline import Timeline
 
-        return Timeline(self._history())
+        return Timeline(self._build_history())
 
-    def _history(self) -> History:
+    def _build_history(self) -> History:
         from .history import History
 
         return History(self.events, list(self._runs.values()), self.left_out)

@@ -109,10 +109,28 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """A watcher of the run, a ``"trace"`` or one of ``"events"``, and when it raises, if ever."""
+
+    kind: str
+    fails_at: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Where a checkpoint is kept: how long each call takes, and at which one it fails, if ever."""
+
+    seconds: float = 0.0
+    fails_at: int = 0
+
+
+@dataclass(frozen=True)
 class Case:
     """A run: of what, how it is consumed, over what, and how it is ended.
 
     A ``mistake`` names a part in :mod:`refusals` that is put beside it, and the place.
+    A case with a ``disk`` is run twice, the second time with what the first has recorded.
     """
 
     seed: int
@@ -125,6 +143,9 @@ class Case:
     slow: float = 0.0
     eager: bool = False
     mistake: tuple[str, str] | None = None
+    watches: tuple[Watch, ...] = ()
+    disk: Disk | None = None
+    is_second: bool = False
 
 
 def describe_case(value: object, indent: int = 0) -> str:

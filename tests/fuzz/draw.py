@@ -8,6 +8,7 @@ from .case import (
     Act,
     Batch,
     Case,
+    Disk,
     Ending,
     Leaf,
     Nested,
@@ -15,9 +16,11 @@ from .case import (
     Several,
     Source,
     Stage,
+    Watch,
     Work,
 )
 from .draw_acts import SECONDS, Drawing
+from .faults import CONTAINED
 from .overriding import PROCESSORS
 from .refusals import BESIDE, FUNCTION_PLACES, FUNCTIONS, NODES, PLACES, STAGES
 from .rx_operators import OPERATORS
@@ -42,7 +45,29 @@ class _Drawing(Drawing):
         source = self.source(way, ending.kind in _EARLY and _gives_much(what))
         ordered, chunk = self.chance(0.5), self.random.randint(1, 4)
         slow = self.one((0.0, 0.0, 0.3, 2.0))
-        return Case(self.seed, way, what, source, ending, ordered, chunk, slow, self.chance(0.3))
+        case = Case(self.seed, way, what, source, ending, ordered, chunk, slow, self.chance(0.3))
+        if self.chance(0.3):
+            case = replace(case, watches=self.watches())
+        if isinstance(what, Batch) and way != "lanes" and self.chance(0.12):
+            # While results wait for a disk, thousands of inputs may be pulled.
+            finite = source if source.length is not None else replace(source, length=30)
+            # By its events it is known what had succeeded when the run was ended.
+            watches = case.watches or ((Watch("events"),) if self.chance(0.7) else ())
+            case = replace(case, disk=self.disk(), source=finite, watches=watches)
+        return case
+
+    def disk(self) -> Disk:
+        fails_at = self.random.randint(1, 8) if self.chance(0.2) else 0
+        return Disk(self.one((0.0, 0.3, 1.0)), fails_at)
+
+    def watches(self) -> tuple[Watch, ...]:
+        kinds = self.one((("trace",), ("events",), ("trace", "events"), ("events", "events")))
+        return tuple(self.watch(kind) for kind in kinds)
+
+    def watch(self, kind: str) -> Watch:
+        if self.chance(0.7):
+            return Watch(kind)
+        return Watch(kind, self.random.randint(1, 12), self.one(CONTAINED))
 
     def mistaken(self) -> Case:
         """Draw parts that can never work together, or now and then a function, which can."""

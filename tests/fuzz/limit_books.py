@@ -31,7 +31,7 @@ def _limited(case: Case) -> Iterator[tuple[Leaf, int, bool]]:
             suspends = bool(leaf.acts) and all(map(_takes_a_second, leaf.acts))
             all_given = case.source.kind in ("list", "iterable", "generator")
             ended = case.ending.kind == "to_end" and not case.source.acts
-            ended = ended and not subscribes_again(case)
+            ended = ended and not subscribes_again(case) and not case.is_second
             yield leaf, most, bare and suspends and all_given and ended and not position
 
 

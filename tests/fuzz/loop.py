@@ -21,11 +21,57 @@ class EndlessError(DeadlockError):
     """The loop turns, and the case does not end."""
 
 
-class FuzzLoop(VirtualTimeLoop):
-    """Gives a case up that takes too many turns, or too much virtual time."""
+class VirtualThread:
+    """Does in virtual time what an executor of one thread would do, one call after the other.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Args:
+        loop: The loop that waits for it.
+        seconds: How long each call takes.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._free_at = 0.0
+
+    def call(self, function: Any, *arguments: Any) -> asyncio.Future[Any]:
+        """Call a function when those before are done, and return the future of its result."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        begins = max(self._loop.time(), self._free_at)
+        self._free_at = begins + self._seconds
+
+        def begin() -> None:
+            # What has begun is done, whoever still waits for it.
+            if not future.cancelled():
+                self._loop.call_at(begins + self._seconds, work)
+
+        def work() -> None:
+            try:
+                result = function(*arguments)
+            except BaseException as error:
+                if not future.done():
+                    future.set_exception(error)
+            else:
+                if not future.done():
+                    future.set_result(result)
+
+        self._loop.call_at(begins, begin)
+        return future
+
+
+class FuzzLoop(VirtualTimeLoop):
+    """Gives a case up that takes too many turns, or too much virtual time.
+
+    Args:
+        ledger: The books of the case.
+        disk_seconds: How long each call takes in an executor other than the default one, which is
+            the thread of a checkpoint and has no real thread here.
+    """
+
+    def __init__(self, ledger: Ledger, disk_seconds: float = 0.0) -> None:
         super().__init__()
+        self._disk_seconds = disk_seconds
+        self._disks: dict[int, tuple[Any, VirtualThread]] = {}
         select, turns, threads = self._jumping.select, 0, threading.active_count()
 
         def counted(timeout: float | None = None) -> Any:
@@ -44,6 +90,17 @@ class FuzzLoop(VirtualTimeLoop):
             return events
 
         self._jumping.select = counted  # type: ignore[method-assign]
+
+    def run_in_executor(  # type: ignore[override]  # it is typed with a TypeVarTuple
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
+        if executor is None:
+            return super().run_in_executor(None, func, *args)
+        if executor._shutdown:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        # Kept with its executor, so that the id belongs to no other one.
+        new = executor, VirtualThread(self, self._disk_seconds)
+        return self._disks.setdefault(id(executor), new)[1].call(func, *args)
 
 
 def describe_waiting(loop: FuzzLoop) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
@@ -15,25 +15,25 @@ from nadoo_flow import (
     FilterNode,
     FunctionNode,
     MapNode,
-    NodeContext,
     NodeResult,
     OperatorNode,
     ParallelNode,
     ParallelStrategy,
     Pipeline,
     ReduceNode,
-    WorkflowContext,
+    Trace,
 )
+from nadoo_flow.checkpoint import Checkpoint
 from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
 
 from .acts import perform, perform_without_waiting
 from .answers import ANSWERS
 from .case import Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
-from .model import fate_of_stages
 from .overriding import PROCESSORS, override_execute
 from .rx_operators import OPERATORS
-from .values import is_kept, key_of, nested_items
+from .user_nodes import NestedNode, OwnNode
+from .values import is_kept, key_of
 
 
 class Builder:
@@ -61,19 +61,27 @@ class Builder:
             case Policy():
                 return self.node(work.node).pipe(self._policy(work))
             case Nested():
-                return _NestedNode(work, self.stages(work.stages), self.ledger)
+                return NestedNode(work, self.stages(work.stages), self.ledger)
 
     def stages(self, stages: tuple[Stage, ...]) -> BaseNode:
         """Make one node of list stages."""
         return reduce(or_, map(self._stage, stages))
 
-    def batch(self, batch: Batch) -> BatchProcessor:
+    def batch(
+        self, batch: Batch, trace: Trace | None = None, checkpoint: Checkpoint | None = None
+    ) -> BatchProcessor:
         """Make a processor."""
         node = self.node(batch.work)
         if batch.isolate == "task":
             node.isolate = "task"
         kind = PROCESSORS[batch.own_single]
-        return kind(node, batch.limit, batch.continue_on_error)
+        return kind(
+            node,
+            batch.limit,
+            batch.continue_on_error,
+            trace=trace or False,
+            checkpoint=checkpoint,
+        )
 
     def _unseen(self, value: Any) -> Any:
         """Take off what an override of ``execute`` has put around a value."""
@@ -106,7 +114,7 @@ class Builder:
             return FunctionNode(work_without_waiting, leaf.name)
         if leaf.form == "async":
             return FunctionNode(work, leaf.name)
-        return _Node(leaf.name, work, ledger)
+        return OwnNode(leaf.name, work, ledger)
 
     def _policy(self, policy: Policy) -> Callable[[BaseNode], BaseNode]:
         number = policy.number
@@ -202,46 +210,3 @@ def _is_async(stage: Stage) -> bool:
 
 def _any_output(outputs: Any) -> Any:
     return next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
-
-
-class _Node(BaseNode):
-    def __init__(self, node_id: str, work: Callable[[Any], Awaitable[Any]], ledger: Ledger) -> None:
-        super().__init__(node_id)
-        self._work = work
-        self._ledger = ledger
-
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        self._ledger.share(workflow_context)
-        answer = await self._work(_bare(node_context.input_data))
-        if answer is None or isinstance(answer, NodeResult):
-            return answer  # type: ignore[return-value]  # a wrong answer is what some are for
-        return NodeResult(True, answer)
-
-
-class _NestedNode(BaseNode):
-    def __init__(self, nested: Nested, inner: BaseNode, ledger: Ledger) -> None:
-        super().__init__()
-        self._nested = nested
-        self._inner = inner
-        self._ledger = ledger
-
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        value = _bare(node_context.input_data)
-        items, stages = nested_items(value, self._nested.length), self._nested.stages
-        result = await self._inner.execute(NodeContext({"items": items}), workflow_context)
-        if not result.success:
-            return result
-        outcome, got = fate_of_stages(stages, items, None), result.output["items"]
-        if stages[-1].kind == "reduce":
-            got = [got]
-        if outcome is not None and repr(got) != repr(outcome.values):
-            self._ledger.find(f"wrong items came out inside: {got}; right are {outcome.values}")
-        return NodeResult(True, value)
-
-
-def _bare(value: Any) -> Any:
-    return value["item"] if isinstance(value, dict) and len(value) == 1 else value

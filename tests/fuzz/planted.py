@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import count
 from typing import Any
@@ -10,7 +11,7 @@ from nadoo_flow.streams import Isolation, Subscription, flat_map
 
 from ..contract import broken_engines
 from ..contract.broken_engines import Engine
-from . import bugs_of_composing, bugs_of_runs
+from . import bugs_of_checkpoints, bugs_of_composing, bugs_of_runs, bugs_of_watching
 from .draw import draw_case
 from .replacing import Planting, replaced_everywhere
 from .run import findings_of
@@ -19,14 +20,22 @@ WITHIN = 60.0
 """Seconds within which a planted bug is found."""
 
 
-def find_planted(planting: Planting, first: int = 0) -> str | None:
-    """Run cases with a bug planted until one of them finds it, and say which and when."""
+def find_planted(planting: Planting, first: int = 0, about: str = "") -> str | None:
+    """Run cases with a bug planted until one of them finds it, and say which and when.
+
+    Args:
+        planting: Plants the bug.
+        first: The seed to begin with.
+        about: A pattern; cases in which it is not found are left out.
+    """
     started = time.perf_counter()
     for seed in count(first):
         seconds = time.perf_counter() - started
         if seconds > WITHIN:
             return None
         case = draw_case(seed)
+        if not re.search(about, repr(case)):
+            continue
         with planting():
             findings = findings_of(case)
         # What is found without it too is no finding about it.
@@ -57,7 +66,17 @@ _ENGINES: tuple[Engine, ...] = (
     broken_engines.patient,
 )
 
+_BUGS = {
+    **bugs_of_runs.BUGS,
+    **bugs_of_composing.BUGS,
+    **bugs_of_watching.BUGS,
+    **bugs_of_checkpoints.BUGS,
+}
+
 PLANTED: dict[str, Planting] = {
-    **{bug.__name__: bug for bug in (*bugs_of_runs.BUGS, *bugs_of_composing.BUGS)},
+    **{bug.__name__: bug for bug in _BUGS},
     **{f"engine_{engine.__name__}": _in_place_of_the_engine(engine) for engine in _ENGINES},
 }
+
+ABOUT = {bug.__name__: about for bug, about in _BUGS.items()}
+"""What is in all cases that can find a bug, for those who have no time for others."""

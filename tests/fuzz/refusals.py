@@ -113,7 +113,7 @@ def findings_in_composing(case: Case) -> list[str]:
     ledger = Ledger()
     builder, what = Builder(ledger), case.what
     node = builder.node(what.work) if isinstance(what, Batch) else builder.stages(what)
-    make = {**NODES, **STAGES, "function": lambda: _coroutine}[part]
+    make: Callable[[], Any] = {**NODES, **STAGES, "function": lambda: _coroutine}[part]
     compose = {**PLACES, **FUNCTION_PLACES}[place]
     expected = ValueError if part in STAGES else TypeError
     with warnings.catch_warnings(record=True) as warned:

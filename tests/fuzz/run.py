@@ -13,12 +13,16 @@ from typing import Any
 from ..virtual_time import DeadlockError
 from .accounting import check_end, check_items
 from .case import Case
+from .checkpoint_books import case_of_second_run, check_checkpoint
+from .checkpoints import MemoryCheckpoint
 from .ledger import Ledger
 from .loop import FuzzLoop, describe_waiting
 from .nodes import Builder
 from .refusals import findings_in_composing
 from .sources import Inputs
 from .threads import findings_in_threads
+from .watch_books import check_watchers
+from .watching import Watchers
 from .ways import consumed
 
 
@@ -26,10 +30,17 @@ def findings_of(case: Case) -> list[str]:
     """Run a case, and return what was found."""
     if case.mistake is not None:
         return findings_in_composing(case)
-    return findings_in_threads(case) if case.way == "threads" else _findings_in_loop(case)
+    if case.way == "threads":
+        return findings_in_threads(case)
+    if case.disk is None:
+        return _findings_in_loop(case)
+    checkpoint = MemoryCheckpoint(case.disk)
+    return _findings_in_loop(case, checkpoint) or _findings_in_loop(
+        case_of_second_run(case), checkpoint
+    )
 
 
-def _findings_in_loop(case: Case) -> list[str]:
+def _findings_in_loop(case: Case, checkpoint: MemoryCheckpoint | None = None) -> list[str]:
     ledger = Ledger(nested_timeouts=repr(case.what).count("kind='timeout'") > 1)
     threads = threading.active_count()
     told: list[str] = []
@@ -40,10 +51,10 @@ def _findings_in_loop(case: Case) -> list[str]:
     hook, sys.unraisablehook = sys.unraisablehook, lambda problem: told.append(repr(problem))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        loop = FuzzLoop(ledger)
+        loop = FuzzLoop(ledger, 0.0 if case.disk is None else case.disk.seconds)
         asyncio.set_event_loop(None)
         try:
-            _run(case, ledger, loop)
+            _run(case, ledger, loop, checkpoint)
         finally:
             if not ledger.findings:
                 gc.collect()
@@ -58,11 +69,11 @@ def _findings_in_loop(case: Case) -> list[str]:
     return ledger.findings
 
 
-def _run(case: Case, ledger: Ledger, loop: FuzzLoop) -> None:
+def _run(case: Case, ledger: Ledger, loop: FuzzLoop, checkpoint: MemoryCheckpoint | None) -> None:
     if case.eager and sys.version_info >= (3, 12):
         loop.set_task_factory(asyncio.eager_task_factory)
     try:
-        loop.run_until_complete(_main(case, ledger))
+        loop.run_until_complete(_main(case, ledger, checkpoint))
     except DeadlockError as error:
         ledger.find(f"hangs: {error}")
         ledger.findings.extend(describe_waiting(loop))
@@ -91,7 +102,7 @@ def _check_rest(case: Case, ledger: Ledger, told: list[str], warned: list[str]) 
             ledger.find(f"warned: {warning}")
 
 
-async def _main(case: Case, ledger: Ledger) -> None:
+async def _main(case: Case, ledger: Ledger, checkpoint: MemoryCheckpoint | None) -> None:
     logged: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: logged.append(context))
@@ -106,9 +117,11 @@ async def _main(case: Case, ledger: Ledger) -> None:
     if case.ending.kind != "drop":
         sys.set_asyncgen_hooks(firstiter=first)
     inputs = Inputs(case.source, ledger)
-    builder = Builder(ledger)
+    builder, watchers = Builder(ledger), Watchers(case.watches, ledger)
+    if checkpoint is not None:
+        checkpoint.begin(ledger)
     try:
-        end = await consumed(case, ledger, builder, inputs)
+        end = await consumed(case, ledger, builder, inputs, watchers, checkpoint)
     finally:
         sys.set_asyncgen_hooks(*hooks)
     if end.joined:
@@ -121,10 +134,12 @@ async def _main(case: Case, ledger: Ledger) -> None:
     generators.clear()
     check_end(case, end, ledger)
     check_items(case, end, ledger)
+    check_checkpoint(case, end, ledger, watchers, checkpoint)
+    check_watchers(case, ledger, watchers)
     for shared in builder.limits.values():
         if shared.in_use:
             ledger.find("a permit of a limit was not given back")
-    del end, builder
+    del end, builder, watchers
     gc.collect()
     await asyncio.sleep(0)
     _check_log(ledger, logged)
@@ -152,6 +167,8 @@ def _check_tasks(ledger: Ledger, inputs: Inputs, when: str) -> None:
 def _check_log(ledger: Ledger, logged: list[dict[str, Any]]) -> None:
     for context in logged:
         error = context.get("exception")
-        if any(error is planned for planned in (*ledger.closing, *ledger.fatal)):
+        cause = getattr(error, "__cause__", None)
+        planned = (*ledger.closing, *ledger.fatal)
+        if any(one is error or one is cause for one in planned):
             continue
         ledger.find(f"logged: {context['message']}: {error!r}")

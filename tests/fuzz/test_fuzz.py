@@ -11,7 +11,7 @@ import pytest
 from .case import Act, Batch, Case, Ending, Leaf, Source, describe_case
 from .draw import draw_case
 from .found import FOUND
-from .planted import PLANTED, find_planted
+from .planted import ABOUT, PLANTED, find_planted
 from .run import findings_of
 from .shrink import shrink
 
@@ -44,7 +44,7 @@ def test_what_was_found_stays_mended(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_bug_is_found(name: str) -> None:
-    assert find_planted(PLANTED[name]) is not None
+    assert find_planted(PLANTED[name], about=ABOUT.get(name, "")) is not None
 
 
 def test_a_seed_is_always_the_same_case() -> None:

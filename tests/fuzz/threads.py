@@ -1,11 +1,11 @@
-"""One policy that many threads, each with a loop of its own, use for the first time at once."""
+"""Policies that many threads, each with a loop of its own, use for the first time at once."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -18,15 +18,23 @@ from .ledger import Ledger
 
 THREADS = 12
 
+ROUNDS = 8
+"""Policies that are used for the first time, one after the other."""
+
 
 def findings_in_threads(case: Case) -> list[str]:
     """Run a rate-limited batch in each of many threads, and check the starts in each."""
     assert isinstance(case.what, Batch)
     assert isinstance(case.what.work, Policy)
     ledger, rate, length = Ledger(), case.what.work.number, case.source.length or 0
-    policy, together = rate_limit(rate), threading.Barrier(THREADS)
+    policies = [rate_limit(rate) for _ in range(ROUNDS)]
+    together = threading.Barrier(THREADS)
 
     async def work(limit: int) -> None:
+        for policy in policies:
+            await use(policy, limit)
+
+    async def use(policy: Callable[[FunctionNode], BaseNode], limit: int) -> None:
         starts: list[float] = []
 
         async def note(_: int) -> None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import math
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import reactivex as rx
 from reactivex import Observable
 
-from nadoo_flow import BatchProcessor, BatchResult, NodeContext, NodeError, WorkflowContext, streams
+from nadoo_flow import (
+    BatchProcessor,
+    BatchResult,
+    CheckpointError,
+    NodeContext,
+    NodeError,
+    Trace,
+    WorkflowContext,
+    streams,
+)
 from nadoo_flow import operators as node_operators
 
 from .case import Batch, Case
+from .checkpoints import MemoryCheckpoint
 from .endings import End, until_awaited, until_iterated, until_observed
 from .ledger import Ledger
 from .nodes import Builder
 from .sources import Inputs
+from .watching import Watchers
 
 PULLED = (
     "iterable",
@@ -28,12 +40,27 @@ PULLED = (
 """Sources that are pulled, so that it is known how far."""
 
 
-async def consumed(case: Case, ledger: Ledger, builder: Builder, inputs: Inputs) -> End:
+async def consumed(
+    case: Case,
+    ledger: Ledger,
+    builder: Builder,
+    inputs: Inputs,
+    watchers: Watchers,
+    checkpoint: MemoryCheckpoint | None,
+) -> End:
     """Run a case in its way, and say how that ended."""
     source = inputs.make()
     if isinstance(case.what, Batch):
-        return await _batch(case, case.what, ledger, builder, source)
+        processor = builder.batch(case.what, watchers.trace, checkpoint)
+        watchers.subscribe(processor)
+        note = (lambda result: None) if checkpoint is None else checkpoint.receive
+        end = await _batch(case, case.what, ledger, processor, source, note)
+        if isinstance(end.error, CheckpointError):
+            ledger.fatal.append(end.error)
+        return end
     stages: Any = builder.stages(case.what)
+    watchers.subscribe(stages)
+    trace = watchers.trace
     receive = ledger.received.append
     if case.way == "execute":
 
@@ -48,23 +75,25 @@ async def consumed(case: Case, ledger: Ledger, builder: Builder, inputs: Inputs)
     elif case.way == "run":
 
         async def run() -> Any:
-            return (await stages.run({"items": source}))["items"]
+            return (await stages.run({"items": source}, trace=trace))["items"]
 
         end = await until_awaited(run, case.ending, ledger)
     elif case.way == "stream":
-        iterator = stages.stream(source, ordered=case.ordered)
+        iterator = stages.stream(source, ordered=case.ordered, trace=trace)
         end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
     else:
-        observable = _observable(case, stages, builder, source)
+        observable = _observable(case, stages, builder, source, trace)
         end = await until_observed(observable, case.ending, ledger, receive)
     if end.kind == "completed" and case.way in ("execute", "run"):
         ledger.received.extend([end.value] if case.what[-1].kind == "reduce" else end.value)
     return end
 
 
-def _observable(case: Case, stages: Any, builder: Builder, source: Any) -> Observable[Any]:
+def _observable(
+    case: Case, stages: Any, builder: Builder, source: Any, trace: Trace | None
+) -> Observable[Any]:
     if case.way == "observe":
-        observable: Observable[Any] = stages.observe(source, ordered=case.ordered)
+        observable: Observable[Any] = stages.observe(source, ordered=case.ordered, trace=trace)
         return observable
     given = source if isinstance(source, Observable) else rx.from_iterable(source)
     if case.way == "as_operator":
@@ -75,12 +104,20 @@ def _observable(case: Case, stages: Any, builder: Builder, source: Any) -> Obser
     return given.pipe(operator)
 
 
-async def _batch(case: Case, batch: Batch, ledger: Ledger, builder: Builder, source: Any) -> End:
-    processor = builder.batch(batch)
+async def _batch(
+    case: Case,
+    batch: Batch,
+    ledger: Ledger,
+    processor: BatchProcessor,
+    source: Any,
+    note: Callable[[BatchResult], None],
+) -> End:
     received: list[BatchResult] = ledger.received
-    window = 4 * batch.limit + 1
+    # What waits for a disk is more.
+    window = math.inf if case.disk is not None else 4 * batch.limit + 1
 
     def receive(result: BatchResult) -> None:
+        note(result)
         received.append(result)
         if len(ledger.pulled) - len(received) > window and case.source.kind in PULLED:
             ledger.find("more was pulled than the window holds")
@@ -88,14 +125,18 @@ async def _batch(case: Case, batch: Batch, ledger: Ledger, builder: Builder, sou
     if case.way == "batch":
         end = await until_awaited(lambda: processor.batch(source), case.ending, ledger)
         if end.value is not None:
-            received.extend(end.value)
+            for result in end.value:
+                note(result)
+                received.append(result)
     elif case.way == "batch_as_completed":
         iterator = processor.batch_as_completed(source)
         end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
     elif case.way == "batch_in_chunks":
 
         def receive_chunk(chunk: list[BatchResult]) -> None:
-            received.extend(chunk)
+            for result in chunk:
+                note(result)
+                received.append(result)
             if not 1 <= len(chunk) <= case.chunk:
                 ledger.find("a chunk has a wrong size")
 

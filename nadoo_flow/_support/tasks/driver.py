@@ -58,6 +58,8 @@ class Driver(Generic[T]):
     def drive(self) -> Generator[Any, Any, T]:
         """Step the coroutine to its end.
 
+        The lanes of ``flat_map`` repeat this loop for speed.
+
         Raises:
             Interrupted: To be called again.
         """

@@ -1,0 +1,67 @@
+"""Whether what is recorded is all that is paid for, and is not executed again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .case import FOREVER, Act, Batch, Case, Ending, Leaf, Nested, Policy, Several, Work
+from .checkpoints import MemoryCheckpoint
+from .endings import End
+from .ledger import Ledger
+from .watching import Watchers
+
+
+def case_of_second_run(case: Case) -> Case:
+    """Return the case that is run after one that has left a checkpoint: to the end of the inputs.
+
+    The code inside behaves then if it would not end by itself.
+    """
+    what, source = case.what, case.source
+    if isinstance(what, Batch) and str(FOREVER) in repr(what):
+        what = replace(what, work=_tamed(what.work))
+    if source.length is None:
+        source = replace(source, length=10)
+    acts = tuple((position, act) for position, act in source.acts if act.seconds < FOREVER)
+    source = replace(source, acts=tuple(pair for pair in acts if pair[1].kind != "forever"))
+    return replace(case, what=what, source=source, ending=Ending(), is_second=True)
+
+
+def check_checkpoint(
+    case: Case, end: End, ledger: Ledger, watchers: Watchers, checkpoint: MemoryCheckpoint | None
+) -> None:
+    """Check what a run has executed, and what it has left in its checkpoint."""
+    if checkpoint is None or not isinstance(case.what, Batch):
+        return
+    checkpoint.check_end()
+    if isinstance(case.what.work, Leaf):
+        executed = {execution.key for execution in ledger.executions}
+        if again := sorted(executed & checkpoint.before):
+            ledger.find(f"items {again} are executed again")
+    if case.what.continue_on_error and not ledger.fatal and not ledger.closed_from_inside:
+        _check_nothing_is_lost(ledger, watchers, checkpoint)
+
+
+def _check_nothing_is_lost(
+    ledger: Ledger, watchers: Watchers, checkpoint: MemoryCheckpoint
+) -> None:
+    """Check that all that had succeeded before the run was asked to end is recorded."""
+    for event in (event for notes in watchers.notes_of_all() for event in notes.events):
+        # The turn of the loop in which it was asked may have taken a little time.
+        in_time = ledger.asked_at is None or event.time < ledger.asked_at - 0.1
+        if event.kind == "finished" and in_time and event.index not in checkpoint.records:
+            ledger.find(f"item {event.index} had succeeded and is not recorded")
+
+
+def _tamed(work: Work) -> Work:
+    """Replace all that code inside does by a short sleep."""
+    match work:
+        case Leaf():
+            return replace(work, acts=(Act("sleep", 0.1),))
+        case Several(_, nodes):
+            return replace(work, nodes=tuple(map(_tamed, nodes)))
+        case Policy():
+            others = tuple(map(_tamed, work.others))
+            return replace(work, node=_tamed(work.node), others=others)
+        case Nested():
+            stages = [replace(stage, work=_tamed(stage.work)) for stage in work.stages]
+            return replace(work, stages=tuple(stages))
