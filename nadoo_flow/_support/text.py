@@ -119,7 +119,7 @@ def format_count(number: int, noun: str) -> str:
 
 def choose_ticks(span: float, most: int = 8) -> list[float]:
     """Choose round numbers from 0 to a span, for the labels of an axis."""
-    if span <= 0:
+    if span < 1e-12:  # no clock is as exact as that
         return [0.0]
     step = _round_up(span / most)
     return [step * number for number in range(int(span / step * (1 + 1e-9)) + 1)]

@@ -68,7 +68,7 @@ class Delivery:
         """Deliver a result that is recorded."""
         try:
             self._deliver_to(result)
-        except Exception as error:
+        except BaseException as error:
             self._run.fail(error)
 
     def fail(self, error: CheckpointError, results: Sequence[BatchResult] = ()) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from .._support.checks import describe_value
 from ..errors import describe_error
-from .protocol import CheckpointError, Codec
+from .protocol import FAILURES, CheckpointError, Codec
 
 PREVIEW = 60
 
@@ -53,7 +53,7 @@ def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint
     try:
         text = _canonical(value)
         data = text.encode()
-    except Exception as error:
+    except FAILURES as error:
         if codec is None:
             raise CheckpointError(
                 f"item {index}: the input {describe_value(value)} has no fingerprint, by which a "
@@ -68,7 +68,7 @@ def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint
 def _encode_with_codec(index: int, value: Any, codec: Codec) -> bytes:
     try:
         return codec.encode(value)
-    except Exception as error:
+    except FAILURES as error:
         raise CheckpointError(
             f"item {index}: the codec= could not encode the input {describe_value(value)} for its "
             f"fingerprint: {describe_error(error)}"

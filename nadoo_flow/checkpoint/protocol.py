@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..results.batch_result import BatchResult
+
+FAILURES = (Exception, GeneratorExit, asyncio.CancelledError)
+"""What a codec or an input may raise that is no wish to leave the program."""
 
 
 class CheckpointError(Exception):

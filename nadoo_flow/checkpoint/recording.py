@@ -12,7 +12,7 @@ from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec, encode_metadata
 from .delivery import Delivery
-from .protocol import Checkpoint, Codec, Record
+from .protocol import FAILURES, Checkpoint, Codec, Record
 from .resuming import Resuming
 from .store import Store
 
@@ -64,7 +64,7 @@ class Recording:
             if result.success:
                 try:
                     self._encoded[indexed[0]] = self._codec.encode(result.output)
-                except Exception as error:
+                except FAILURES as error:
                     result.success = False
                     result.exception = error
                     result.error = (

@@ -16,7 +16,7 @@ from ..results.batch_result import BatchResult
 from ..streams import Indexed, Subscription
 from .codec import JsonCodec
 from .fingerprint import Fingerprint, take_fingerprint
-from .protocol import CheckpointError, Codec, Record
+from .protocol import FAILURES, CheckpointError, Codec, Record
 from .store import OnCheckpointError, Store
 
 MOST_READ = 256
@@ -135,7 +135,7 @@ class Resuming:
         try:
             output = self._codec.decode(record.output)
             metadata = json.loads(record.metadata)
-        except Exception as error:
+        except FAILURES as error:
             raise CheckpointError(
                 f"{self._store.name} holds an output of item {record.item} that the codec cannot "
                 f"read: {describe_error(error)}"

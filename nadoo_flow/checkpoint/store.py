@@ -80,7 +80,8 @@ class Store:
     async def close(self, unrecorded: Callable[[], Sequence[Record]]) -> None:
         """Write the records that the run had no time to write, and close the checkpoint."""
         try:
-            await self._run.loop.run_in_executor(self._thread, self._shut, unrecorded)
+            function = partial(_ask, partial(self._shut, unrecorded))
+            await self._run.loop.run_in_executor(self._thread, function)
         finally:
             self._thread.shutdown(wait=False)
 
@@ -98,18 +99,29 @@ class Store:
         self, function: Callable[[], T], then: Callable[[T], None], on_error: OnCheckpointError
     ) -> None:
         def deliver_answer(future: asyncio.Future[T]) -> None:
-            error = future.exception()
-            if error is not None:
-                on_error(_as_checkpoint_error(error))
-            elif not self._run.stopped:
-                then(future.result())
+            try:
+                answer = future.result()
+            except CheckpointError as error:
+                on_error(error)
+                return
+            if not self._run.stopped:
+                try:
+                    then(answer)
+                except BaseException as error:  # the event loop would only log it
+                    self._run.fail(error)
 
-        self._run.loop.run_in_executor(self._thread, function).add_done_callback(deliver_answer)
+        future = self._run.loop.run_in_executor(self._thread, _ask, function)
+        future.add_done_callback(deliver_answer)
 
 
-def _as_checkpoint_error(error: BaseException) -> CheckpointError:
-    if isinstance(error, CheckpointError):
-        return error
-    failed = CheckpointError(f"the checkpoint failed: {describe_error(error)}")
-    failed.__cause__ = error
-    return failed
+def _ask(function: Callable[[], T]) -> T:
+    """Call a function of a checkpoint and raise whatever it raises as a CheckpointError.
+
+    An asyncio future does not accept a StopIteration, so its callbacks would never be called.
+    """
+    try:
+        return function()
+    except CheckpointError:
+        raise
+    except BaseException as error:
+        raise CheckpointError(f"the checkpoint failed: {describe_error(error)}") from error

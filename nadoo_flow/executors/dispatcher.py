@@ -190,8 +190,12 @@ class Dispatcher:
             return
         self._size.observe(len(bundle.calls), answer.seconds)
         for call, packed in zip(bundle.calls, answer.results, strict=True):
-            if call.is_wanted:
+            if not call.is_wanted:
+                continue
+            try:
                 call.future.set_result(unpack_result(packed))
+            except BaseException as error:  # an interrupt is raised where the result is awaited
+                call.future.set_exception(error)
 
     def _may_retry(self, error: BaseException) -> bool:
         if isinstance(error, BrokenExecutor):

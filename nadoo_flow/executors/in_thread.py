@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
@@ -22,32 +23,38 @@ async def run_in_thread(
         unwanted: Called with the result, in a thread, if the caller was cancelled meanwhile.
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+    # What comes is not a result of the asyncio future, which takes no StopIteration.
+    done: Future[T] = Future()
+    arrived: asyncio.Future[None] = loop.create_future()
 
-    def settle(result: T) -> None:
-        if done.cancelled():
-            Thread(target=unwanted, args=(result,), daemon=True).start()
+    def give_away() -> None:
+        if done.exception() is None:
+            Thread(target=unwanted, args=(done.result(),), daemon=True).start()
+
+    def settle() -> None:
+        if arrived.cancelled():
+            give_away()
         else:
-            done.set_result(result)
-
-    def fail(error: BaseException) -> None:
-        if not done.cancelled():
-            done.set_exception(error)
+            arrived.set_result(None)
 
     def run() -> None:
         try:
-            result = work()
+            done.set_result(work())
         except BaseException as error:  # in a thread a SystemExit would be lost
-            call_soon(loop, fail, error)
-            return
-        if not call_soon(loop, settle, result):
-            unwanted(result)
+            done.set_exception(error)
+        if not call_soon(loop, settle) and done.exception() is None:
+            unwanted(done.result())
 
     thread = Thread(target=run, daemon=True)
     thread.start()
-    result = await done
+    try:
+        await arrived
+    except asyncio.CancelledError:
+        if not arrived.cancelled():  # it arrived, and the cancel came before it was looked at
+            give_away()
+        raise
     thread.join()
-    return result
+    return done.result()
 
 
 def call_soon(

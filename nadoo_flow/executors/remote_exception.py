@@ -23,8 +23,10 @@ def pack_exception(error: BaseException) -> Packed:
     has the same type and message is used: the exception itself; an instance of its class, made
     without ``__init__``; an instance made as usual, as built-in exceptions need it; a
     :class:`RemoteError`. All but the first keep the arguments and attributes that can be pickled.
+    The exception itself loses its traceback.
     """
     traceback = "".join(format_exception(error))
+    _drop_tracebacks(error)
     kind, args = type(error), error.args
     for portable in (
         error,
@@ -55,12 +57,17 @@ def unpack_exception(packed: Packed, error: str) -> BaseException:
 
 
 def _unpack_without_tracebacks(data: bytes) -> BaseException:
-    """Unpickle an exception without tracebacks, which come along once Dask is imported.
-
-    They would be made of the frames that run here and keep alive what those hold, such as the event
-    loop. The text of the worker's traceback travels separately.
-    """
     exception: BaseException = unpack(data, "the exception")
+    _drop_tracebacks(exception)
+    return exception
+
+
+def _drop_tracebacks(exception: BaseException) -> None:
+    """Drop the tracebacks of an exception and of those that belong to it.
+
+    Their frames keep alive what they hold, such as the event loop. Once Dask is imported, they can
+    be pickled, and are unpickled with the frames that run here. Their text travels separately.
+    """
     seen: set[int] = set()
     related: list[object] = [exception]
     while related:
@@ -71,7 +78,6 @@ def _unpack_without_tracebacks(data: bytes) -> BaseException:
             related += (error.__cause__, error.__context__)
             if isinstance(error, BaseExceptionGroup):
                 related += error.exceptions
-    return exception
 
 
 def _pack_if_same(portable: object, error: BaseException) -> bytes | None:

@@ -33,7 +33,9 @@ def pack(value: object, what: str) -> bytes:
     """
     try:
         data: bytes = import_cloudpickle().dumps(value)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the value is at fault, whatever its class raises
         raise PicklingError(f"{what} cannot be pickled: {describe_error(error)}") from error
     return data
 
@@ -50,5 +52,7 @@ def unpack(data: bytes, what: str) -> Any:
     """
     try:
         return import_cloudpickle().loads(data)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # for example the SystemExit of a script that is imported
         raise UnpicklingError(f"{what} cannot be unpickled: {describe_error(error)}") from error

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 import selectors
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pickle import UnpicklingError
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakSet
 
+from .._support.tasks import start_owned
 from ..errors import describe_error
 from ..nodes.context import NodeContext, NodeResult
-from ..nodes.execution import execute_safely
+from ..nodes.execution import execute_item
 from ..nodes.node import BaseNode
 from .packed_result import PackedResult, pack_result
 from .wire import unpack
+
+PATIENCE = 5.0
+"""Seconds that a task which a node has left behind may take to end."""
 
 KEPT_NODES = 16
 """Nodes that a worker keeps; it forgets the least recently used one."""
@@ -103,16 +110,17 @@ class _Loop:
         # The factory holds no reference to self, so that the loop is closed when its thread ends,
         # and not when the garbage collector runs.
         self._runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
+        self._stubborn: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def run(self, calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]]) -> Answer:
         started, idle = perf_counter(), self._selector.idle
         results: list[PackedResult | None] = [None] * len(calls)
         try:
-            self._runner.run(_run_all(calls, results))
+            self._runner.run(_run_all(calls, results, self._stubborn))
         except BaseException as error:  # Ctrl-C, or an exception of a task that a node started
-            interrupted = pack_result(NodeResult(False, None, describe_error(error), {}, error))
+            interrupted = pack_result(_fail(error))
             done = [interrupted if result is None else result for result in results]
-            self._runner.run(_cancel_leftovers())
+            self._runner.run(_cancel_leftovers(self._stubborn))
         else:
             done = [result for result in results if result is not None]
         return Answer((), done, perf_counter() - started - (self._selector.idle - idle))
@@ -121,8 +129,13 @@ class _Loop:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            self._runner.close()
+            # A runner would wait for these tasks for ever.
+            can_run = all(task.done() for task in self._stubborn)
         else:  # the garbage collector runs in any thread, and no loop can run inside another
+            can_run = False
+        if can_run:
+            self._runner.close()
+        else:
             self._runner.get_loop().close()
 
 
@@ -140,14 +153,21 @@ class _Selector(selectors.DefaultSelector):
 
 
 async def _run_all(
-    calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]], results: list[PackedResult | None]
+    calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]],
+    results: list[PackedResult | None],
+    stubborn: WeakSet[asyncio.Task[Any]],
 ) -> None:
     async def run(place: int, node: BaseNode | UnpicklingError, payload: bytes) -> None:
         results[place] = pack_result(await _execute(node, payload))
 
-    tasks = [asyncio.create_task(run(place, *call)) for place, call in enumerate(calls)]
-    await asyncio.gather(*tasks)
-    await _cancel_leftovers()
+    tasks = [start_owned(partial(run, place, *call)) for place, call in enumerate(calls)]
+    await asyncio.wait(tasks)
+    for place, task in enumerate(tasks):
+        if results[place] is None:  # another node has cancelled it before it began
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            assert error is not None
+            results[place] = pack_result(_fail(error))
+    await _cancel_leftovers(stubborn)
 
 
 async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResult:
@@ -155,19 +175,32 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
         if isinstance(node, UnpicklingError):
             raise node
         input_data, workflow_context = unpack(payload, "the input")
-        return await execute_safely(node.execute, NodeContext(input_data), workflow_context)
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # a KeyboardInterrupt of the node is not one of the caller
-        return NodeResult(False, None, describe_error(error), {}, error)
+        return await execute_item(node.execute, NodeContext(input_data), workflow_context)
+    except BaseException as error:
+        # A KeyboardInterrupt of the node is not one of the caller. A cancellation comes from
+        # another node, or from an interrupt, after which this result does not count.
+        return _fail(error)
 
 
-async def _cancel_leftovers() -> None:
-    """Cancel and await the tasks that nodes have left behind."""
-    leftovers = asyncio.all_tasks() - {asyncio.current_task()}
+def _fail(error: BaseException) -> NodeResult:
+    return NodeResult(False, None, describe_error(error), {}, error)
+
+
+async def _cancel_leftovers(stubborn: WeakSet[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks that nodes have left behind, and await those that end when cancelled."""
+    leftovers = asyncio.all_tasks() - {asyncio.current_task(), *stubborn}
+    if not leftovers:
+        return
     for task in leftovers:
         task.cancel()
-    await asyncio.gather(*leftovers, return_exceptions=True)
+    ended, left = await asyncio.wait(leftovers, timeout=PATIENCE)
+    for task in ended:
+        if not task.cancelled():
+            task.exception()  # or asyncio would log it as never looked at
+    if left:
+        stubborn.update(left)
+        _log.warning("a task that a node has left behind goes on after it was cancelled")
 
 
+_log = logging.getLogger(__name__)
 _here = _Thread()

@@ -63,7 +63,8 @@ class MapNode(ListStage):
             error = result.error or NO_MESSAGE
             if not self.continue_on_error:
                 raise NodeError(self.node_id, error, index) from result.exception
-            note_failure(error)
+            if stage_run.report is not None:  # or it would be that of an item around the run
+                note_failure(error)
             stage_run.on_failed(self.node_id, index, error)
             return index, DROPPED_ITEM
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -227,9 +228,18 @@ async def test_two_runs_on_one_file_at_once(another: bool, tmp_path: Path) -> No
     work = Doubling()
     first = processor(path, work)
     second = processor(path, work) if another else first
-    async with first.batch_as_completed(range(100)) as results:
+    refused = asyncio.Event()
+
+    async def inputs() -> AsyncIterator[int]:
+        for number in range(99):
+            yield number
+        await refused.wait()  # or this run might end before the other one begins
+        yield 99
+
+    async with first.batch_as_completed(inputs()) as results:
         await anext(results)
         message = await raised(second.batch(range(100)))
+        refused.set()
         assert f"the checkpoint {str(path)!r} is in use by another run" in message
         assert len([result async for result in results]) == 99
     assert sorted(work.executed) == list(range(100))

@@ -12,6 +12,7 @@ from nadoo_flow import BatchResult, NodeError
 from nadoo_flow.checkpoint.delivery import MOST_UNRECORDED
 from nadoo_flow.streams import Buffering, drain
 
+from ..stand_ins import raised_by
 from .helpers import Doubling, InMemory, Stuck, processor, real, resumed_indexes, turns, until
 
 
@@ -99,14 +100,15 @@ async def test_a_cancelled_run_ends_after_its_disk() -> None:
 
 @real
 @pytest.mark.parametrize("done", [False, True])
-async def test_what_a_consumer_raises_ends_the_run(done: bool) -> None:
+@pytest.mark.parametrize("error", [LookupError, GeneratorExit, BaseException])
+async def test_what_a_consumer_raises_ends_the_run(done: bool, error: type[BaseException]) -> None:
     def refuse(result: BatchResult) -> None:
-        raise LookupError("not this one")
+        raise error("not this one")
 
     checkpoint = InMemory()
     if done:
         await processor(checkpoint).batch([1])
     plan = processor(checkpoint)._plan([1], None, Buffering())
-    with pytest.raises(LookupError, match="not this one"):
-        await drain(plan, refuse)
+    async with asyncio.timeout(60):
+        assert str(await raised_by(drain(plan, refuse))) == "not this one"
     assert checkpoint.calls[-1] == "close"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from nadoo_flow import BatchProcessor, Checkpoint, CheckpointError, FunctionNode
 from nadoo_flow.checkpoint import Record
 
+from ..stand_ins import assert_only_the_caller_runs
 from .helpers import (
     Doubling,
     InMemory,
@@ -91,3 +93,80 @@ async def test_a_disk_that_fails_when_the_run_was_cancelled_is_told_to_the_loop(
         await run
     assert told == ["the checkpoint failed: OSError: no room"]
     assert checkpoint.calls[-1] == "close"
+
+
+ODD = [StopIteration, GeneratorExit, asyncio.CancelledError, SystemExit, BaseException]
+
+
+@real
+@pytest.mark.parametrize("call", ["open", "read_completed", "record", "close"])
+@pytest.mark.parametrize("error", ODD)
+async def test_rule_r26_whatever_a_checkpoint_raises_ends_the_run(
+    call: str, error: type[BaseException]
+) -> None:
+    class Odd(InMemory):
+        def __getattribute__(self, name: str) -> Any:
+            return raise_odd if name == call else super().__getattribute__(name)
+
+    def raise_odd(*_: Any) -> None:
+        raise error("odd")
+
+    async with asyncio.timeout(60):
+        message = await raised(processor(Odd()).batch(range(3)))
+    assert message == f"the checkpoint failed: {error.__name__}: odd"
+    assert_only_the_caller_runs()
+
+
+class OddCodec:
+    """Raises when it sees a certain value, or reads anything."""
+
+    def __init__(self, error: type[BaseException], value: Any = None) -> None:
+        self.error = error
+        self.value = value
+
+    def encode(self, value: Any) -> bytes:
+        if value == self.value:
+            raise self.error("odd")
+        return json.dumps(value).encode()
+
+    def decode(self, data: bytes) -> Any:
+        raise self.error("odd")
+
+
+ODD_OF_A_CODEC = [StopIteration, GeneratorExit, asyncio.CancelledError]
+
+
+@real
+@pytest.mark.parametrize("error", ODD_OF_A_CODEC)
+async def test_rule_r26_whatever_a_codec_raises_of_an_output_fails_its_item_alone(
+    error: type[BaseException],
+) -> None:
+    codec = OddCodec(error, {"doubled": 2})
+    async with asyncio.timeout(60):
+        results = await processor(InMemory(), codec=codec).batch(range(3))
+    assert [result.success for result in results] == [True, False, True]
+    assert f"the output cannot be recorded: {error.__name__}: odd" in str(results[1].error)
+
+
+@real
+@pytest.mark.parametrize("error", ODD_OF_A_CODEC)
+async def test_rule_r26_whatever_a_codec_raises_of_what_is_recorded_ends_the_run(
+    error: type[BaseException],
+) -> None:
+    checkpoint = InMemory()
+    await processor(checkpoint).batch(range(3))
+    async with asyncio.timeout(60):
+        message = await raised(processor(checkpoint, codec=OddCodec(error)).batch(range(3)))
+    assert message.endswith(f"that the codec cannot read: {error.__name__}: odd")
+
+
+@real
+@pytest.mark.parametrize("error", ODD_OF_A_CODEC)
+async def test_rule_r26_whatever_a_codec_raises_of_an_input_ends_the_run(
+    error: type[BaseException],
+) -> None:
+    strange = object()
+    codec = OddCodec(error, strange)
+    async with asyncio.timeout(60):
+        message = await raised(processor(InMemory(), codec=codec).batch([1, strange]))
+    assert message.endswith(f"for its fingerprint: {error.__name__}: odd")

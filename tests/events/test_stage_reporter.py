@@ -54,6 +54,14 @@ class TestBatch:
         finished = {event.index: event.lane for event in events if event.kind == "finished"}
         assert [finished[index] for index in range(5)] == started
 
+    async def test_an_item_whose_stage_goes_on_without_one_of_its_own_has_finished(self) -> None:
+        stage = MapNode("inner", lambda number: 1 / number, continue_on_error=True)
+        processor = BatchProcessor(stage)
+        events = heard(processor)
+        (result,) = await processor.batch([{"items": [0, 1]}])
+        assert result.output == {"results": [1.0]}
+        assert [event.kind for event in events] == ["started", "finished"]
+
     async def test_a_failure_is_told_with_its_error(self) -> None:
         processor = BatchProcessor(lambda x: 1 / x)
         events = heard(processor)

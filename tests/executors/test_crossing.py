@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from pickle import PicklingError
@@ -141,6 +142,29 @@ async def test_an_interrupt_inside_a_node_fails_its_item_alone(executor: Any) ->
 
     errors = ["KeyboardInterrupt", "SystemExit: enough"]
     assert await outputs(work, executor, range(4)) == [0, *errors, 3]
+
+
+async def test_rule_r26_whatever_a_node_raises_fails_its_item_alone(executor: Any) -> None:
+    async def work(n: int) -> int:
+        await asyncio.sleep(0)
+        if n == 1:
+            raise GeneratorExit("odd")
+        if n == 2:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        if n == 3:
+            raise BaseExceptionGroup("both", [GeneratorExit(), KeyError("k")])
+        return n
+
+    errors = [
+        "GeneratorExit: odd",
+        "CancelledError",
+        "BaseExceptionGroup: both (2 sub-exceptions)",
+    ]
+    async with asyncio.timeout(60):
+        assert await outputs(work, executor, range(5)) == [0, *errors, 4]
 
 
 async def test_the_context_of_the_run_goes_as_a_copy(executor: Any) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import pytest
 from distributed.scheduler import KilledWorker
 
 from nadoo_flow import BatchProcessor, BatchResults, Event, FunctionNode
 from nadoo_flow.executors import ExecutorLost, WorkerLost, on
 
-from ..stand_ins import assert_only_the_caller_runs, double
+from ..stand_ins import assert_only_the_caller_runs, double, raised_by
 from .helpers import ByHand, turns, until
 
 DEADLY = 5
@@ -280,3 +281,49 @@ async def test_an_answer_that_cannot_be_read_fails_its_items() -> None:
     (result,) = await run
     assert isinstance(result.exception, ExecutorLost)
     assert str(result.error).startswith("ExecutorLost: the executor failed: UnpicklingError")
+
+
+class Trap:
+    """Is pickled, but raises when it is unpickled."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        return spring, (self.error,)
+
+
+def spring(error: type[BaseException]) -> None:
+    raise error("odd")
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, SystemExit, asyncio.CancelledError])
+async def test_rule_r26_an_output_that_raises_as_it_is_unpickled_fails_alone(
+    error: type[BaseException],
+) -> None:
+    executor = ByHand()
+    node = FunctionNode(lambda n: Trap(error) if n == 1 else n, "it")
+    run = batch(node.pipe(on(executor, chunk=3)), 3)
+    await turns()
+    executor.do(0)
+    assert [result.error for result in await run] == [
+        None,
+        f"UnpicklingError: the output cannot be unpickled: {error.__name__}: odd",
+        None,
+    ]
+
+
+async def test_rule_r26_an_interrupt_while_an_output_is_unpickled_ends_the_run() -> None:
+    executor = ByHand()
+    node = FunctionNode(lambda n: Trap(KeyboardInterrupt), "it").pipe(on(executor, chunk=3))
+
+    async def do_it() -> None:
+        await turns()
+        executor.do(0)
+
+    doing = asyncio.create_task(do_it())
+    async with asyncio.timeout(60):
+        error = await raised_by(BatchProcessor(node, 3).batch(range(3)))
+    assert isinstance(error, KeyboardInterrupt)
+    assert doing.done()
+    assert_only_the_caller_runs()

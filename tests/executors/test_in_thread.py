@@ -38,3 +38,21 @@ async def test_what_nobody_waits_for_is_given_away() -> None:
     assert isinstance(await raised_by(call), asyncio.CancelledError)
     go.set()
     await until(lambda: unwanted == [7])
+
+
+async def test_rule_r26_what_arrives_together_with_a_cancel_is_given_away_too() -> None:
+    go, unwanted, before = threading.Event(), list[bool](), set(threading.enumerate())
+    call = asyncio.create_task(run_in_thread(lambda: go.wait(30), unwanted.append))
+    await asyncio.sleep(0)
+    (thread,) = set(threading.enumerate()) - before
+    go.set()
+    thread.join()
+    # The result has its place in the next turn, and whoever waits for it in the one after.
+    asyncio.get_running_loop().call_soon(call.cancel)
+    assert isinstance(await raised_by(call), asyncio.CancelledError)
+    await until(lambda: unwanted == [True])
+
+
+async def test_work_that_raises_stop_iteration_does_not_hang_its_caller() -> None:
+    with pytest.raises(RuntimeError):
+        await run_in_thread(lambda: next(iter([])))

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -191,4 +192,29 @@ class TestACancelledCall:
         executor.bundles[0][0].set_result(b"")
         assert isinstance(await raised_by(run), asyncio.CancelledError)
         assert now() < 1e-3
+        assert_only_the_caller_runs()
+
+    @pytest.mark.parametrize("after", [1.0, 1.5])
+    async def test_rule_r26_hears_of_the_end_of_its_run_while_a_timeout_around_it_unwinds(
+        self, after: float
+    ) -> None:
+        executor = ByHand()
+        far = FunctionNode(double).pipe(on(executor))
+
+        async def work(number: int) -> int:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        try:
+                            await far.run(number)
+                        finally:
+                            await asyncio.sleep(1)
+
+        run = asyncio.create_task(BatchProcessor(work).batch(range(3)))
+        await asyncio.sleep(after)
+        run.cancel()
+        assert isinstance(await raised_by(run), asyncio.CancelledError)
+        assert now() == pytest.approx(
+            3
+        )  # the cancel comes with the second try, which cleans up too
         assert_only_the_caller_runs()

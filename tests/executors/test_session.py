@@ -101,6 +101,20 @@ class TestAnExecutorThatAFunctionMakes:
         assert "still busy" in caplog.text
         go.set()
 
+    async def test_rule_r26_hears_of_a_cancel_that_comes_as_its_grace_time_ends(self) -> None:
+        go = threading.Event()
+        make = stuck_until(go)
+        node = FunctionNode(double).pipe(on(make))
+        call = asyncio.create_task(node.run(1))
+        await until(lambda: bool(make.made) and make.made[0].sizes == [1])
+        make.made[0].do(0)
+        await turns()
+        assert not call.done()  # it has its result, and its executor is stuck as it is shut down
+        asyncio.get_running_loop().call_at(5, call.cancel)
+        assert isinstance(await raised_by(call), asyncio.CancelledError)
+        assert now() == 5
+        go.set()
+
     async def test_that_is_stuck_does_not_hold_up_the_next_run(self) -> None:
         go = threading.Event()
         make = stuck_until(go)

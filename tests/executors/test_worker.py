@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import pickle
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from hashlib import sha256
 from pickle import UnpicklingError
@@ -19,6 +21,7 @@ from nadoo_flow import BaseNode, FunctionNode, MapNode, NodeResult, WorkflowCont
 from nadoo_flow.executors.packed_result import unpack_result
 from nadoo_flow.executors.wire import pack
 from nadoo_flow.executors.worker import KEPT_NODES, Answer, _Loop, pack_bundle, run_bundle
+from nadoo_flow.policies import retry
 
 from ..stand_ins import describe_failure, slowly
 
@@ -134,6 +137,112 @@ def test_a_stray_cancellation_fails_its_item_alone(worker: Worker) -> None:
     ]
 
 
+@pytest.mark.parametrize("swallows", [False, True])
+def test_rule_r26_a_node_that_cancels_its_own_task_fails_alone(
+    worker: Worker, swallows: bool
+) -> None:
+    async def work(item: int) -> int:
+        if item == 1:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            with suppress(asyncio.CancelledError if swallows else ()):
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        return item
+
+    results = worker.results(work, 0, 1, 2)
+    assert [result.error for result in results] == [
+        None,
+        None if swallows else "CancelledError",
+        None,
+    ]
+    assert (results[0].output, results[2].output) == (0, 2)
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, SystemExit, BaseException])
+@pytest.mark.parametrize("late", [False, True])
+def test_rule_r26_a_node_that_raises_what_no_node_should_fails_alone(
+    worker: Worker, error: type[BaseException], late: bool
+) -> None:
+    async def work(item: int) -> int:
+        if late:
+            await asyncio.sleep(0)
+        if item == 1:
+            raise error("odd")
+        await asyncio.sleep(0.01)
+        return item
+
+    results = worker.results(work, 0, 1, 2)
+    assert [result.error for result in results] == [None, f"{error.__name__}: odd", None]
+    assert type(results[1].exception) is error
+
+
+def test_rule_r26_a_generator_exit_that_a_future_gives_fails_its_item_alone(
+    worker: Worker,
+) -> None:
+    async def work(item: int) -> int:
+        if item == 1:
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            loop.call_soon(future.set_exception, GeneratorExit("odd"))
+            await future
+        await asyncio.sleep(0.01)
+        return item
+
+    results = worker.results(work, 0, 1, 2)
+    assert [result.success for result in results] == [True, False, True]
+    assert isinstance(results[1].exception, RuntimeError)
+
+
+def test_rule_r26_a_policy_in_a_worker_tries_again_whatever_was_raised(worker: Worker) -> None:
+    async def work(item: int) -> int:
+        TRIES.append(item)
+        if len(TRIES) == 1:
+            raise GeneratorExit("odd")
+        return item
+
+    node = FunctionNode(work).pipe(retry(2, wait=0, retry_on=BaseException))
+    assert [result.output for result in worker.results(node, 1)] == [1]
+
+
+def test_rule_r26_a_cancel_reaches_what_is_left_behind_in_a_timeout_that_unwinds(
+    worker: Worker,
+) -> None:
+    assert worker.outputs(leave_unwinding, 1) == [1]
+    assert worker.executor.submit(lambda: KEPT.pop().cancelled()).result()
+
+
+def test_rule_r26_what_is_left_behind_and_swallows_its_cancel_is_not_waited_for_long(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("nadoo_flow.executors.worker.PATIENCE", 0.05)
+
+    with caplog.at_level(logging.WARNING):
+        assert worker.outputs(leave_stubborn, 1) == [1]
+        assert worker.outputs(abs, -1) == [1]  # and not a second time
+    assert caplog.text.count("goes on after it was cancelled") == 1
+    STOP.append(True)
+    assert worker.outputs(slowly, 0.05) == [0.05]
+    assert KEPT.pop().done()
+    STOP.clear()
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, SystemExit, asyncio.CancelledError])
+def test_rule_r26_what_raises_as_it_is_unpickled_fails_its_items_alone(
+    worker: Worker, error: type[BaseException]
+) -> None:
+    class Odd(BaseNode):
+        async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
+            return NodeResult(True)
+
+        def __reduce__(self) -> Any:
+            return raise_it, (error,)
+
+    (result,) = worker.results(Odd(), 1)
+    assert result.error == (f"UnpicklingError: the node cannot be unpickled: {error.__name__}: odd")
+
+
 def test_a_wrong_answer_fails_its_item_alone(worker: Worker) -> None:
     class Wrong(BaseNode):
         async def execute(self, node_context: Any, workflow_context: Any) -> Any:
@@ -177,6 +286,41 @@ class Connected(BaseNode):
         first = self.loop is None
         self.loop = self.loop or asyncio.get_running_loop()
         return NodeResult(True, (first, self.loop is asyncio.get_running_loop()))
+
+
+TRIES: list[int] = []
+KEPT: list[asyncio.Task[None]] = []
+STOP: list[bool] = []
+
+
+async def leave_unwinding(item: int) -> int:
+    async def again_and_again() -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    try:
+                        await asyncio.sleep(3600)
+                    finally:
+                        await asyncio.sleep(0.1)
+
+    KEPT.append(asyncio.create_task(again_and_again()))
+    await asyncio.sleep(0.05)  # it is in its clean-up
+    return item
+
+
+async def leave_stubborn(item: int) -> int:
+    async def forever() -> None:
+        while not STOP:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    KEPT.append(asyncio.create_task(forever()))
+    await asyncio.sleep(0)
+    return item
+
+
+def raise_it(error: type[BaseException]) -> None:
+    raise error("odd")
 
 
 user: ContextVar[str] = ContextVar("user", default="nobody")

@@ -116,12 +116,12 @@ async def _cancel_itself_and_return(act: Act, ledger: Ledger) -> None:
 
 
 async def _raise_from_future(act: Act, ledger: Ledger) -> None:
-    loop, error = asyncio.get_running_loop(), _made(act, ledger)
+    loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
     def fail() -> None:
         if not future.done():
-            future.set_exception(error)
+            future.set_exception(_made(act, ledger))
 
     timer = loop.call_later(act.seconds, fail)
     try:

@@ -17,7 +17,8 @@ def case_of_second_run(case: Case) -> Case:
     The code inside behaves then if it would not end by itself.
     """
     what, source = case.what, case.source
-    if isinstance(what, Batch) and str(FOREVER) in repr(what):
+    endless = str(FOREVER) in repr(what) or "forever" in repr(what)
+    if isinstance(what, Batch) and endless:
         what = replace(what, work=_tamed(what.work))
     if source.length is None:
         source = replace(source, length=10)
@@ -37,7 +38,8 @@ def check_checkpoint(
         executed = {execution.key for execution in ledger.executions}
         if again := sorted(executed & checkpoint.before):
             ledger.find(f"items {again} are executed again")
-    if case.what.continue_on_error and not ledger.fatal and not ledger.closed_from_inside:
+    orderly = not (ledger.fatal or ledger.closed_from_inside or checkpoint.has_failed)
+    if case.what.continue_on_error and orderly:
         _check_nothing_is_lost(ledger, watchers, checkpoint)
 
 

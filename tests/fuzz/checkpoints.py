@@ -17,12 +17,14 @@ class MemoryCheckpoint:
     Attributes:
         records: What is kept, by index.
         before: What was kept before the current run.
+        has_failed: Whether its disk has failed.
     """
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.records: dict[int, Record] = {}
         self.before: frozenset[int] = frozenset()
+        self.has_failed = False
         self.ledger = Ledger()
         self._is_open = False
         self._calls = 0
@@ -30,6 +32,7 @@ class MemoryCheckpoint:
     def begin(self, ledger: Ledger) -> None:
         """Get ready for the next run of the case."""
         self.ledger = ledger
+        self.has_failed = False
         self.before = frozenset(self.records)
 
     def open(self, node_id: str, node_type: str) -> None:
@@ -78,6 +81,7 @@ class MemoryCheckpoint:
     def _work(self) -> None:
         self._calls += 1
         if self._calls == self.disk.fails_at:
+            self.has_failed = True
             error = OSError(28, "planned")
             self.ledger.closing.append(error)
             raise error

@@ -193,7 +193,10 @@ def _failed(following: tuple[Stage, ...]) -> Outcome | None:
 def source_error(source: Source) -> str | None:
     """Name the way in which a source fails, if it does."""
     failing = _failing_act(source)
-    return None if failing is None else failing[1].error or failing[1].kind
+    if failing is None:
+        return None
+    act = failing[1]
+    return "ExceptionGroup" if act.kind == "fail_in_group" else act.error or act.kind
 
 
 def items_of(source: Source) -> int | None:
