@@ -39,10 +39,20 @@ def shown(cell: NotebookNode) -> list[tuple[str, str]]:
     return pieces
 
 
+def without_numbers(text: str) -> str:
+    """Replace all numbers, and the unit of a time: it may be near to the next."""
+    return re.sub(r"\d[\d.,]*( ms| µs)?", lambda found: "0 s" if found[1] else "0", text)
+
+
 def shown_but_for_numbers(cell: NotebookNode) -> list[tuple[str, str]]:
-    """Return the words of a cell that measures something, and the kinds of its pictures."""
+    """Return the words of a cell that measures something, and the kinds of its pictures.
+
+    What it finds depends on how busy the machine is where the cell has the tag "unsteady".
+    """
+    if "unsteady" in cell.metadata.tags:
+        return [(kind, "") for kind, _ in shown(cell)]
     return [
-        (kind, "" if "/" in kind and kind != "text/plain" else re.sub(r"\d[\d.,]*", "0", text))
+        (kind, "" if "/" in kind and kind != "text/plain" else without_numbers(text))
         for kind, text in shown(cell)
     ]
 
@@ -123,5 +133,9 @@ def test_of_volatile_cells_the_words_and_the_kinds_are_compared() -> None:
     drawn = new_output("execute_result", data={"text/plain": "<7>", "text/html": "<b>7</b>"})
     cell = new_code_cell("x", outputs=[printed, drawn], metadata={"tags": ["volatile"]})
     assert outputs(new_notebook(cells=[cell])) == [
-        ("x", [("stdout", "limit 0: 0 ms\n"), ("text/html", ""), ("text/plain", "<0>")])
+        ("x", [("stdout", "limit 0: 0 s\n"), ("text/html", ""), ("text/plain", "<0>")])
+    ]
+    cell.metadata.tags.append("unsteady")
+    assert outputs(new_notebook(cells=[cell])) == [
+        ("x", [("stdout", ""), ("text/html", ""), ("text/plain", "")])
     ]
