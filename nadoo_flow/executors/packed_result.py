@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ..errors import describe_error
 from ..nodes.context import NodeResult
+from ..nodes.execution import describe_failure
 from .remote_exception import Packed, pack_exception, unpack_exception
 from .wire import pack, unpack
 
@@ -35,7 +36,7 @@ def unpack_result(packed: PackedResult) -> NodeResult:
     try:
         result: NodeResult = unpack(data, "the output")
     except UnpicklingError as error:
-        return NodeResult(False, None, describe_error(error), {}, error)
+        return describe_failure(error)
     if exception is not None:
         result.exception = unpack_exception(exception, result.error or "")
     return result

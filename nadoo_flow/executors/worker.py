@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from .._support.tasks import start_owned
-from ..errors import describe_error
 from ..nodes.context import NodeContext, NodeResult
-from ..nodes.execution import execute_item
+from ..nodes.execution import describe_failure, execute_item
 from ..nodes.node import BaseNode
 from .packed_result import PackedResult, pack_result
 from .wire import unpack
@@ -118,7 +117,7 @@ class _Loop:
         try:
             self._runner.run(_run_all(calls, results, self._stubborn))
         except BaseException as error:  # Ctrl-C, or an exception of a task that a node started
-            interrupted = pack_result(_fail(error))
+            interrupted = pack_result(describe_failure(error))
             done = [interrupted if result is None else result for result in results]
             self._runner.run(_cancel_leftovers(self._stubborn))
         else:
@@ -166,7 +165,7 @@ async def _run_all(
         if results[place] is None:  # another node has cancelled it before it began
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             assert error is not None
-            results[place] = pack_result(_fail(error))
+            results[place] = pack_result(describe_failure(error))
     await _cancel_leftovers(stubborn)
 
 
@@ -179,11 +178,7 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
     except BaseException as error:
         # A KeyboardInterrupt of the node is not one of the caller. A cancellation comes from
         # another node, or from an interrupt, after which this result does not count.
-        return _fail(error)
-
-
-def _fail(error: BaseException) -> NodeResult:
-    return NodeResult(False, None, describe_error(error), {}, error)
+        return describe_failure(error)
 
 
 async def _cancel_leftovers(stubborn: WeakSet[asyncio.Task[Any]]) -> None:

@@ -83,8 +83,7 @@ def raise_if_ended() -> None:
     Raises:
         asyncio.CancelledError: If that is so.
     """
-    task = get_running_task()
-    if task is not None and is_ended_by_owner(task):
+    if is_ended_by_owner(get_running_task()):
         raise asyncio.CancelledError
 
 
@@ -93,13 +92,18 @@ def make_failure(error: BaseException) -> NodeResult:
     if _passes(error, is_being_cancelled):
         raise error
     raise_if_ended()
-    return NodeResult(False, None, describe_error(error), {}, error)
+    return describe_failure(error)
 
 
 def make_item_failure(error: BaseException) -> NodeResult:
     """Make a failed NodeResult of an exception, or raise what passes; see execute_item()."""
     if _passes(error, is_to_end):
         raise error
+    return describe_failure(error)
+
+
+def describe_failure(error: BaseException) -> NodeResult:
+    """Make a failed NodeResult of an exception, whichever it is."""
     return NodeResult(False, None, describe_error(error), {}, error)
 
 

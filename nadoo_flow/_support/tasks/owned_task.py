@@ -172,7 +172,7 @@ def is_to_end() -> bool:
     return task.is_to_end if isinstance(task, OwnedTask) else is_being_cancelled()
 
 
-def is_ended_by_owner(task: asyncio.Task[Any]) -> bool:
+def is_ended_by_owner(task: asyncio.Task[Any] | None) -> bool:
     """Return whether a task is being ended by its owner, so its clean-up must not be disturbed."""
     return isinstance(task, OwnedTask) and task.ended_by_owner
 
