@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._support.checks import check_bool, check_positive_int
 from .._support.clock import get_clock
-from ..events import Events
+from ..events import HasEvents
 from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progress
 from ..nodes.context import WorkflowContext
 from ..nodes.node import NodeLike, as_node
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec
 
 
-class BatchPlanner:
+class BatchPlanner(HasEvents):
     """The base of a processor: its settings, its events, and how it processes one input."""
 
     def __init__(
@@ -47,12 +46,6 @@ class BatchPlanner:
         self.codec = codec
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
-
-    @cached_property
-    def events(self) -> Events:
-        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
-        # Threads that ask for it at the same time must get the same one.
-        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
 
     async def process_single(
         self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None

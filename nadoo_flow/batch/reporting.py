@@ -7,7 +7,7 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from ..events import RunReporter, StageInfo, WatchOptions, start_reporting
+from ..events import RunReporter, StageInfo, WatchOptions, find_events, start_reporting
 from ..results.batch_result import BatchResult
 from .item import make_item_end
 
@@ -55,8 +55,7 @@ class BatchReporting:
                 await reporter.end()
 
     def _start(self) -> RunReporter | None:
-        events = vars(self.owner).get("events")
-        return start_reporting([self.stage], self.inputs, self.watching, events)
+        return start_reporting([self.stage], self.inputs, self.watching, find_events(self.owner))
 
 
 _reported: ContextVar[object] = ContextVar("nadoo_flow_reported", default=None)

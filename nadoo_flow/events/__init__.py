@@ -9,7 +9,7 @@ It may import ``streams``, ``errors`` and ``_support``.
 """
 
 from .event import Event, ProgressArgument, RunInfo, StageInfo, Watcher, WatchOptions
-from .observable import Events
+from .observable import Events, HasEvents, find_events
 from .run_reporter import RunReporter, start_reporting
 from .stage_reporter import DROPPED, FINISHED, ItemEnd, Mapper, StageReporter, note_failure
 
@@ -18,6 +18,7 @@ __all__ = [
     "FINISHED",
     "Event",
     "Events",
+    "HasEvents",
     "ItemEnd",
     "Mapper",
     "ProgressArgument",
@@ -27,6 +28,7 @@ __all__ = [
     "StageReporter",
     "WatchOptions",
     "Watcher",
+    "find_events",
     "note_failure",
     "start_reporting",
 ]

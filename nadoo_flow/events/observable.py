@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
@@ -49,3 +51,18 @@ class Events(Observable[Event]):
     def __reduce__(self) -> tuple[type[Events], tuple[()]]:
         # Observers belong to the original: a copy of a node is another node, and starts without.
         return Events, ()
+
+
+class HasEvents:
+    """A base of what starts runs, whose events are made when they are first asked for."""
+
+    @cached_property
+    def events(self) -> Events:
+        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
+        # Threads that ask for it at the same time must get the same one.
+        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
+
+
+def find_events(owner: object) -> Events | None:
+    """Return the events of an object, or None if they have never been asked for."""
+    return vars(owner).get("events")

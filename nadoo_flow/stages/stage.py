@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -20,7 +19,15 @@ from .._support.checks import (
 )
 from ..drawing.parts import Part
 from ..errors import NodeError
-from ..events import Events, ProgressArgument, RunReporter, StageInfo, WatchOptions, start_reporting
+from ..events import (
+    HasEvents,
+    ProgressArgument,
+    RunReporter,
+    StageInfo,
+    WatchOptions,
+    find_events,
+    start_reporting,
+)
 from ..events.event import get_watch_options, use_watch_options
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.execution import make_failure
@@ -47,7 +54,7 @@ from .options import RunOptions
 _log = logging.getLogger(__name__)
 
 
-class ListStage(BaseNode):
+class ListStage(HasEvents, BaseNode):
     """A node that works on the items of a list.
 
     ``a | b`` of two stages whose keys meet (``a.output_key == b.input_key``) is a :class:`Chain`:
@@ -82,12 +89,6 @@ class ListStage(BaseNode):
     def stages(self) -> tuple[ListStage, ...]:
         """The stages that this one consists of: itself, unless it is a chain."""
         return (self,)
-
-    @cached_property
-    def events(self) -> Events:
-        """What happens in the runs that begin from now on: a hot Observable of :class:`Event`."""
-        # Threads that ask for it at the same time must get the same one.
-        return vars(self).setdefault("events", Events())  # type: ignore[no-any-return]
 
     async def run(
         self,
@@ -324,8 +325,8 @@ class ListStage(BaseNode):
             StageInfo(stage.node_id, stage.max_concurrency, stage.renumbers)
             for stage in self.stages
         ]
-        to_each = [vars(stage).get("events") for stage in self.stages]
-        return start_reporting(stages, items, watching, vars(self).get("events"), to_each)
+        to_each = [find_events(stage) for stage in self.stages]
+        return start_reporting(stages, items, watching, find_events(self), to_each)
 
 
 class Chain(ListStage):
