@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from reactivex import Observable
 
-from .nodes.node import NodeLike, as_node
+from ._support.typevars import Input, Output
+from .nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from .stages.map import MapNode
 
 
+@overload
+def flat_map(
+    node: Answering[Input, Output], max_concurrency: int = 10, ordered: bool = False
+) -> Callable[[Observable[Input]], Observable[Output]]: ...
+@overload
+def flat_map(
+    node: AsyncFunction[Input, Output], max_concurrency: int = 10, ordered: bool = False
+) -> Callable[[Observable[Input]], Observable[Output]]: ...
+@overload
+def flat_map(
+    node: Function[Input, Output], max_concurrency: int = 10, ordered: bool = False
+) -> Callable[[Observable[Input]], Observable[Output]]: ...
 def flat_map(
     node: NodeLike, max_concurrency: int = 10, ordered: bool = False
 ) -> Callable[[Observable[Any]], Observable[Any]]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable
 from contextlib import AsyncExitStack, ExitStack, aclosing
-from typing import Any
+from typing import Any, Generic, overload
 
 from .._support.checks import check_positive_number, describe_value, is_list_like
+from .._support.typevars import Input, Output
 from ..nodes.context import WorkflowContext
-from ..nodes.node import NodeLike, as_node
+from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..results.batch_result import BatchResult
 from .processor import BatchProcessor
 
 
-class DynamicBatchProcessor:
+class DynamicBatchProcessor(Generic[Input, Output]):
     """Process items in batches, each all at once, whose size follows the time that they take.
 
     The size begins at 10. It doubles, up to 100, after a batch that took under 0.8 of the target,
@@ -31,6 +32,12 @@ class DynamicBatchProcessor:
     FIRST_SIZE = 10
     MAX_SIZE = 100
 
+    @overload
+    def __init__(self, node: Answering[Input, Output], target_time: float = 1.0) -> None: ...
+    @overload
+    def __init__(self, node: AsyncFunction[Input, Output], target_time: float = 1.0) -> None: ...
+    @overload
+    def __init__(self, node: Function[Input, Output], target_time: float = 1.0) -> None: ...
     def __init__(self, node: NodeLike, target_time: float = 1.0) -> None:
         self.node = as_node(node, "node")
         self.target_time = check_positive_number(target_time, "target_time")
@@ -38,9 +45,9 @@ class DynamicBatchProcessor:
 
     async def process(
         self,
-        items: Iterable[Any] | AsyncIterable[Any],
+        items: Iterable[Input] | AsyncIterable[Input],
         workflow_context: WorkflowContext | None = None,
-    ) -> list[BatchResult]:
+    ) -> list[BatchResult[Input, Output]]:
         """Process all items and return their results in order; a failed one is among them.
 
         Args:
@@ -49,7 +56,7 @@ class DynamicBatchProcessor:
         """
         time = asyncio.get_running_loop().time
         shared = WorkflowContext() if workflow_context is None else workflow_context
-        results: list[BatchResult] = []
+        results: list[BatchResult[Input, Output]] = []
         async with aclosing(_iterate(items)) as remaining:
             while batch := await _take(remaining, self.batch_size):
                 started = time()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, overload
 
 from .._support.checks import check_bool, check_positive_int
 from .._support.clock import get_clock
+from .._support.typevars import Input, Output
 from ..events import HasEvents
 from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progress
 from ..nodes.context import WorkflowContext
-from ..nodes.node import NodeLike, as_node
+from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..results.batch_result import BatchResult
 from ..streams import Buffering, Plan, Source, as_source
 from ..tracing.trace import Trace
@@ -25,9 +26,45 @@ if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec
 
 
-class BatchPlanner(HasEvents):
+class BatchPlanner(HasEvents, Generic[Input, Output]):
     """The base of a processor: its settings, its events, and how it processes one input."""
 
+    @overload
+    def __init__(
+        self,
+        node: Answering[Input, Output],
+        max_concurrency: int = 10,
+        continue_on_error: bool = True,
+        *,
+        progress: ProgressArgument = False,
+        trace: bool | Trace = False,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        codec: Codec | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node: AsyncFunction[Input, Output],
+        max_concurrency: int = 10,
+        continue_on_error: bool = True,
+        *,
+        progress: ProgressArgument = False,
+        trace: bool | Trace = False,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        codec: Codec | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node: Function[Input, Output],
+        max_concurrency: int = 10,
+        continue_on_error: bool = True,
+        *,
+        progress: ProgressArgument = False,
+        trace: bool | Trace = False,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        codec: Codec | None = None,
+    ) -> None: ...
     def __init__(
         self,
         node: NodeLike,
@@ -48,8 +85,8 @@ class BatchPlanner(HasEvents):
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
     async def process_single(
-        self, input_data: Any, index: int, workflow_context: WorkflowContext | None = None
-    ) -> BatchResult:
+        self, input_data: Input, index: int, workflow_context: WorkflowContext | None = None
+    ) -> BatchResult[Input, Output]:
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
         shared = find_shared_context(self) if workflow_context is None else workflow_context
         time = get_clock(asyncio.get_running_loop())
@@ -57,12 +94,12 @@ class BatchPlanner(HasEvents):
 
     def _plan(
         self,
-        inputs: Source[Any],
+        inputs: Source[Input],
         workflow_context: WorkflowContext | None,
         buffering: Buffering,
         watching: WatchOptions | None = None,
         indexes: Sequence[int] | None = None,
-    ) -> Plan[BatchResult]:
+    ) -> Plan[BatchResult[Input, Output]]:
         source = as_source(inputs, "inputs")
         watching = watching or WatchOptions(self.progress, self._own_trace)
         is_overridden = type(self).process_single is not BatchPlanner.process_single

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from functools import partial
 from operator import attrgetter
-from typing import Any
 
 from reactivex import Observable
 
 from .._support.backoff import Wait
 from .._support.checks import check_positive_int
 from .._support.clock import get_clock
+from .._support.typevars import Input, Output
 from ..events import WatchOptions
 from ..nodes.context import WorkflowContext
 from ..results.batch_result import BatchResult
@@ -34,7 +34,7 @@ from .planner import BatchPlanner
 from .retrying import restore_indexes, retry_results
 
 
-class BatchProcessor(BatchPlanner):
+class BatchProcessor(BatchPlanner[Input, Output]):
     """Run a node over many inputs, so many at a time.
 
     Args:
@@ -54,8 +54,8 @@ class BatchProcessor(BatchPlanner):
     """
 
     async def batch(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None = None
-    ) -> BatchResults:
+        self, inputs: Source[Input], workflow_context: WorkflowContext | None = None
+    ) -> BatchResults[Input, Output]:
         """Process all inputs and return their results in input order.
 
         A subclass's own ``batch_as_completed`` is what this collects from.
@@ -72,7 +72,7 @@ class BatchProcessor(BatchPlanner):
         """
         trace = self._own_trace or (Trace() if self.trace else None)
         watching = WatchOptions(self.progress, trace)
-        results = BatchResults(trace=trace)
+        results: BatchResults[Input, Output] = BatchResults(trace=trace)
         time = get_clock(asyncio.get_running_loop())
         started = time()
         if self._is_overridden:
@@ -89,12 +89,12 @@ class BatchProcessor(BatchPlanner):
 
     def batch_as_completed(
         self,
-        inputs: Source[Any],
+        inputs: Source[Input],
         workflow_context: WorkflowContext | None = None,
         *,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
-    ) -> CloseableAsyncIterator[BatchResult]:
+    ) -> CloseableAsyncIterator[BatchResult[Input, Output]]:
         """Process the inputs and yield each result when it is there.
 
         Nothing starts before the first result is asked for. A slow consumer slows the inputs down,
@@ -124,10 +124,10 @@ class BatchProcessor(BatchPlanner):
 
     def batch_in_chunks(
         self,
-        inputs: Source[Any],
+        inputs: Source[Input],
         chunk_size: int,
         workflow_context: WorkflowContext | None = None,
-    ) -> AsyncGenerator[list[BatchResult], None]:
+    ) -> AsyncGenerator[list[BatchResult[Input, Output]], None]:
         """Process the inputs and yield lists of ``chunk_size`` results, in input order.
 
         The inputs of the next chunk start before the last of this one have ended, and no more
@@ -151,11 +151,11 @@ class BatchProcessor(BatchPlanner):
 
     async def retry_failed(
         self,
-        results: Iterable[BatchResult],
+        results: Iterable[BatchResult[Input, Output]],
         attempts: int = 3,
         wait: Wait | None = None,
         workflow_context: WorkflowContext | None = None,
-    ) -> BatchResults:
+    ) -> BatchResults[Input, Output]:
         """Process again what failed, and return all results, each at its own index, in order.
 
         Args:
@@ -170,15 +170,15 @@ class BatchProcessor(BatchPlanner):
         return await retry_results(results, attempts, wait, process_again)
 
     async def _process_again(
-        self, workflow_context: WorkflowContext | None, failed: list[BatchResult]
-    ) -> BatchResults:
+        self, workflow_context: WorkflowContext | None, failed: list[BatchResult[Input, Output]]
+    ) -> BatchResults[Input, Output]:
         inputs = [result.input_data for result in failed]
         indexes = [result.index for result in failed]
         if self.checkpoint is None:
             batch = call_with_context(self.batch, inputs, workflow_context)
             return await restore_indexes(batch, indexes)
         # The checkpoint knows the inputs by their indexes in the earlier batch.
-        results = BatchResults()
+        results: BatchResults[Input, Output] = BatchResults()
         plan = self._plan(inputs, workflow_context, Buffering(), indexes=indexes)
         await drain(plan, results.append)
         results.sort(key=attrgetter("index"))
@@ -186,12 +186,12 @@ class BatchProcessor(BatchPlanner):
 
     def observe(
         self,
-        inputs: Source[Any],
+        inputs: Source[Input],
         workflow_context: WorkflowContext | None = None,
         *,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
-    ) -> Observable[BatchResult]:
+    ) -> Observable[BatchResult[Input, Output]]:
         """Return a cold Observable of the results as they complete.
 
         Every subscription is a run of its own, needs a running event loop, and is cancelled by
@@ -206,8 +206,8 @@ class BatchProcessor(BatchPlanner):
         return type(self).batch_as_completed is not BatchProcessor.batch_as_completed
 
     def _iterate_override(
-        self, inputs: Source[Any], workflow_context: WorkflowContext | None
-    ) -> AsyncGenerator[BatchResult, None]:
+        self, inputs: Source[Input], workflow_context: WorkflowContext | None
+    ) -> AsyncGenerator[BatchResult[Input, Output], None]:
         """Iterate over the results of a subclass's own ``batch_as_completed``."""
         completed = call_with_context(self.batch_as_completed, inputs, workflow_context)
         return iterate_results(completed)

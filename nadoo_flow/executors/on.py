@@ -10,8 +10,7 @@ from .._support.checks import check_positive_int, describe_value
 from .._support.per_loop import PerLoop
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode, NodeLike
-from ..nodes.policy import PolicyMark
-from ..policies.wrapper import PolicyNode
+from ..policies.wrapper import NodePolicy, PolicyNode
 from .bundle import BundleSize
 from .dask_client import ClientExecutor, is_client
 from .dispatcher import Dispatcher
@@ -82,7 +81,7 @@ def on(
     )
 
 
-class On(PolicyMark):
+class On(NodePolicy):
     """The policy that :func:`on` returns; all nodes that it wraps share its executor."""
 
     def __init__(
@@ -98,8 +97,7 @@ class On(PolicyMark):
         self._make = make
         self._sessions: PerLoop[Session] = PerLoop()
 
-    def __call__(self, node: NodeLike) -> BaseNode:
-        """Wrap a node."""
+    def wrap(self, node: NodeLike) -> BaseNode:
         return OnNode(node, self)
 
     def get_session(self) -> Session:

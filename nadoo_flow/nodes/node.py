@@ -1,11 +1,11 @@
-"""What a node is, and the two ways to make nodes of nodes: in sequence, and wrapped."""
+"""Nodes: the base class, functions as nodes, and nodes in sequence."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeAlias, cast, overload
 
 from .._support.checks import (
     check_function,
@@ -15,6 +15,7 @@ from .._support.checks import (
     is_generator_function,
 )
 from .._support.tasks import get_running_task
+from .._support.typevars import Input, Input_contra, Next, Output, Output_co
 from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
 from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
@@ -23,14 +24,34 @@ from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_
 from .execution import execute_safely, raise_if_ended
 from .policy import PolicyMark
 
-NodeLike: TypeAlias = "BaseNode | Callable[..., Any]"
-Policy: TypeAlias = "Callable[[BaseNode], BaseNode]"
+NodeLike: TypeAlias = "BaseNode[Input, Output] | Callable[[Input], Output | Awaitable[Output]]"
+"""A node, or a function that becomes one."""
+
+# mypy does not find out what an async function gives in a NodeLike, so where that counts there are
+# three overloads: for these, for async functions, and for all others.
+ResultFunction: TypeAlias = "Callable[[Any], NodeResult | Awaitable[NodeResult]]"
+"""A function that gives a whole NodeResult, whose type says no more; generic ones fit too."""
+Answering: TypeAlias = "BaseNode[Input, Output] | ResultFunction"
+AsyncFunction: TypeAlias = "Callable[[Input], Awaitable[Output]]"
+Function: TypeAlias = "Callable[[Input], Output] | Callable[[Any], _Nothing]"
+"""A function that gives an output.
+
+No function fits the second part. With one part alone mypy would take the parameter of a lambda for
+Never, and ask for the type of a processor of ``lambda item: [item]``.
+"""
+Policy: TypeAlias = "Callable[[BaseNode[Input, Output]], BaseNode[Input, Next]]"
+"""A function from node to node, for ``node.pipe(...)``."""
 
 
-class BaseNode:
+class _Nothing:
+    """Stands for what no function returns."""
+
+
+class BaseNode(Generic[Input_contra, Output_co]):
     """A unit of work.
 
-    Subclass it and write ``execute``.
+    Subclass it and write ``execute``. A ``BaseNode[str, Answer]`` takes a str and gives an Answer;
+    without parameters it takes and gives anything.
 
     Args:
         node_id: The name in errors and outputs; defaults to the class name.
@@ -76,7 +97,9 @@ class BaseNode:
         """
         raise NotImplementedError(f"{type(self).__name__} must define execute()")
 
-    async def run(self, input_data: Any, workflow_context: WorkflowContext | None = None) -> Any:
+    async def run(
+        self, input_data: Input_contra, workflow_context: WorkflowContext | None = None
+    ) -> Output_co:
         """Execute the node on one input and return its output.
 
         Args:
@@ -97,10 +120,13 @@ class BaseNode:
                 raise
             raise NodeError(self.node_id, describe_error(error)) from error
         if result.success:
-            return result.output
+            output: Output_co = result.output
+            return output
         raise NodeError(self.node_id, result.error or NO_MESSAGE) from result.exception
 
-    def pipe(self, *policies: Policy) -> BaseNode:
+    def pipe(
+        self, *policies: Policy[Input_contra, Output_co, Next]
+    ) -> BaseNode[Input_contra, Next]:
         """Wrap the node in policies, left first (innermost), as Rx pipes operators.
 
         Args:
@@ -109,7 +135,7 @@ class BaseNode:
         Raises:
             TypeError: If a policy cannot be called or returns no node.
         """
-        node: BaseNode = self
+        node: BaseNode[Any, Any] = self
         for policy in policies:
             wrapped = check_function(policy, "policy")(node)
             if not isinstance(wrapped, BaseNode):
@@ -120,11 +146,18 @@ class BaseNode:
             node = wrapped
         return node
 
-    def __or__(self, other: NodeLike) -> BaseNode:
+    @overload
+    def __or__(self, other: Answering[Output_co, Next]) -> Pipeline[Input_contra, Next]: ...
+    @overload
+    def __or__(self, other: AsyncFunction[Output_co, Next]) -> Pipeline[Input_contra, Next]: ...
+    @overload
+    def __or__(self, other: Callable[[Output_co], Next]) -> Pipeline[Input_contra, Next]: ...
+    def __or__(self, other: Any) -> Any:
         return _join(self, other) if _can_be_joined(other) else NotImplemented
 
-    def __ror__(self, other: NodeLike) -> BaseNode:
-        return _join(other, self) if _can_be_joined(other) else NotImplemented
+    def __ror__(self, other: NodeLike[Input, Input_contra]) -> Pipeline[Input, Output_co]:
+        joined = _join(other, self) if _can_be_joined(other) else NotImplemented
+        return cast("Pipeline[Input, Output_co]", joined)
 
     def _join_next(self, following: BaseNode) -> tuple[BaseNode, ...]:
         """Say what this node and the one that follows it in a pipeline amount to."""
@@ -166,7 +199,7 @@ class BaseNode:
         return f"{type(self).__name__}({self.node_id!r})"
 
 
-class FunctionNode(BaseNode):
+class FunctionNode(BaseNode[Input, Output]):
     """A node made of a function.
 
     Args:
@@ -176,6 +209,16 @@ class FunctionNode(BaseNode):
         node_id: Defaults to the function's name.
     """
 
+    @overload
+    def __init__(
+        self,
+        fn: ResultFunction,
+        node_id: str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(self, fn: AsyncFunction[Input, Output], node_id: str | None = None) -> None: ...
+    @overload
+    def __init__(self, fn: Function[Input, Output], node_id: str | None = None) -> None: ...
     def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
         self.fn = check_function(fn, "fn")
         name = getattr(fn, "__name__", type(fn).__name__)
@@ -191,7 +234,7 @@ class FunctionNode(BaseNode):
         return output if isinstance(output, NodeResult) else NodeResult(True, output)
 
 
-class Pipeline(BaseNode):
+class Pipeline(BaseNode[Input, Output]):
     """Nodes one after the other: the output of each is the input of the next.
 
     ``a | b`` makes one. An output that is no mapping reaches the next node as ``{"item": value}``.
@@ -218,12 +261,12 @@ class Pipeline(BaseNode):
 
     async def run(
         self,
-        input_data: Any,
+        input_data: Input,
         workflow_context: WorkflowContext | None = None,
         *,
         progress: ProgressArgument = False,
         trace: Watcher | None = None,
-    ) -> Any:
+    ) -> Output:
         """Execute the pipeline on one input and return its output.
 
         Args:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from .._support.checks import describe_value, is_list_like
 from .._support.tasks import OwnedTask, end_and_join, raise_fatal, start_owned
+from .._support.typevars import Input, Next, Output
 from .context import NodeContext, NodeResult, WorkflowContext
 from .execution import execute_item
 from .node import BaseNode, NodeLike, as_node
@@ -30,7 +31,7 @@ class ParallelStrategy(Enum):
     """The first to succeed decides; the others are cancelled. It fails only if all failed."""
 
 
-class ParallelNode(BaseNode):
+class ParallelNode(BaseNode[Input, Output]):
     """Give one input to several nodes at the same time.
 
     The output is ``{node_id: output}`` of the nodes that succeeded, in the order of ``nodes``. For
@@ -47,6 +48,27 @@ class ParallelNode(BaseNode):
         ValueError: If there are no nodes, or two with the same id.
     """
 
+    @overload
+    def __init__(
+        self: ParallelNode[Input, dict[str, Next]],
+        nodes: Sequence[BaseNode[Input, Next]],
+        strategy: Literal[ParallelStrategy.ALL, ParallelStrategy.ALL_SETTLED] = ...,
+        node_id: str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        nodes: Sequence[BaseNode[Input, Output]],
+        strategy: Literal[ParallelStrategy.RACE, ParallelStrategy.ANY],
+        node_id: str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: ParallelNode[Any, Any],
+        nodes: Sequence[NodeLike],
+        strategy: ParallelStrategy = ...,
+        node_id: str | None = None,
+    ) -> None: ...
     def __init__(
         self,
         nodes: Sequence[NodeLike],

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any, overload
+
+from .._support.typevars import Next
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.execution import execute_safely
-from ..nodes.node import BaseNode, NodeLike, as_node
-from .wrapper import NodePolicy, PolicyNode
+from ..nodes.node import AsyncFunction, BaseNode, Function, NodeLike, ResultFunction, as_node
+from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 
-def fallback(*others: NodeLike) -> NodePolicy:
+@overload
+def fallback(*others: BaseNode[Any, Next]) -> NodePolicy[Next]: ...
+@overload
+def fallback(other: ResultFunction, /) -> NodePolicy[Any]: ...
+@overload
+def fallback(other: AsyncFunction[Any, Next], /) -> NodePolicy[Next]: ...
+@overload
+def fallback(other: Function[Any, Next], /) -> NodePolicy[Next]: ...
+@overload
+def fallback(*others: NodeLike) -> NodePolicy[Any]: ...
+def fallback(*others: NodeLike) -> NodePolicy[Any]:
     """Let the next node answer when one fails.
 
     ``metadata["fallback"]`` is the id of the node that answered, if it was not the first. If all
@@ -21,7 +34,7 @@ def fallback(*others: NodeLike) -> NodePolicy:
         raise ValueError("others must hold at least one node")
     nodes = tuple(as_node(other, "each of others") for other in others)
     ids = ", ".join(repr(node.node_id) for node in nodes)
-    return NodePolicy(lambda node: FallbackNode(node, nodes), f"fallback({ids})")
+    return FunctionPolicy(lambda node: FallbackNode(node, nodes), f"fallback({ids})")
 
 
 class FallbackNode(PolicyNode):

@@ -12,7 +12,7 @@ from ..nodes.node import NodeLike
 from .adaptive_limit import AdaptiveLimit
 from .concurrency_limit import ConcurrencyLimit
 from .signals import is_overload
-from .wrapper import NodePolicy, PolicyNode
+from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 
 def limit(shared: ConcurrencyLimit) -> NodePolicy:
@@ -31,8 +31,8 @@ def limit(shared: ConcurrencyLimit) -> NodePolicy:
         )
     text = f"limit({shared!r})"
     if isinstance(shared, AdaptiveLimit):
-        return NodePolicy(lambda node: AdaptiveLimitNode(node, shared), text)
-    return NodePolicy(lambda node: LimitNode(node, shared), text)
+        return FunctionPolicy(lambda node: AdaptiveLimitNode(node, shared), text)
+    return FunctionPolicy(lambda node: LimitNode(node, shared), text)
 
 
 class LimitNode(PolicyNode):

@@ -10,8 +10,7 @@ from .._support.checks import check_positive_number
 from .._support.per_loop import PerLoop
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode, NodeLike
-from ..nodes.policy import PolicyMark
-from .wrapper import PolicyNode
+from .wrapper import NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
@@ -39,7 +38,7 @@ def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
     return RateLimit(check_positive_number(rate, "rate"), check_positive_number(per, "per"))
 
 
-class RateLimit(PolicyMark):
+class RateLimit(NodePolicy):
     """The policy that :func:`rate_limit` returns; all nodes that it wraps share its limit."""
 
     def __init__(self, rate: float, per: float) -> None:
@@ -47,8 +46,7 @@ class RateLimit(PolicyMark):
         self.per = per
         self._limiters: PerLoop[AsyncLimiter] = PerLoop()
 
-    def __call__(self, node: NodeLike) -> BaseNode:
-        """Wrap a node."""
+    def wrap(self, node: NodeLike) -> BaseNode:
         return RateLimitNode(node, self)
 
     def wait_for_turn(self) -> Coroutine[Any, Any, None]:

@@ -14,7 +14,7 @@ from ..events.event import report_retry
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
 from .signals import read_retry_after
-from .wrapper import NodePolicy, PolicyNode
+from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -42,7 +42,7 @@ def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Excep
     attempts = check_positive_int(attempts, "attempts")
     worth = _make_predicate(retry_on)
     strategy = as_wait(wait)
-    return NodePolicy(
+    return FunctionPolicy(
         lambda node: RetryNode(node, attempts, strategy, worth), f"retry(attempts={attempts})"
     )
 

@@ -9,7 +9,7 @@ from .._support.checks import check_positive_number
 from .._support.tasks import is_ended_by_owner
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import NodeLike
-from .wrapper import NodePolicy, PolicyNode
+from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 
 def timeout(seconds: float) -> NodePolicy:
@@ -22,7 +22,7 @@ def timeout(seconds: float) -> NodePolicy:
         seconds: Seconds for one execution of all that is inside the policy.
     """
     seconds = check_positive_number(seconds, "seconds")
-    return NodePolicy(lambda node: TimeoutNode(node, seconds), f"timeout({seconds:g})")
+    return FunctionPolicy(lambda node: TimeoutNode(node, seconds), f"timeout({seconds:g})")
 
 
 class TimeoutNode(PolicyNode):

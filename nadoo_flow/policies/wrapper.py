@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Generic, Never
 
+from typing_extensions import TypeVar
+
+from .._support.typevars import Input, Output
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.execution import execute_safely
 from ..nodes.node import BaseNode, NodeLike, as_node
 from ..nodes.policy import PolicyMark
 
+Instead = TypeVar("Instead", default=Never)
 
-class NodePolicy(PolicyMark):
+
+class NodePolicy(PolicyMark, Generic[Instead]):
     """A policy that makes a node around each node or function that it is applied to.
+
+    ``Instead`` is the type of the outputs that the policy may give in place of the node's own.
+    """
+
+    # Subclasses define wrap() and inherit this: only of policies that have it in common does mypy
+    # find out what a node.pipe() of several of them gives.
+    def __call__(self, node: NodeLike[Input, Output]) -> BaseNode[Input, Output | Instead]:
+        """Wrap a node."""
+        return self.wrap(node)
+
+    def wrap(self, node: NodeLike) -> BaseNode:
+        """Make the node around another; a subclass writes this."""
+        raise NotImplementedError(f"{type(self).__name__} must define wrap()")
+
+
+class FunctionPolicy(NodePolicy[Instead]):
+    """A policy that a function makes up.
 
     Args:
         wrap: Makes the node around another.
@@ -23,8 +45,7 @@ class NodePolicy(PolicyMark):
         self._wrap = wrap
         self._text = text
 
-    def __call__(self, node: NodeLike) -> BaseNode:
-        """Wrap a node."""
+    def wrap(self, node: NodeLike) -> BaseNode:
         return self._wrap(node)
 
     def __repr__(self) -> str:

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, overload
+
+from .._support.typevars import Input_co, Output, Output_co
+
+if TYPE_CHECKING:
+
+    class PossibleOutput(Generic[Output]):
+        """How the type of an output is told: None is possible, as it is of a failed result.
+
+        Where the type of outputs is not known, it is Any, and what a node gave can be used without
+        a check for None: both overloads fit, and then a type checker says Any.
+        """
+
+        @overload
+        def __get__(self, result: BatchResult[Any, _Unknown], owner: object) -> Output: ...
+        @overload
+        def __get__(self, result: BatchResult[Any, Any], owner: object) -> Output | None: ...
+        def __get__(self, result: object, owner: object) -> Any: ...
+        def __set__(self, result: Any, value: Output | None) -> None: ...
+
+    class _Unknown:
+        """Fits only Any."""
 
 
 @dataclass(slots=True)
-class BatchResult:
+class BatchResult(Generic[Input_co, Output_co]):
     """The result of one input.
 
     Attributes:
@@ -22,9 +43,9 @@ class BatchResult:
     """
 
     index: int
-    input_data: Any
+    input_data: Input_co
     success: bool
-    output: Any = None
+    output: PossibleOutput[Output_co] = None  # type: ignore[assignment]
     error: str | None = None
     execution_time: float | None = None
     exception: BaseException | None = field(default=None, repr=False, compare=False)

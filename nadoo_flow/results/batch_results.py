@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic
 
+from .._support.typevars import Input, Output
 from .batch_result import BatchResult
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .summary import Summary
 
 
-class BatchResults(list[BatchResult]):
+class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
     """The results of a batch in input order: a list with a summary.
 
     Slices, sums with ``+`` and ``sorted()`` give a plain list.
@@ -28,7 +29,7 @@ class BatchResults(list[BatchResult]):
 
     def __init__(
         self,
-        results: Iterable[BatchResult] = (),
+        results: Iterable[BatchResult[Input, Output]] = (),
         seconds: float | None = None,
         trace: Trace | None = None,
     ) -> None:
@@ -37,17 +38,17 @@ class BatchResults(list[BatchResult]):
         self.trace = trace
 
     @property
-    def successful(self) -> list[BatchResult]:
+    def successful(self) -> list[BatchResult[Input, Output]]:
         """The results that succeeded."""
         return [result for result in self if result.success]
 
     @property
-    def failed(self) -> list[BatchResult]:
+    def failed(self) -> list[BatchResult[Input, Output]]:
         """The results that failed."""
         return [result for result in self if not result.success]
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Output]:
         """The outputs of the results that succeeded."""
         return [result.output for result in self if result.success]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from reactivex import compose
 
 from .._support.checks import check_function
+from .._support.typevars import Input
 from ..events import DROPPED, FINISHED, ItemEnd
 from ..streams import Indexed, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
@@ -17,7 +18,7 @@ from .stage import ListStage
 from .user_function import call_for_item
 
 
-class FilterNode(ListStage):
+class FilterNode(ListStage[Input, Input, list[Input]]):
     """Keep the items of a list that a function accepts: ``filter``.
 
     Args:
@@ -28,6 +29,25 @@ class FilterNode(ListStage):
         max_concurrency: Most items that an async ``filter_fn`` looks at at a time.
     """
 
+    @overload
+    def __init__(
+        self,
+        node_id: str | None,
+        filter_fn: Callable[[Input], object],
+        input_key: str = "items",
+        output_key: str = "filtered",
+        max_concurrency: int = 10,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        filter_fn: Callable[[Input], object],
+        input_key: str = "items",
+        output_key: str = "filtered",
+        max_concurrency: int = 10,
+    ) -> None: ...
     def __init__(
         self,
         node_id: str | None = None,

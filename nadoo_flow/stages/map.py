@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from reactivex import compose
 
 from .._support.checks import check_bool
+from .._support.typevars import Input, Output
 from ..errors import NO_MESSAGE, NodeError
 from ..events import note_failure
 from ..nodes.context import NodeContext, as_input, unwrap_item
 from ..nodes.execution import execute_item
-from ..nodes.node import NodeLike, as_node
+from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..streams import Indexed, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
 from .stage import ListStage
 
 
-class MapNode(ListStage):
+class MapNode(ListStage[Input, Output, list[Output]]):
     """Apply a node to each item of a list: ``flat_map`` with a merge concurrency limit.
 
     Args:
@@ -32,6 +33,69 @@ class MapNode(ListStage):
             node. With True the output holds the successes and ``metadata["errors"]`` the rest.
     """
 
+    @overload
+    def __init__(
+        self,
+        node_id: str | None,
+        child_node: Answering[Input, Output],
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None,
+        child_node: AsyncFunction[Input, Output],
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None,
+        child_node: Function[Input, Output],
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        child_node: Answering[Input, Output],
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        child_node: AsyncFunction[Input, Output],
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        child_node: Function[Input, Output],
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None: ...
     def __init__(
         self,
         node_id: str | None = None,

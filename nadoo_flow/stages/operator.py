@@ -13,6 +13,7 @@ from reactivex import operators as ops
 from reactivex.scheduler import CatchScheduler
 
 from .._support.checks import check_function, describe_value
+from .._support.typevars import Input, Output
 from ..errors import NodeError, describe_error
 from ..events import FINISHED
 from ..streams import Indexed, Subscription, call_on_loop, observe_on_loop
@@ -20,7 +21,7 @@ from .fusion import Items, Operator, StageRun
 from .stage import ListStage
 
 
-class OperatorNode(ListStage):
+class OperatorNode(ListStage[Input, Output, list[Output]]):
     """Put the items of a list through any chain of Rx operators.
 
     The operators see the items in input order, and what they emit is numbered anew in the order in

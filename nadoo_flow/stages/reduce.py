@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, overload
 
 from reactivex import compose
 from reactivex import operators as ops
 
 from .._support.checks import check_function
+from .._support.typevars import Input, Output
 from ..streams import Indexed, flat_map
 from .fusion import Operator, StageRun
 from .stage import ListStage
 from .user_function import call_for_item
 
 
-class ReduceNode(ListStage):
+class ReduceNode(ListStage[Input, Output, Output]):
     """Fold a list into one value: ``reduce``, in input order.
 
     Args:
@@ -32,6 +33,44 @@ class ReduceNode(ListStage):
     needs_order = True
     makes_list = False
 
+    @overload
+    def __init__(
+        self,
+        node_id: str | None,
+        reduce_fn: Callable[[Any, Input], Awaitable[Output]],
+        initial_value: Any = None,
+        input_key: str = "items",
+        output_key: str = "result",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None,
+        reduce_fn: Callable[[Any, Input], Output],
+        initial_value: Any = None,
+        input_key: str = "items",
+        output_key: str = "result",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        reduce_fn: Callable[[Any, Input], Awaitable[Output]],
+        initial_value: Any = None,
+        input_key: str = "items",
+        output_key: str = "result",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        node_id: str | None = None,
+        *,
+        reduce_fn: Callable[[Any, Input], Output],
+        initial_value: Any = None,
+        input_key: str = "items",
+        output_key: str = "result",
+    ) -> None: ...
     def __init__(
         self,
         node_id: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, Generic, TypeAlias, overload
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -17,6 +17,7 @@ from .._support.checks import (
     describe_value,
     is_list_like,
 )
+from .._support.typevars import Input, Input_contra, Made, Made_co, Next, Output, Output_co
 from ..drawing.parts import Part
 from ..errors import NodeError
 from ..events import (
@@ -31,7 +32,14 @@ from ..events import (
 from ..events.event import get_watch_options, use_watch_options
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.execution import make_failure
-from ..nodes.node import BaseNode, inherits
+from ..nodes.node import (
+    AsyncFunction,
+    BaseNode,
+    NodeLike,
+    Pipeline,
+    ResultFunction,
+    inherits,
+)
 from ..streams import (
     BUFFER,
     Buffering,
@@ -53,9 +61,19 @@ from .options import RunOptions
 
 _log = logging.getLogger(__name__)
 
+Lists: TypeAlias = Mapping[str, Iterable[Input_contra]] | dict[str, object]
+"""The input of a stage, with its list under one of the keys."""
 
-class ListStage(HasEvents, BaseNode):
+
+class ListStage(
+    HasEvents,
+    BaseNode[Lists[Input_contra], dict[str, Made_co]],
+    Generic[Input_contra, Output_co, Made_co],
+):
     """A node that works on the items of a list.
+
+    A ``ListStage[str, Answer, list[Answer]]`` takes items of str, emits items of Answer, and puts a
+    list of them into its output.
 
     ``a | b`` of two stages whose keys meet (``a.output_key == b.input_key``) is a :class:`Chain`:
     the items flow through both one by one, and no list is made between them. A stage that overrides
@@ -92,12 +110,12 @@ class ListStage(HasEvents, BaseNode):
 
     async def run(
         self,
-        input_data: Any,
+        input_data: Mapping[str, Any],
         workflow_context: WorkflowContext | None = None,
         *,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
-    ) -> Any:
+    ) -> dict[str, Made_co]:
         """Execute the stage on one input and return its output.
 
         Args:
@@ -147,7 +165,7 @@ class ListStage(HasEvents, BaseNode):
 
     def stream(
         self,
-        source: Source[Any],
+        source: Source[Input_contra],
         *,
         ordered: bool = False,
         max_in_flight: int | None = None,
@@ -156,7 +174,7 @@ class ListStage(HasEvents, BaseNode):
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
-    ) -> CloseableAsyncIterator[Any]:
+    ) -> CloseableAsyncIterator[Output_co]:
         """Yield the outputs of a source of items when they are there, endlessly if it is endless.
 
         A slow consumer slows the source down. Nothing starts before the first output is asked
@@ -188,7 +206,7 @@ class ListStage(HasEvents, BaseNode):
 
     def observe(
         self,
-        source: Source[Any],
+        source: Source[Input_contra],
         *,
         ordered: bool = False,
         max_in_flight: int | None = None,
@@ -197,7 +215,7 @@ class ListStage(HasEvents, BaseNode):
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
-    ) -> Observable[Any]:
+    ) -> Observable[Output_co]:
         """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
 
         Each subscription is a run of its own, needs a running event loop, and is cancelled by
@@ -207,7 +225,9 @@ class ListStage(HasEvents, BaseNode):
         options = RunOptions(ordered, max_in_flight, workflow_context, buffering, watching)
         return observe(self._plan_values(source, options))
 
-    def as_operator(self, *, ordered: bool = False) -> Callable[[Observable[Any]], Observable[Any]]:
+    def as_operator(
+        self, *, ordered: bool = False
+    ) -> Callable[[Observable[Input_contra]], Observable[Output_co]]:
         """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
 
         As with Rx's own ``merge(max_concurrent)`` what cannot be taken yet waits, without a limit;
@@ -227,6 +247,31 @@ class ListStage(HasEvents, BaseNode):
         The operator gets and emits items with their indexes, and may subscribe to them once.
         """
         raise NotImplementedError(f"{type(self).__name__} must define operator()")
+
+    # What is added to the base class: a list stage as the other one. A node that is none comes to
+    # its own __ror__; if it stood here, a checker could not say what two untyped stages make.
+    @overload  # type: ignore[override]  # a chain is no Pipeline, and does more
+    def __or__(
+        self: ListStage[Input_contra, Output, list[Output]], other: ListStage[Output, Next, Made]
+    ) -> ListStage[Input_contra, Next, Made]: ...
+    @overload
+    def __or__(self, other: ResultFunction) -> Pipeline[Lists[Input_contra], Any]: ...
+    @overload
+    def __or__(
+        self, other: AsyncFunction[dict[str, Made_co], Next]
+    ) -> Pipeline[Lists[Input_contra], Next]: ...
+    @overload
+    def __or__(
+        self, other: Callable[[dict[str, Made_co]], Next]
+    ) -> Pipeline[Lists[Input_contra], Next]: ...
+    def __or__(self, other: Any) -> Any:
+        return super().__or__(other)
+
+    # Defined beside __or__, without which mypy would ask for it before __or__.
+    def __ror__(
+        self, other: NodeLike[Input, Lists[Input_contra]]
+    ) -> Pipeline[Input, dict[str, Made_co]]:
+        return super().__ror__(other)
 
     def _join_next(self, following: BaseNode) -> tuple[BaseNode, ...]:
         self._check_key_of(following)

@@ -54,7 +54,7 @@ class _KeywordOnly(_Base):
 
 
 class _MorePositional(_Base):
-    async def process_single(  # type: ignore[override]
+    async def process_single(
         self, *arguments: Any, workflow_context: WorkflowContext | None = None
     ) -> BatchResult:
         self.given.append(workflow_context)
@@ -62,7 +62,7 @@ class _MorePositional(_Base):
 
 
 class _AnyPositional(_Base):
-    async def process_single(self, *arguments: Any) -> BatchResult:  # type: ignore[override]
+    async def process_single(self, *arguments: Any) -> BatchResult:
         self.given.append(arguments[2])
         return await super().process_single(*arguments)
 

@@ -35,7 +35,7 @@ class Doubling:
 def processor(path: object, work: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Make a batch with a checkpoint over a node that always has the same id."""
     node = FunctionNode(work or Doubling(), "doubling")
-    return BatchProcessor(node, checkpoint=path, **options)  # type: ignore[arg-type]
+    return BatchProcessor(node, checkpoint=path, **options)  # type: ignore[call-overload]
 
 
 async def raised(work: Any) -> str:

@@ -250,7 +250,7 @@ def cases_of_watchers() -> Iterator[Case]:
         await BatchProcessor(double, trace=cls()).batch(INPUTS)
 
     async def traced_pipeline(cls: Any, _: Path) -> Any:
-        await (MapNode("map", double) | repr).run(ITEMS, trace=cls())  # type: ignore[call-arg]
+        await (MapNode("map", double) | repr).run(ITEMS, trace=cls())
 
     async def drawn(cls: Any, _: Path) -> Any:
         trace = cls()

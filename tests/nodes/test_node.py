@@ -213,7 +213,7 @@ class TestFunctionNode:
 
     def test_needs_a_function(self) -> None:
         with pytest.raises(TypeError, match=r"^fn must be a function, got 'upper' \(str\)$"):
-            FunctionNode("upper")  # type: ignore[arg-type]
+            FunctionNode("upper")  # type: ignore[call-overload]
 
 
 class TestPipeline:

@@ -357,5 +357,5 @@ class TestArguments:
             ParallelNode([_Timed("a", 1)], strategy)
 
     def test_any_iterable_of_nodes_will_do(self) -> None:
-        node = ParallelNode(_Timed(name, 1) for name in "ab")  # type: ignore[arg-type]
+        node = ParallelNode(_Timed(name, 1) for name in "ab")  # type: ignore[call-overload]
         assert [inner.node_id for inner in node.nodes] == ["a", "b"]

@@ -333,8 +333,8 @@ class TestABadValue:
             (lambda: limit(ConcurrencyLimit), TypeError, "shared must be"),  # type: ignore[arg-type]
             (lambda: limit(asyncio.Semaphore(5)), TypeError, "shared must be"),  # type: ignore[arg-type]
             (lambda: fallback(), ValueError, "others must hold at least one node"),
-            (lambda: fallback(3), TypeError, "each of others must be a node or a function"),  # type: ignore[arg-type]
-            (lambda: fallback(repr, None), TypeError, "each of others must be"),  # type: ignore[arg-type]
+            (lambda: fallback(3), TypeError, "each of others must be a node or a function"),  # type: ignore[call-overload]
+            (lambda: fallback(repr, None), TypeError, "each of others must be"),  # type: ignore[call-overload]
             (lambda: fallback(BaseNode), TypeError, "make an instance of it first"),
         ],
     )

@@ -92,4 +92,4 @@ async def test_a_policy_of_ones_own_is_a_function_like_any_other() -> None:
         return Calling(node)
 
     assert await NODE.pipe(policy, Calling).run(2) == 4
-    assert await Calling(double).run(2) == 4  # type: ignore[arg-type]
+    assert await Calling(double).run(2) == 4

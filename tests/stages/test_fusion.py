@@ -372,7 +372,7 @@ async def test_rule_r14_nor_is_one_that_makes_its_nodes_anew() -> None:
             super().__init__(abs)
 
         @property
-        def nodes(self) -> tuple[BaseNode, ...]:  # type: ignore[override]
+        def nodes(self) -> tuple[BaseNode, ...]:
             return (self.step,)
 
         @nodes.setter

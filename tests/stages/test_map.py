@@ -186,7 +186,7 @@ class TestMapNode:
         with pytest.raises(TypeError, match=r"^child_node must be a node or a function, got None"):
             MapNode("map")
         with pytest.raises(TypeError, match=r"^continue_on_error must be True or False, got 1"):
-            MapNode("map", slowly, continue_on_error=1)  # type: ignore[arg-type]
+            MapNode("map", slowly, continue_on_error=1)  # type: ignore[call-overload]
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ async def test_outputs_come_in_order_if_asked() -> None:
 async def test_order_does_not_wait_for_what_a_filter_drops() -> None:
     loop, seen = asyncio.get_running_loop(), []
     chain = MapNode("m", slow, "x", "y") | FilterNode("f", lambda x: x > 1, "y", "z")
-    async for value in chain.stream([1, 3, 2], ordered=True):  # type: ignore[attr-defined]
+    async for value in chain.stream([1, 3, 2], ordered=True):
         seen.append((value, loop.time()))
     assert seen == [(3, 3), (2, 3)]
 
@@ -109,7 +109,7 @@ async def test_a_slow_last_stage_stalls_the_source() -> None:
         return value
 
     chain = MapNode("a", abs, "x", "y", 2) | MapNode("b", never, "y", "z", 3)
-    async with chain.stream(source.items()) as outputs:  # type: ignore[attr-defined]
+    async with chain.stream(source.items()) as outputs:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(outputs), 1_000)
     assert source.pulled == 4 * (2 + 3)

@@ -1,17 +1,23 @@
-"""Misuses that a strict type checker must reject; it reads this file, nobody runs it.
+"""Misuses that a strict type checker must reject; it reads this file, which never runs.
 
-Every ignore stands for an error that must be reported: one that is not needed is an error itself.
+Each ignore names the error of mypy's that its line must give, and one that is not needed is an
+error itself. Pyright must report an error on the same lines.
 """
+
+# ruff: noqa: B018
 
 from __future__ import annotations
 
 from typing import Any
+
+import reactivex
 
 import nadoo_flow
 from nadoo_flow import (
     BaseNode,
     BatchProcessor,
     BatchResult,
+    DynamicBatchProcessor,
     FilterNode,
     FunctionNode,
     MapNode,
@@ -23,6 +29,31 @@ from nadoo_flow import (
     WorkflowContext,
 )
 from nadoo_flow.operators import flat_map
+from nadoo_flow.policies import fallback, timeout
+
+
+class Answer:
+    score: float = 1
+
+
+async def ask(prompt: str) -> Answer:
+    return Answer()
+
+
+def judge(answer: Answer) -> float:
+    return answer.score
+
+
+def give_up(prompt: str) -> None:
+    print(prompt)
+
+
+def load_numbers(path: str) -> dict[str, list[int]]:
+    return {"items": [len(path)]}
+
+
+class Ask(BaseNode[str, Answer]):
+    pass
 
 
 class NotAsync(BaseNode):
@@ -49,13 +80,13 @@ class UnknownIsolation(BaseNode):
 
 
 def names() -> None:
-    nadoo_flow.Nodes  # type: ignore[attr-defined]  # noqa: B018
+    nadoo_flow.Nodes  # type: ignore[attr-defined]
 
 
 async def nodes(node: BaseNode) -> None:
     BaseNode(5)  # type: ignore[arg-type]
     BaseNode("id", "kind")  # type: ignore[call-arg]
-    FunctionNode("upper")  # type: ignore[arg-type]
+    FunctionNode("upper")  # type: ignore[call-overload]
     Pipeline(node, 5)  # type: ignore[arg-type]
     node | 5  # type: ignore[operator]
     5 | node  # type: ignore[operator]
@@ -70,36 +101,85 @@ async def nodes(node: BaseNode) -> None:
 
 
 async def batches(node: BaseNode, processor: BatchProcessor) -> None:
-    BatchProcessor()  # type: ignore[call-arg]
-    BatchProcessor("node")  # type: ignore[arg-type]
-    BatchProcessor(node, max_concurrency="5")  # type: ignore[arg-type]
-    BatchProcessor(node, max_concurrency=2.5)  # type: ignore[arg-type]
-    BatchProcessor(node, continue_on_error=None)  # type: ignore[arg-type]
+    BatchProcessor()  # type: ignore[call-overload]
+    BatchProcessor("node")  # type: ignore[call-overload]
+    BatchProcessor(node, max_concurrency="5")  # type: ignore[call-overload]
+    BatchProcessor(node, max_concurrency=2.5)  # type: ignore[call-overload]
+    BatchProcessor(node, continue_on_error=None)  # type: ignore[call-overload]
     await processor.batch(5)  # type: ignore[arg-type]
     await processor.batch_as_completed([1])  # type: ignore[misc]
     for _ in processor.batch_as_completed([1]):  # type: ignore[attr-defined]
         pass
     processor.batch_as_completed([1], overflow="drop")  # type: ignore[arg-type]
-    processor.process_single({}, 0).success  # type: ignore[attr-defined]  # noqa: B018
+    processor.process_single({}, 0).success  # type: ignore[attr-defined]
 
 
 def results(result: BatchResult) -> None:
     result.index = "7"  # type: ignore[assignment]
-    result.outputs  # type: ignore[attr-defined]  # noqa: B018
+    result.outputs  # type: ignore[attr-defined]
     result.error.upper()  # type: ignore[union-attr]
 
 
 def stages(stage: MapNode) -> None:
-    MapNode("map", 5)  # type: ignore[arg-type]
-    MapNode("map", len, max_concurrency=None)  # type: ignore[arg-type]
-    FilterNode("filter", 5)  # type: ignore[arg-type]
+    MapNode("map", 5)  # type: ignore[call-overload]
+    MapNode("map", len, max_concurrency=None)  # type: ignore[call-overload]
+    FilterNode("filter", 5)  # type: ignore[call-overload]
     FilterNode("filter", lambda: True)  # type: ignore[arg-type, misc]
     ReduceNode("reduce", lambda item: item)  # type: ignore[arg-type, misc]
-    ParallelNode(5)  # type: ignore[arg-type]
+    ParallelNode(5)  # type: ignore[call-overload]
     ParallelNode([5])  # type: ignore[list-item]
-    ParallelNode([len], "all")  # type: ignore[arg-type]
+    ParallelNode([len], "all")  # type: ignore[call-overload]
     stage.as_operator(True)  # type: ignore[call-arg]
     stage.stream(5)  # type: ignore[arg-type]
     stage.stream([1], False)  # type: ignore[call-arg]
-    flat_map(5)  # type: ignore[arg-type]
-    flat_map(len, ordered="yes")  # type: ignore[arg-type]
+    flat_map(5)  # type: ignore[call-overload]
+    flat_map(len, ordered="yes")  # type: ignore[call-overload]
+
+
+async def typed_batches(processor: BatchProcessor[str, Answer]) -> None:
+    await processor.batch([1, 2])  # type: ignore[list-item]
+    await processor.batch({"item": 1}.values())  # type: ignore[arg-type]
+    processor.batch_as_completed([1])  # type: ignore[list-item]
+    processor.observe(reactivex.of(1))  # type: ignore[arg-type]
+    await processor.process_single(1, 0)  # type: ignore[arg-type]
+    await DynamicBatchProcessor(ask).process([1])  # type: ignore[list-item]
+    result = (await processor.batch(["a"]))[0]
+    result.output.score  # type: ignore[union-attr]
+    result.output = "text"  # type: ignore[assignment]
+    BatchProcessor[int, Answer](ask)  # type: ignore[arg-type]
+    BatchProcessor(ask, trace="yes")  # type: ignore[call-overload]
+
+
+async def typed_nodes(node: FunctionNode[str, Answer]) -> None:
+    await node.run(5)  # type: ignore[arg-type]
+    (await node.run("a")).nothing  # type: ignore[attr-defined]
+    node | ask  # type: ignore[operator]
+    node | node  # type: ignore[operator]
+    node | FunctionNode(ask)  # type: ignore[arg-type]
+    judge | node  # type: ignore[operator]
+    node.pipe(timeout)  # type: ignore[arg-type]
+    (await node.pipe(fallback(give_up)).run("a")).score  # type: ignore[union-attr]
+    wider: BaseNode[object, Answer] = node  # type: ignore[assignment]
+    narrower: BaseNode[str, float] = node | Ask  # type: ignore[assignment]
+    Ask() | timeout(5)  # type: ignore[operator]
+    print(wider, narrower)
+
+
+async def typed_stages(answers: MapNode[str, Answer], judged: MapNode[Answer, float]) -> None:
+    MapNode()  # type: ignore[call-overload]
+    MapNode("map")  # type: ignore[call-overload]
+    FilterNode("filter", input_key="items")  # type: ignore[call-overload]
+    ReduceNode(initial_value=5)  # type: ignore[call-overload]
+    judged | answers  # type: ignore[operator]
+    answers | FilterNode[str]("filter", bool)  # type: ignore[operator]
+    load_numbers | answers  # type: ignore[operator]
+    FunctionNode(load_numbers) | answers  # type: ignore[operator]
+    answers.stream([1])  # type: ignore[list-item]
+    answers.observe([1])  # type: ignore[list-item]
+    (answers | judged).stream([1])  # type: ignore[list-item]
+    sure: FilterNode[Answer] = FilterNode("sure", lambda answer: answer.nothing)  # type: ignore[attr-defined]
+    async for answer in answers.stream(["a"]):
+        answer.nothing  # type: ignore[attr-defined]
+    reactivex.of(1).pipe(answers.as_operator())  # type: ignore[arg-type]
+    reactivex.of(1).pipe(flat_map(ask))  # type: ignore[arg-type]
+    print(sure)
