@@ -15,9 +15,9 @@ from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progres
 from ..nodes.context import WorkflowContext
 from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..results.batch_result import BatchResult
-from ..streams import Buffering, Plan, Source, as_source
+from ..streams import Buffering, Plan, Source, as_source, do_work
 from ..tracing.trace import Trace
-from .item import bind_node
+from .item import NodeWork
 from .reporting import BatchReporting
 from .run import BatchRun
 from .shared_context import find_shared_context, share_context
@@ -90,7 +90,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
         shared = find_shared_context(self) if workflow_context is None else workflow_context
         time = get_clock(asyncio.get_running_loop())
-        return await bind_node(self.node, shared, time)((index, input_data))
+        return await do_work(NodeWork(self.node, shared, time), (index, input_data), time())
 
     def _plan(
         self,

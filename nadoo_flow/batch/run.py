@@ -14,12 +14,11 @@ from ..nodes.context import WorkflowContext
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
 from ..streams import Buffering, Indexed, Plan, Source, Subscription, emit, flat_map
-from .item import ProcessSingle, bind_node, bind_single, make_item_end, raise_failures
+from .item import ItemWork, NodeWork, ProcessSingle, RaiseFailures, SingleWork, make_item_end
 from .reporting import BatchReporting
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec, Recording
-    from ..checkpoint.recording import ProcessItem
 
 
 @dataclass(frozen=True)
@@ -56,19 +55,19 @@ class BatchRun:
         def build(run: Subscription) -> Observable[BatchResult]:
             shared = WorkflowContext() if workflow_context is None else workflow_context
             recording = self._make_recording(run)
-            process = self._bind(shared, run.turn.time, recording)
+            work = self._make_work(shared, run.turn.time, recording)
             reported = buffering
             if (reporter := self.reporting.start()) is not None:
                 run.add_cleanup(reporter.end)
                 (stage,) = reporter.stages
-                process = stage.with_events(process, make_item_end)
+                work = stage.with_events(work, make_item_end)
                 reported = buffering.with_drop_handler(stage.report_overflow)
                 if recording is not None:
                     recording.on_resumed = partial(stage.report_item, seconds=None, end=FINISHED)
             items: Observable[Indexed[Any]] = emit(run, source, reported)
             if indexes is not None:
                 items = _replace_indexes(items, indexes)
-            lanes = flat_map(run, process, self.max_concurrency, self.node.isolate)
+            lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
             if recording is None:
                 return items.pipe(lanes)
             return items.pipe(recording.skip_recorded, lanes, recording.record_results)
@@ -83,17 +82,18 @@ class BatchRun:
         node = self.node
         return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
 
-    def _bind(
+    def _make_work(
         self, shared: WorkflowContext, time: Callable[[], float], recording: Recording | None
-    ) -> ProcessItem:
-        """Return the function that processes one item of a run."""
+    ) -> ItemWork:
+        """Return the work on one item of a run."""
+        work: ItemWork
         if self.single is None:
-            process = bind_node(self.node, shared, time)
+            work = NodeWork(self.node, shared, time)
         else:
-            process = bind_single(self.single, shared, time)
+            work = SingleWork(self.single, shared, time)
         if recording is not None:
-            process = recording.encode_after(process)
-        return process if self.continue_on_error else raise_failures(self.node.node_id, process)
+            work = recording.encode_after(work)
+        return work if self.continue_on_error else RaiseFailures(self.node.node_id, work)
 
 
 def _replace_indexes(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
-from ..streams import Indexed, Subscription
+from ..streams import Indexed, Subscription, Work
 from .codec import JsonCodec, encode_metadata
 from .delivery import Delivery
 from .protocol import FAILURES, Checkpoint, Codec, Record
 from .resuming import Resuming
 from .store import Store
 
-ProcessItem: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, BatchResult]]
+ItemWork: TypeAlias = Work[Indexed[Any], BatchResult]
 
 
 class Recording:
@@ -53,27 +53,23 @@ class Recording:
         )
         self.on_resumed: Callable[[int], None] = _ignore
 
-    def encode_after(self, process: ProcessItem) -> ProcessItem:
-        """Return a function that processes an item, and fails it if its output cannot be recorded.
+    def encode_after(self, work: ItemWork) -> ItemWork:
+        """Return work that fails an item whose output cannot be recorded.
 
         The output, which may have been expensive, stays in the failed result.
         """
+        return _EncodedWork(work, self._encode)
 
-        async def process_and_encode(indexed: Indexed[Any]) -> BatchResult:
-            result = await process(indexed)
-            if result.success:
-                try:
-                    self._encoded[indexed[0]] = self._codec.encode(result.output)
-                except FAILURES as error:
-                    result.success = False
-                    result.exception = error
-                    result.error = (
-                        f"the output cannot be recorded: {describe_error(error)}; "
-                        "another codec= can store what JSON cannot"
-                    )
-            return result
-
-        return process_and_encode
+    def _encode(self, index: int, result: BatchResult) -> None:
+        try:
+            self._encoded[index] = self._codec.encode(result.output)
+        except FAILURES as error:
+            result.success = False
+            result.exception = error
+            result.error = (
+                f"the output cannot be recorded: {describe_error(error)}; "
+                "another codec= can store what JSON cannot"
+            )
 
     def skip_recorded(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
         """Pass on the items without a record, and deliver the results of the others."""
@@ -99,6 +95,22 @@ class Recording:
             encode_metadata(result.metadata),
             result.execution_time or 0.0,
         )
+
+
+class _EncodedWork(ItemWork):
+    """Encodes each output for the checkpoint."""
+
+    def __init__(self, work: ItemWork, encode: Callable[[int, BatchResult], None]) -> None:
+        self._work = work
+        self._encode = encode
+        self.start = work.start  # type: ignore[method-assign]  # saves a call for each item
+        self.fail = work.fail  # type: ignore[method-assign]
+
+    def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
+        result = self._work.finish(item, answer, started)
+        if result.success:
+            self._encode(item[0], result)
+        return result
 
 
 def _ignore(index: int) -> None:

@@ -11,7 +11,7 @@ It may import ``streams``, ``errors`` and ``_support``.
 from .event import Event, ProgressArgument, RunInfo, StageInfo, Watcher, WatchOptions
 from .observable import Events, HasEvents, find_events
 from .run_reporter import RunReporter, start_reporting
-from .stage_reporter import DROPPED, FINISHED, ItemEnd, Mapper, StageReporter, note_failure
+from .stage_reporter import DROPPED, FINISHED, ItemEnd, StageReporter, note_failure
 
 __all__ = [
     "DROPPED",
@@ -20,7 +20,6 @@ __all__ = [
     "Events",
     "HasEvents",
     "ItemEnd",
-    "Mapper",
     "ProgressArgument",
     "RunInfo",
     "RunReporter",

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from .._support.clock import get_clock
 from ..errors import NodeError, describe_error
-from ..streams import Indexed
+from ..streams import Indexed, Work
 from .event import Event, Kind, RunInfo, scope
 
 R = TypeVar("R")
 
 ItemEnd: TypeAlias = "tuple[Kind, str | None]"
-Mapper: TypeAlias = Callable[[Indexed[Any]], Coroutine[Any, Any, R]]
 Emit: TypeAlias = Callable[[Event], None]
 
 FINISHED: ItemEnd = ("finished", None)
 DROPPED: ItemEnd = ("dropped", None)
+CANCELLED: ItemEnd = ("cancelled", None)
 
 
 class StageReporter:
@@ -43,44 +43,25 @@ class StageReporter:
 
     def with_events(
         self,
-        mapper: Mapper[R],
+        work: Work[Indexed[Any], R],
         get_end: Callable[[R], ItemEnd] | None = None,
-    ) -> Mapper[R]:
-        """Wrap the mapper of a stage in one that emits the events of each item.
+    ) -> Work[Indexed[Any], R]:
+        """Wrap the work of a stage in one that emits the events of each item.
 
         Args:
-            mapper: The work on one item; what it raises is a failure.
-            get_end: Returns how an item ended, given what the mapper returned for it. By default
-                every item that returns has finished.
+            work: The work on one item; what it raises is a failure.
+            get_end: Returns how an item ended, given the result of the work. By default every item
+                with a result has finished.
         """
-        emit, time, free, lanes = self.emit, self.time, self._free, self._lanes
-        stage, number, position = self.stage, self.number, self.position
-        # Half as slow as Event(...), which would be paid twice for each item.
-        made = tuple.__new__
+        return _ReportedWork(self, work, get_end)
 
-        async def mapper_with_events(indexed: Indexed[Any]) -> R:
-            index = indexed[0]
-            lane = heappop(free) if free else next(lanes)
-            item = _Item(self, index, lane)
-            # Each item has a context of its own, so nothing has to be reset.
-            scope.set(item)
-            emit(made(Event, ("started", stage, index, lane, time(), number, position, None)))
-            kind: Kind = "cancelled"
-            error: str | None = None
-            try:
-                result = await mapper(indexed)
-                kind, error = FINISHED if get_end is None else get_end(result)
-                if item.error is not None:
-                    kind, error = "failed", item.error
-            except Exception as raised:
-                kind, error = "failed", _describe_failure(raised)
-                raise
-            finally:
-                heappush(free, lane)
-                emit(made(Event, (kind, stage, index, lane, time(), number, position, error)))
-            return result
+    def take_lane(self) -> int:
+        """Return the lowest number of a lane that is free, and take it."""
+        return heappop(self._free) if self._free else next(self._lanes)
 
-        return mapper_with_events
+    def free_lane(self, lane: int) -> None:
+        """Give the number of a lane back."""
+        heappush(self._free, lane)
 
     def report_item(self, index: int, seconds: float | None, end: ItemEnd) -> None:
         """Report an item that was not worked on in this stage's mapper, when it has ended.
@@ -100,6 +81,85 @@ class StageReporter:
 
     def _emit(self, kind: Kind, index: int | None, when: float, error: str | None = None) -> None:
         self.emit(Event(kind, self.stage, index, None, when, self.number, self.position, error))
+
+
+class _ReportedWork(Work[Indexed[Any], R]):
+    """Emits the events of each item around the work on it."""
+
+    def __init__(
+        self,
+        report: StageReporter,
+        work: Work[Indexed[Any], R],
+        get_end: Callable[[R], ItemEnd] | None,
+    ) -> None:
+        self._report = report
+        self._work = work
+        self._get_end = get_end
+
+    def start(self, item: Indexed[Any], started: float) -> Any:
+        report, index = self._report, item[0]
+        lane = report.take_lane()
+        # Each item has a context of its own, so nothing has to be reset.
+        scope.set(_Item(report, index, lane))
+        report.emit(
+            _make(
+                Event,
+                (
+                    "started",
+                    report.stage,
+                    index,
+                    lane,
+                    started,
+                    report.number,
+                    report.position,
+                    None,
+                ),
+            )
+        )
+        return self._work.start(item, started)
+
+    def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
+        try:
+            result = self._work.finish(item, answer, started)
+        except BaseException as error:
+            self._end(_describe_end(error))
+            raise
+        self._end(FINISHED if self._get_end is None else self._get_end(result))
+        return result
+
+    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
+        try:
+            result = self._work.fail(item, error, started)
+        except BaseException as raised:
+            self._end(_describe_end(raised))
+            raise
+        self._end(FINISHED if self._get_end is None else self._get_end(result))
+        return result
+
+    def _end(self, end: ItemEnd) -> None:
+        report = self._report
+        item = cast(_Item, scope.get())
+        kind, error = end if item.error is None else ("failed", item.error)
+        report.free_lane(item.lane)
+        report.emit(
+            _make(
+                Event,
+                (
+                    kind,
+                    report.stage,
+                    item.index,
+                    item.lane,
+                    report.time(),
+                    report.number,
+                    report.position,
+                    error,
+                ),
+            )
+        )
+
+
+# Half as slow as Event(...), which would be paid twice for each item.
+_make = tuple.__new__
 
 
 class _Item:
@@ -137,5 +197,8 @@ def note_failure(error: str) -> None:
         item.error = error
 
 
-def _describe_failure(error: Exception) -> str:
-    return error.error if isinstance(error, NodeError) else describe_error(error)
+def _describe_end(error: BaseException) -> ItemEnd:
+    """Return how an item ended whose work raised an exception."""
+    if isinstance(error, NodeError):
+        return "failed", error.error
+    return ("failed", describe_error(error)) if isinstance(error, Exception) else CANCELLED

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from .._support.tasks import start_owned
-from ..nodes.context import NodeContext, NodeResult
-from ..nodes.execution import describe_failure, execute_item
+from ..nodes.context import NodeResult
+from ..nodes.execution import call_safely, describe_failure, make_item_failure
 from ..nodes.node import BaseNode
 from .packed_result import PackedResult, pack_result
 from .wire import unpack
@@ -174,7 +174,7 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
         if isinstance(node, UnpicklingError):
             raise node
         input_data, workflow_context = unpack(payload, "the input")
-        return await execute_item(node.execute, NodeContext(input_data), workflow_context)
+        return await call_safely(node._bind(workflow_context), input_data, make_item_failure)
     except BaseException as error:
         # A KeyboardInterrupt of the node is not one of the caller. A cancellation comes from
         # another node, or from an interrupt, after which this result does not count.

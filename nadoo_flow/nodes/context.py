@@ -65,6 +65,10 @@ def as_input(value: Any) -> Any:
     return value if type(value) is dict or isinstance(value, Mapping) else {"item": value}
 
 
+# They are no mappings, and to ask Mapping would cost more than the call of a function.
+_BARE = frozenset({str, int, float, bytes, bool, type(None), list, tuple})
+
+
 def is_bare_item(data: Any) -> bool:
     """Tell whether a mapping is exactly ``{"item": value}``, the envelope of a bare value."""
     return isinstance(data, Mapping) and len(data) == 1 and "item" in data
@@ -72,4 +76,4 @@ def is_bare_item(data: Any) -> bool:
 
 def unwrap_item(data: Any) -> Any:
     """Undo :func:`as_input`: take a bare value out of its envelope, leave the rest as it is."""
-    return data["item"] if is_bare_item(data) else data
+    return data["item"] if type(data) not in _BARE and is_bare_item(data) else data

@@ -1,11 +1,15 @@
-"""Execute a node once, so that whatever it does becomes one NodeResult."""
+"""The way of one input through a node, so that whatever the node does becomes one answer.
+
+A node is bound once for a run: :meth:`BaseNode._bind` returns a function of an input. Batches,
+stages, pipelines and policies call that function for each item.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from types import CoroutineType
+from types import CoroutineType, NoneType
 from typing import Any, TypeAlias
 
 from .._support.tasks import (
@@ -16,46 +20,46 @@ from .._support.tasks import (
     is_to_end,
 )
 from ..errors import describe_error
-from .context import NodeContext, NodeResult, WorkflowContext
+from .context import NodeContext, NodeResult, WorkflowContext, as_input
 from .soundness import make_sound
 
 Execute: TypeAlias = Callable[[NodeContext, WorkflowContext], Awaitable[NodeResult]]
 """The ``execute`` of a node."""
 
+Bound: TypeAlias = Callable[[Any], Any]
+"""A node in one run: a function of an input, as it was given, that returns the node's answer, or a
+coroutine that returns it.
 
-async def execute_safely(
-    execute: Execute, node_context: NodeContext, workflow_context: WorkflowContext
-) -> NodeResult:
-    """Execute a node and turn every failure, also a wrong kind of answer, into a NodeResult.
+An answer is a NodeResult, or the output of a success. A failure may also be raised.
+"""
 
-    A failed result always has an ``error``. A cancellation of the running task passes, since a
-    policy or a timeout around this call may have requested it, and so do KeyboardInterrupt and
-    SystemExit. A CancelledError that was not requested is a failure.
-    """
-    try:
-        return check_result(await require_awaitable(execute(node_context, workflow_context)))
-    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-        return make_failure(error)
+# To look whether one of these can be awaited would cost as much as the whole call.
+_READY = frozenset({CoroutineType, NodeResult, NoneType, bool, int, float, str, bytes, dict, list})
 
 
-async def execute_item(
-    execute: Execute, node_context: NodeContext, workflow_context: WorkflowContext
-) -> NodeResult:
-    """Execute a node as :func:`execute_safely` does, with only the engine around this call.
+def bind_execute(execute: Execute, workflow_context: WorkflowContext) -> Bound:
+    """Bind a node by its ``execute``, which must return a NodeResult."""
 
-    So a cancellation passes only if the engine ends the task; any other is the node's own failure.
-    """
-    try:
-        return check_result(await require_awaitable(execute(node_context, workflow_context)))
-    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-        return make_item_failure(error)
+    async def bound(value: Any) -> NodeResult:
+        answer = execute(NodeContext(as_input(value)), workflow_context)
+        result = await (answer if type(answer) is CoroutineType else _require_awaitable(answer))
+        return check_result(result)
+
+    return bound
 
 
-def require_awaitable(answer: Any) -> Awaitable[Any]:
-    """Return what ``execute`` returned, if it can be awaited."""
-    if type(answer) is CoroutineType or inspect.isawaitable(answer):
-        return answer
-    raise _refuse_plain_answer(answer)
+def as_answer(returned: Any) -> Any:
+    """Return what a function returned as it is, or a coroutine that awaits it if it can be."""
+    if type(returned) in _READY or not inspect.isawaitable(returned):
+        return returned
+    return _await(returned)
+
+
+def as_result(answer: Any) -> NodeResult:
+    """Return an answer as a NodeResult that is sound."""
+    if isinstance(answer, NodeResult):
+        return check_result(answer)
+    return NodeResult(True, answer, None, {})
 
 
 def check_result(result: Any) -> NodeResult:
@@ -88,7 +92,7 @@ def raise_if_ended() -> None:
 
 
 def make_failure(error: BaseException) -> NodeResult:
-    """Make a failed NodeResult of an exception, or raise what passes; see execute_safely()."""
+    """Make a failed NodeResult of an exception, or raise what passes; see call_safely()."""
     if _passes(error, is_being_cancelled):
         raise error
     raise_if_ended()
@@ -96,7 +100,10 @@ def make_failure(error: BaseException) -> NodeResult:
 
 
 def make_item_failure(error: BaseException) -> NodeResult:
-    """Make a failed NodeResult of an exception, or raise what passes; see execute_item()."""
+    """Make a failed NodeResult of an exception that leaves an item, with only the engine around it.
+
+    So a cancellation passes only if the engine ends the task; any other is the node's own failure.
+    """
     if _passes(error, is_to_end):
         raise error
     return describe_failure(error)
@@ -108,9 +115,43 @@ def describe_failure(error: BaseException) -> NodeResult:
 
 
 def _passes(error: BaseException, is_cancelled: Callable[[], bool]) -> bool:
+    if isinstance(error, Exception):
+        return False
     if isinstance(error, GeneratorExit):
         return is_closing()
-    return isinstance(error, asyncio.CancelledError) and is_cancelled()
+    # What is left is a KeyboardInterrupt, a SystemExit, or another that is to end the program.
+    return is_cancelled() if isinstance(error, asyncio.CancelledError) else True
+
+
+async def call_safely(
+    bound: Bound, value: Any, on_error: Callable[[BaseException], NodeResult] = make_failure
+) -> NodeResult:
+    """Put an input through a node and turn every failure into a NodeResult.
+
+    A failed result always has an ``error``. A cancellation of the running task passes, since a
+    policy or a timeout around this call may have requested it, and so do KeyboardInterrupt and
+    SystemExit. A CancelledError that was not requested is a failure.
+
+    Args:
+        bound: The node.
+        value: The input.
+        on_error: :func:`make_item_failure` where only the engine is around this call.
+    """
+    try:
+        answer = bound(value)
+        return as_result(await answer if type(answer) is CoroutineType else answer)
+    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+        return on_error(error)
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _require_awaitable(answer: Any) -> Awaitable[Any]:
+    if inspect.isawaitable(answer):
+        return answer
+    raise _refuse_plain_answer(answer)
 
 
 def _refuse_answer(answer: object) -> TypeError:

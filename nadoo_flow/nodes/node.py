@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from types import CoroutineType
 from typing import Any, Generic, TypeAlias, cast, overload
 
 from .._support.checks import (
@@ -20,8 +22,16 @@ from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
 from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
 from ..streams import Isolation
-from .context import NodeContext, NodeResult, WorkflowContext, as_input, unwrap_item
-from .execution import execute_safely, raise_if_ended
+from .context import NodeContext, NodeResult, WorkflowContext, unwrap_item
+from .execution import (
+    Bound,
+    as_answer,
+    bind_execute,
+    call_safely,
+    check_result,
+    make_failure,
+    raise_if_ended,
+)
 from .policy import PolicyMark
 
 NodeLike: TypeAlias = "BaseNode[Input, Output] | Callable[[Input], Output | Awaitable[Output]]"
@@ -97,6 +107,13 @@ class BaseNode(Generic[Input_contra, Output_co]):
         """
         raise NotImplementedError(f"{type(self).__name__} must define execute()")
 
+    def _bind(self, workflow_context: WorkflowContext) -> Bound:
+        """Return a function that puts an input through the node, for one run.
+
+        It calls ``execute``, unless the node is of a kind that has a shorter way and inherits it.
+        """
+        return bind_execute(self.execute, workflow_context)
+
     async def run(
         self, input_data: Input_contra, workflow_context: WorkflowContext | None = None
     ) -> Output_co:
@@ -112,9 +129,7 @@ class BaseNode(Generic[Input_contra, Output_co]):
         workflow_context = WorkflowContext() if workflow_context is None else workflow_context
         task = get_running_task()
         try:
-            result = await execute_safely(
-                self.execute, NodeContext(as_input(input_data)), workflow_context
-            )
+            result = await call_safely(self._bind(workflow_context), input_data)
         except GeneratorExit as error:
             if task is None or get_running_task() is not task:  # this coroutine is being closed
                 raise
@@ -199,7 +214,30 @@ class BaseNode(Generic[Input_contra, Output_co]):
         return f"{type(self).__name__}({self.node_id!r})"
 
 
-class FunctionNode(BaseNode[Input, Output]):
+class BoundNode(BaseNode[Input_contra, Output_co]):
+    """The base of the kinds of nodes that say how they are bound, and execute as that says.
+
+    A subclass of such a kind that overrides ``execute`` is bound by that, as any other node.
+    """
+
+    def _bind(self, workflow_context: WorkflowContext) -> Bound:
+        if _executes_as_bound(self):
+            return self._bind_directly(workflow_context)
+        return super()._bind(workflow_context)
+
+    async def execute(
+        self, node_context: NodeContext, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Do the work on ``node_context.input_data``."""
+        answer = self._bind_directly(workflow_context)(node_context.input_data)
+        answer = await answer if type(answer) is CoroutineType else answer
+        return answer if isinstance(answer, NodeResult) else NodeResult(True, answer)
+
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        raise NotImplementedError(f"{type(self).__name__} must define execute()")
+
+
+class FunctionNode(BoundNode[Input, Output]):
     """A node made of a function.
 
     Args:
@@ -224,17 +262,16 @@ class FunctionNode(BaseNode[Input, Output]):
         name = getattr(fn, "__name__", type(fn).__name__)
         super().__init__(name if node_id is None else node_id)
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Call the function and, if it is async, await it."""
-        output = self.fn(unwrap_item(node_context.input_data))
-        if inspect.isawaitable(output):
-            output = await output
-        return output if isinstance(output, NodeResult) else NodeResult(True, output)
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        fn = self.fn
+
+        def call_function(value: Any) -> Any:
+            return as_answer(fn(unwrap_item(value)))
+
+        return call_function
 
 
-class Pipeline(BaseNode[Input, Output]):
+class Pipeline(BoundNode[Input, Output]):
     """Nodes one after the other: the output of each is the input of the next.
 
     ``a | b`` makes one. An output that is no mapping reaches the next node as ``{"item": value}``.
@@ -282,21 +319,27 @@ class Pipeline(BaseNode[Input, Output]):
         with use_watch_options(WatchOptions(progress, trace)):
             return await super().run(input_data, workflow_context)
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Run the nodes in turn."""
-        data = node_context.input_data
-        for node in self.nodes:
-            result = await execute_safely(
-                node.execute, NodeContext(as_input(data)), workflow_context
-            )
-            if not result.success:
-                error = f"stage {node.node_id!r}: {result.error}"
-                return NodeResult(False, None, error, result.metadata, result.exception)
-            raise_if_ended()
-            data = result.output
-        return result
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        stages = [(node.node_id, node._bind(workflow_context)) for node in self.nodes]
+
+        async def call_in_turn(value: Any) -> Any:
+            for node_id, stage in stages:
+                try:
+                    answer = stage(value)
+                    if type(answer) is CoroutineType:
+                        answer = await answer
+                    value = answer
+                    if isinstance(answer, NodeResult):
+                        answer = check_result(answer)
+                        if not answer.success:
+                            return _name_stage(node_id, answer)
+                        value = answer.output
+                except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                    return _name_stage(node_id, make_failure(error))
+                raise_if_ended()
+            return answer
+
+        return call_in_turn
 
 
 def as_node(value: object, parameter: str) -> BaseNode:
@@ -321,8 +364,27 @@ def as_node(value: object, parameter: str) -> BaseNode:
 def inherits(node: BaseNode, base: type[BaseNode], *methods: str) -> bool:
     """Return whether neither a node nor its class overrides any of these methods of a class."""
     return all(
-        getattr(getattr(node, method), "__func__", None) is vars(base)[method] for method in methods
+        getattr(getattr(node, method), "__func__", None) is getattr(base, method)
+        for method in methods
     )
+
+
+def _executes_as_bound(node: BoundNode) -> bool:
+    """Return whether no subclass of a kind that says how it is bound overrides ``execute``."""
+    if "execute" in vars(node):
+        return False
+    for kind in type(node).__mro__:
+        if "_bind_directly" in vars(kind):
+            return True
+        if "execute" in vars(kind):
+            break
+    return False
+
+
+def _name_stage(node_id: str, failed: NodeResult) -> NodeResult:
+    """Return the failure of a pipeline in which a node has failed."""
+    error = f"stage {node_id!r}: {failed.error}"
+    return NodeResult(False, None, error, failed.metadata, failed.exception)
 
 
 def _name_policy(policy: BaseNode) -> str:

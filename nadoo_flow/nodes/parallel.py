@@ -12,7 +12,7 @@ from .._support.checks import describe_value, is_list_like
 from .._support.tasks import OwnedTask, end_and_join, raise_fatal, start_owned
 from .._support.typevars import Input, Next, Output
 from .context import NodeContext, NodeResult, WorkflowContext
-from .execution import execute_item
+from .execution import call_safely, make_item_failure
 from .node import BaseNode, NodeLike, as_node
 
 _Tasks: TypeAlias = dict[OwnedTask[NodeResult], BaseNode]
@@ -98,10 +98,13 @@ class ParallelNode(BaseNode[Input, Output]):
         """Run the nodes, each in a task and with a NodeContext of its own."""
         tasks: _Tasks = {}
         for node in self.nodes:
-            execute = partial(
-                execute_item, node.execute, NodeContext(node_context.input_data), workflow_context
+            call = partial(
+                call_safely,
+                node._bind(workflow_context),
+                node_context.input_data,
+                make_item_failure,
             )
-            tasks[start_owned(execute)] = node
+            tasks[start_owned(call)] = node
         settled: dict[str, NodeResult] = {}
         try:
             decisive = await self._settle(tasks, settled)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, overload
 
 from .._support.typevars import Next
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
-from ..nodes.execution import execute_safely
+from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.execution import Bound, call_safely
 from ..nodes.node import AsyncFunction, BaseNode, Function, NodeLike, ResultFunction, as_node
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
@@ -46,18 +46,20 @@ class FallbackNode(PolicyNode):
         if any(other.isolate == "task" for other in others):
             self.isolate = "task"
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Ask one after the other until one succeeds."""
-        result = await self.attempt(node_context, workflow_context)
-        if result.success:
-            return result
-        errors = [f"node {self.node_id!r}: {result.error}"]
-        for other in self.others:
-            context = NodeContext(node_context.input_data)
-            result = await execute_safely(other.execute, context, workflow_context)
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        attempt = self._bind_attempt(workflow_context)
+        others = [(other.node_id, other._bind(workflow_context)) for other in self.others]
+
+        async def ask_in_turn(value: Any) -> NodeResult:
+            result = await call_safely(attempt, value)
             if result.success:
-                return result.with_metadata(fallback=other.node_id)
-            errors.append(f"node {other.node_id!r}: {result.error}")
-        return NodeResult(False, None, "; ".join(errors), result.metadata, result.exception)
+                return result
+            errors = [f"node {self.node_id!r}: {result.error}"]
+            for node_id, other in others:
+                result = await call_safely(other, value)
+                if result.success:
+                    return result.with_metadata(fallback=node_id)
+                errors.append(f"node {node_id!r}: {result.error}")
+            return NodeResult(False, None, "; ".join(errors), result.metadata, result.exception)
+
+        return ask_in_turn

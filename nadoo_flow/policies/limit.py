@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import ContextVar
+from types import CoroutineType
+from typing import Any
 
 from .._support.checks import describe_value
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from .._support.clock import get_clock
+from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.execution import Bound, call_safely
 from ..nodes.node import NodeLike
 from .adaptive_limit import AdaptiveLimit
 from .concurrency_limit import ConcurrencyLimit
@@ -42,20 +46,27 @@ class LimitNode(PolicyNode):
         super().__init__(node)
         self.shared = shared
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Take a permit, execute the node, and give the permit back."""
-        around = _innermost.get()
-        lender = self.shared if around is None else around.find_lender(self.shared)
-        await lender.acquire()
-        hold = _Hold(self.shared, lender, around)
-        token = _innermost.set(hold)
-        try:
-            return await self.attempt(node_context, workflow_context)
-        finally:
-            _innermost.reset(token)
-            hold.end()
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        attempt = self._bind_attempt(workflow_context)
+        shared = self.shared
+        # The call of a coroutine is saved for each item, unless that is not all that it does.
+        is_plain = type(shared).acquire is ConcurrencyLimit.acquire
+
+        async def attempt_with_permit(value: Any) -> Any:
+            around = _innermost.get()
+            lender = shared if around is None else around.find_lender(shared)
+            if not (is_plain and lender._take()):
+                await lender.acquire()
+            hold = _Hold(shared, lender, around)
+            token = _innermost.set(hold)
+            try:
+                answer = attempt(value)
+                return await answer if type(answer) is CoroutineType else answer
+            finally:
+                _innermost.reset(token)
+                hold.end()
+
+        return attempt_with_permit
 
 
 class AdaptiveLimitNode(LimitNode):
@@ -65,20 +76,24 @@ class AdaptiveLimitNode(LimitNode):
         super().__init__(node, shared)
         self._observe = shared._observe
 
-    async def attempt(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
+    def _bind_attempt(self, workflow_context: WorkflowContext) -> Bound:
         """Execute the node once, and report its duration and any overload to the limit.
 
         If nodes inside worked with the permit, they report instead.
         """
-        hold = _innermost.get()
-        time = asyncio.get_running_loop().time
-        started = time()
-        result = await super().attempt(node_context, workflow_context)
-        if hold is not None and not hold.was_lent:
-            self._observe(time() - started, is_overload(result), result.success)
-        return result
+        attempt = super()._bind_attempt(workflow_context)
+        time = get_clock(asyncio.get_running_loop())
+        observe = self._observe
+
+        async def attempt_observed(value: Any) -> NodeResult:
+            hold = _innermost.get()
+            started = time()
+            result = await call_safely(attempt, value)
+            if hold is not None and not hold.was_lent:
+                observe(time() - started, is_overload(result), result.success)
+            return result
+
+        return attempt_observed
 
 
 class _Hold:
@@ -109,22 +124,30 @@ class _Hold:
             hold = hold._outer
         return shared if hold is None else hold
 
-    async def acquire(self) -> None:
-        """Get a permit for a node inside: the holder's own if it is free, or one more."""
+    def _take(self) -> bool:
+        """Take a permit for a node inside, if there is one: the holder's own, or one more."""
         self.was_lent = True
         if (self._working or self._find_waiter()) and not self._shared._take():
-            waiter = self._shared._queue()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.cancelled():
-                    self._shared._leave(waiter)
-                else:
-                    self._waiters.remove(waiter)
-                    self._pass_on()
-                raise
-            self._waiters.remove(waiter)
+            return False
+        self._working += 1
+        return True
+
+    async def acquire(self) -> None:
+        """Get a permit for a node inside."""
+        if self._take():
+            return
+        waiter = self._shared._queue()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._shared._leave(waiter)
+            else:
+                self._waiters.remove(waiter)
+                self._pass_on()
+            raise
+        self._waiters.remove(waiter)
         self._working += 1
 
     def release(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Coroutine
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .._support.checks import check_positive_number
 from .._support.per_loop import PerLoop
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.context import WorkflowContext
+from ..nodes.execution import Bound
 from ..nodes.node import BaseNode, NodeLike
 from .wrapper import NodePolicy, PolicyNode
 
@@ -70,9 +72,13 @@ class RateLimitNode(PolicyNode):
         super().__init__(node)
         self.limit = limit
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Wait for a turn, then execute the node."""
-        await self.limit.wait_for_turn()
-        return await self.attempt(node_context, workflow_context)
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        attempt = self._bind_attempt(workflow_context)
+        wait_for_turn = self.limit.wait_for_turn
+
+        async def attempt_in_turn(value: Any) -> Any:
+            await wait_for_turn()
+            answer = attempt(value)
+            return await answer if type(answer) is CoroutineType else answer
+
+        return attempt_in_turn

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._support.backoff import Wait, as_wait
 from .._support.checks import check_positive_int, describe_value
 from ..errors import NO_MESSAGE, NodeError
 from ..events.event import report_retry
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.execution import Bound, call_safely
 from ..nodes.node import NodeLike
 from .signals import read_retry_after
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
@@ -62,19 +64,22 @@ class RetryNode(PolicyNode):
         self._wait = wait
         self._worth = worth
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Try until it succeeds, is not worth another try, or the tries are used up."""
-        result = await self.attempt(node_context, workflow_context)
-        attempts = 1
-        # tenacity is used only when a try has failed, because it would slow every success down.
-        if self._is_worth_a_retry(result):
-            result, attempts = await self._try_again(result, node_context, workflow_context)
-        return result.with_metadata(attempts=attempts)
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        attempt = self._bind_attempt(workflow_context)
+
+        async def attempt_until_success(value: Any) -> NodeResult:
+            result = await call_safely(attempt, value)
+            attempts = 1
+            # tenacity is used only when a try has failed, because it would slow every success down.
+            if self._is_worth_a_retry(result):
+                again = partial(call_safely, attempt, value)
+                result, attempts = await self._try_again(result, again)
+            return result.with_metadata(attempts=attempts)
+
+        return attempt_until_success
 
     async def _try_again(
-        self, first: NodeResult, node_context: NodeContext, workflow_context: WorkflowContext
+        self, first: NodeResult, attempt: Callable[[], Awaitable[NodeResult]]
     ) -> tuple[NodeResult, int]:
         from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
@@ -85,7 +90,7 @@ class RetryNode(PolicyNode):
             tried += 1
             if tried > 1:
                 report_retry(result.error)
-                result = await self.attempt(node_context, workflow_context)
+                result = await attempt()
             return result
 
         retrying = AsyncRetrying(

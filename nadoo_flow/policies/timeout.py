@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from types import CoroutineType
 from typing import Any, cast
 
 from .._support.checks import check_positive_number
-from .._support.tasks import is_ended_by_owner
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from .._support.per_loop import PerLoop
+from ..nodes.context import WorkflowContext
+from ..nodes.execution import Bound, make_failure
 from ..nodes.node import NodeLike
+from .deadlines import Deadlines
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 
@@ -31,32 +35,33 @@ class TimeoutNode(PolicyNode):
     def __init__(self, node: NodeLike, seconds: float) -> None:
         super().__init__(node)
         self.seconds = seconds
+        self._deadlines: PerLoop[Deadlines] = PerLoop()
 
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Execute the node within the limit."""
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        before = task.cancelling()
-        expired = False
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        attempt = self._bind_attempt(workflow_context)
+        deadlines = self._deadlines.get(partial(Deadlines, self.seconds))
 
-        def expire() -> None:
-            nonlocal expired
-            # Not when the run is ending: a second cancel would interrupt the clean-up.
-            if not is_ended_by_owner(task):
-                expired = True
-                task.cancel()
+        async def attempt_within_limit(value: Any) -> Any:
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            before = task.cancelling()
+            deadline = deadlines.add(task)
+            try:
+                answer = attempt(value)
+                if type(answer) is CoroutineType:
+                    answer = await answer
+                if not deadline.expired:
+                    return answer
+                task.uncancel()
+            except asyncio.CancelledError:
+                if not deadline.expired or task.uncancel() > before:
+                    raise
+            except (Exception, GeneratorExit) as error:
+                if not deadline.expired:
+                    raise
+                make_failure(error)  # or raise what is no failure
+                task.uncancel()
+            finally:
+                deadlines.discard(deadline)
+            raise TimeoutError(f"not finished within {self.seconds:g} s")
 
-        # The same as asyncio.timeout(), in less than half the time.
-        timer = asyncio.get_running_loop().call_later(self.seconds, expire)
-        try:
-            result = await self.attempt(node_context, workflow_context)
-            if not expired:
-                return result
-            task.uncancel()
-        except asyncio.CancelledError:
-            if not expired or task.uncancel() > before:
-                raise
-        finally:
-            timer.cancel()
-        raise TimeoutError(f"not finished within {self.seconds:g} s")
+        return attempt_within_limit

@@ -8,9 +8,9 @@ from typing import Any, Generic, Never
 from typing_extensions import TypeVar
 
 from .._support.typevars import Input, Output
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
-from ..nodes.execution import execute_safely
-from ..nodes.node import BaseNode, NodeLike, as_node
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
+from ..nodes.execution import Bound, call_safely
+from ..nodes.node import BaseNode, BoundNode, NodeLike, as_node, inherits
 from ..nodes.policy import PolicyMark
 
 Instead = TypeVar("Instead", default=Never)
@@ -52,7 +52,7 @@ class FunctionPolicy(NodePolicy[Instead]):
         return self._text
 
 
-class PolicyNode(BaseNode):
+class PolicyNode(BoundNode):
     """A node around another, with the id of that one, so that errors name the real node.
 
     Args:
@@ -69,9 +69,17 @@ class PolicyNode(BaseNode):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> Coroutine[Any, Any, NodeResult]:
         """Execute the node inside once, on a NodeContext of its own; failures are results."""
-        return execute_safely(
-            self.node.execute, NodeContext(node_context.input_data), workflow_context
-        )
+        return call_safely(self.node._bind(workflow_context), node_context.input_data)
+
+    def _bind_attempt(self, workflow_context: WorkflowContext) -> Bound:
+        """Return a function that executes the node inside once on an input."""
+        if inherits(self, PolicyNode, "attempt"):
+            return self.node._bind(workflow_context)
+
+        def attempt(value: Any) -> Coroutine[Any, Any, NodeResult]:
+            return self.attempt(NodeContext(as_input(value)), workflow_context)
+
+        return attempt
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node!r})"

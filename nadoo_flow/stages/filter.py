@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -15,7 +14,7 @@ from ..streams import Indexed, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
 from .stage import ListStage
-from .user_function import call_for_item
+from .user_function import FunctionWork
 
 
 class FilterNode(ListStage[Input, Input, list[Input]]):
@@ -60,18 +59,20 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
         self.filter_fn = check_function(filter_fn, "filter_fn")
 
     def operator(self, stage_run: StageRun) -> Operator:
-        async def accepts(value: Any) -> bool:
-            answer = self.filter_fn(value)
-            return bool(await answer if inspect.isawaitable(answer) else answer)
-
-        async def judge(indexed: Indexed[Any]) -> Indexed[Any]:
-            index, value = indexed
-            keep = await call_for_item(self.node_id, index, accepts, value)
-            return index, value if keep else DROPPED_ITEM
-
-        reported = stage_run.report_work(judge, _name_outcome)
+        reported = stage_run.report_work(_Judge(self.node_id, self.filter_fn), _name_outcome)
         lanes = flat_map(stage_run.run, reported, self.max_concurrency)
         return compose(lanes, leave_out_dropped(stage_run))
+
+
+class _Judge(FunctionWork[Indexed[Any]]):
+    """Marks the items that a function does not accept."""
+
+    def __init__(self, node_id: str, filter_fn: Callable[[Any], Any]) -> None:
+        super().__init__(node_id)
+        self.call = filter_fn  # type: ignore[assignment, method-assign]
+
+    def make_result(self, index: int, value: Any, returned: Any) -> Indexed[Any]:
+        return index, value if returned else DROPPED_ITEM
 
 
 def _name_outcome(indexed: Indexed[Any]) -> ItemEnd:

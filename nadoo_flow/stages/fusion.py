@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from reactivex import Observable
 
 from ..errors import NodeError
-from ..events import ItemEnd, Mapper, RunReporter, StageReporter
+from ..events import ItemEnd, RunReporter, StageReporter
 from ..nodes.context import WorkflowContext
-from ..streams import Indexed, InOrder, Subscription, allow_one_subscription
+from ..streams import Indexed, InOrder, Subscription, Work, allow_one_subscription
 
 R = TypeVar("R")
 
@@ -42,8 +42,8 @@ class StageRun:
     report: StageReporter | None = None
 
     def report_work(
-        self, work: Mapper[R], outcome: Callable[[R], ItemEnd] | None = None
-    ) -> Mapper[R]:
+        self, work: Work[Indexed[Any], R], outcome: Callable[[R], ItemEnd] | None = None
+    ) -> Work[Indexed[Any], R]:
         """Return the work of the stage, wrapped so that it makes events if the run is watched."""
         return work if self.report is None else self.report.with_events(work, outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, overload
 
 from reactivex import compose
@@ -10,10 +11,10 @@ from .._support.checks import check_bool
 from .._support.typevars import Input, Output
 from ..errors import NO_MESSAGE, NodeError
 from ..events import note_failure
-from ..nodes.context import NodeContext, as_input, unwrap_item
-from ..nodes.execution import execute_item
+from ..nodes.context import NodeResult, unwrap_item
+from ..nodes.execution import check_result, make_item_failure
 from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
-from ..streams import Indexed, flat_map
+from ..streams import Indexed, Work, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
 from .stage import ListStage
@@ -117,21 +118,42 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         return f"{shorten(child.name, 24)}{policies}, {super()._describe_detail()}"
 
     def operator(self, stage_run: StageRun) -> Operator:
-        async def work(indexed: Indexed[Any]) -> Indexed[Any]:
-            index, value = indexed
-            result = await execute_item(
-                self.child_node.execute, NodeContext(as_input(value)), stage_run.workflow_context
-            )
-            if result.success:
-                return index, unwrap_item(result.output)
-            error = result.error or NO_MESSAGE
-            if not self.continue_on_error:
-                raise NodeError(self.node_id, error, index) from result.exception
-            if stage_run.report is not None:  # or it would be that of an item around the run
-                note_failure(error)
-            stage_run.on_failed(self.node_id, index, error)
-            return index, DROPPED_ITEM
-
-        reported = stage_run.report_work(work)
+        reported = stage_run.report_work(_NodeWork(self, stage_run))
         lanes = flat_map(stage_run.run, reported, self.max_concurrency, self.child_node.isolate)
         return compose(lanes, leave_out_dropped(stage_run))
+
+
+class _NodeWork(Work[Indexed[Any], Indexed[Any]]):
+    """Puts each item through the child of a stage."""
+
+    def __init__(self, stage: MapNode[Any, Any], stage_run: StageRun) -> None:
+        self._stage = stage
+        self._stage_run = stage_run
+        self._call = stage.child_node._bind(stage_run.workflow_context)
+
+    def start(self, item: Indexed[Any], started: float) -> Any:
+        return self._call(item[1])
+
+    def finish(self, item: Indexed[Any], answer: Any, started: float) -> Indexed[Any]:
+        if isinstance(answer, NodeResult):
+            try:
+                answer = check_result(answer)
+            except (Exception, asyncio.CancelledError) as error:
+                return self.fail(item, error, started)
+            if not answer.success:
+                return self._leave_out(item[0], answer)
+            answer = answer.output
+        return item[0], unwrap_item(answer)
+
+    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> Indexed[Any]:
+        return self._leave_out(item[0], make_item_failure(error))
+
+    def _leave_out(self, index: int, failed: NodeResult) -> Indexed[Any]:
+        stage, stage_run = self._stage, self._stage_run
+        error = failed.error or NO_MESSAGE
+        if not stage.continue_on_error:
+            raise NodeError(stage.node_id, error, index) from failed.exception
+        if stage_run.report is not None:  # or it would be that of an item around the run
+            note_failure(error)
+        stage_run.on_failed(stage.node_id, index, error)
+        return index, DROPPED_ITEM

@@ -14,7 +14,7 @@ from .._support.typevars import Input, Output
 from ..streams import Indexed, flat_map
 from .fusion import Operator, StageRun
 from .stage import ListStage
-from .user_function import call_for_item
+from .user_function import FunctionWork
 
 
 class ReduceNode(ListStage[Input, Output, Output]):
@@ -84,24 +84,17 @@ class ReduceNode(ListStage[Input, Output, Output]):
         self.initial_value = initial_value
 
     def operator(self, stage_run: StageRun) -> Operator:
-        value_so_far = copy.deepcopy(self.initial_value)
-
-        async def fold(indexed: Indexed[Any]) -> Any:
-            nonlocal value_so_far
-            index, value = indexed
-            value_so_far = await call_for_item(
-                self.node_id, index, self.reduce_fn, value_so_far, value
-            )
-            return value_so_far
+        initial = copy.deepcopy(self.initial_value)
+        folding = _Fold(self.node_id, self.reduce_fn, initial)
 
         def emit_outcome(value: Any) -> Indexed[Any]:
             stage_run.run.outstanding += 1
             return 0, value
 
         return compose(
-            flat_map(stage_run.run, stage_run.report_work(fold), 1),
+            flat_map(stage_run.run, stage_run.report_work(folding), 1),
             ops.do_action(lambda _: stage_run.run.release()),
-            ops.last_or_default(value_so_far),
+            ops.last_or_default(initial),
             ops.map(emit_outcome),
         )
 
@@ -111,3 +104,19 @@ class ReduceNode(ListStage[Input, Output, Output]):
     def _close(self, values: list[Any]) -> Any:
         (value,) = values
         return value
+
+
+class _Fold(FunctionWork[Any]):
+    """Folds each item into the value so far, which is what it emits."""
+
+    def __init__(self, node_id: str, reduce_fn: Callable[[Any, Any], Any], initial: Any) -> None:
+        super().__init__(node_id)
+        self._reduce_fn = reduce_fn
+        self._value_so_far = initial
+
+    def call(self, value: Any) -> Any:
+        return self._reduce_fn(self._value_so_far, value)
+
+    def make_result(self, index: int, value: Any, returned: Any) -> Any:
+        self._value_so_far = returned
+        return returned

@@ -1,25 +1,44 @@
-"""Calls of a user's function on one item."""
+"""The work on one item by a user's function."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import NO_MESSAGE, NodeError
-from ..nodes.execution import make_item_failure
+from ..nodes.execution import as_answer, make_item_failure
+from ..streams import Indexed, Work
+
+R = TypeVar("R")
 
 
-async def call_for_item(node_id: str, index: int, fn: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function, sync or async, and name the item if it fails.
+class FunctionWork(Work[Indexed[Any], R]):
+    """Calls a function, sync or async, and names the item if it fails.
 
-    Raises:
-        NodeError: If it fails, with the id of the stage and the index of the item.
+    Args:
+        node_id: The stage to name.
     """
-    try:
-        answer = fn(*arguments)
-        return await answer if inspect.isawaitable(answer) else answer
-    except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-        result = make_item_failure(error)
-        raise NodeError(node_id, result.error or NO_MESSAGE, index) from error
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+
+    def call(self, value: Any) -> Any:
+        """Call the function; a subclass writes this."""
+        raise NotImplementedError
+
+    def make_result(self, index: int, value: Any, returned: Any) -> R:
+        """Return what to emit for what the function returned; a subclass writes this."""
+        raise NotImplementedError
+
+    def start(self, item: Indexed[Any], started: float) -> Any:
+        return as_answer(self.call(item[1]))
+
+    def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
+        try:
+            return self.make_result(*item, answer)
+        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+            return self.fail(item, error, started)
+
+    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
+        failed = make_item_failure(error)
+        raise NodeError(self._node_id, failed.error or NO_MESSAGE, item[0]) from error

@@ -36,6 +36,7 @@ from .sources import (
     emit,
 )
 from .subscription import Subscription, find_outermost_run
+from .work import Work, do_work
 
 __all__ = [
     "BUFFER",
@@ -50,10 +51,12 @@ __all__ = [
     "Plan",
     "Source",
     "Subscription",
+    "Work",
     "allow_one_subscription",
     "as_source",
     "call_on_loop",
     "compute_default_window",
+    "do_work",
     "drain",
     "emit",
     "find_outermost_run",

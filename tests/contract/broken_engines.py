@@ -12,27 +12,33 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from nadoo_flow.streams import Isolation, Subscription, flat_map
+from tests.work import Mapped
 
 Mapper: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
 Operator: TypeAlias = Callable[[Observable[Any]], Observable[Any]]
 Engine: TypeAlias = Callable[[Subscription, Mapper, int, Isolation], Operator]
 
 
+def sound(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
+    """Be the engine itself, which breaks none."""
+    return flat_map(run, Mapped(mapper), limit, isolate)
+
+
 def serial(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
     """Do one item after the other, whatever the limit."""
-    return flat_map(run, mapper, 1, isolate)
+    return flat_map(run, Mapped(mapper), 1, isolate)
 
 
 def limitless(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
     """Do all items at the same time, whatever the limit."""
-    return flat_map(run, mapper, 1000, isolate)
+    return flat_map(run, Mapped(mapper), 1000, isolate)
 
 
 def forgetful(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
     """Drop the last result, and settle it."""
 
     def operator(source: Observable[Any]) -> Observable[Any]:
-        results = source.pipe(flat_map(run, mapper, limit, isolate))
+        results = source.pipe(flat_map(run, Mapped(mapper), limit, isolate))
         return results.pipe(ops.skip_last(1), ops.do_action(on_completed=run.release))
 
     return operator
@@ -44,7 +50,7 @@ def leaky(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> 
     async def let_go(item: Any) -> Any:
         return await asyncio.shield(asyncio.ensure_future(mapper(item)))
 
-    return flat_map(run, let_go, limit, isolate)
+    return flat_map(run, Mapped(let_go), limit, isolate)
 
 
 def greedy(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
@@ -54,14 +60,14 @@ def greedy(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) ->
         run.outstanding += 1
         return await mapper(item)
 
-    return flat_map(run, keeping, limit, isolate)
+    return flat_map(run, Mapped(keeping), limit, isolate)
 
 
 def generous(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> Operator:
     """Settle items that nobody has taken yet."""
 
     def operator(source: Observable[Any]) -> Observable[Any]:
-        results = source.pipe(flat_map(run, mapper, limit, isolate))
+        results = source.pipe(flat_map(run, Mapped(mapper), limit, isolate))
         return results.pipe(ops.do_action(lambda _: run.release()))
 
     return operator
@@ -75,7 +81,7 @@ def hasty(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> 
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             told = source.pipe(ops.do_action(on_completed=observer.on_completed))
-            return told.pipe(flat_map(run, mapper, limit, isolate)).subscribe(observer)
+            return told.pipe(flat_map(run, Mapped(mapper), limit, isolate)).subscribe(observer)
 
         return Observable(subscribe)
 
@@ -91,7 +97,7 @@ def eager(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -> 
     def operator(source: Observable[Any]) -> Observable[Any]:
         made: list[Coroutine[Any, Any, Any]] = []
         run.add_cleanup(partial(_close_all, made))
-        lanes = flat_map(run, awaiting, limit, isolate)
+        lanes = flat_map(run, Mapped(awaiting), limit, isolate)
         return source.pipe(ops.map(mapper), ops.do_action(made.append), lanes)
 
     return operator
@@ -158,7 +164,7 @@ def patient(run: Subscription, mapper: Mapper, limit: int, isolate: Isolation) -
         return result
 
     def operator(source: Observable[Any]) -> Observable[Any]:
-        lanes = flat_map(run, or_error, limit, isolate)
+        lanes = flat_map(run, Mapped(or_error), limit, isolate)
         return source.pipe(
             lanes, ops.to_list(), ops.flat_map(lambda results: results), ops.map(raised)
         )

@@ -20,7 +20,6 @@ from nadoo_flow.streams import (
     Plan,
     Subscription,
     drain,
-    flat_map,
 )
 
 from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
@@ -39,6 +38,7 @@ from .broken_engines import (
     naive,
     patient,
     serial,
+    sound,
 )
 
 Check: TypeAlias = Callable[[Engine], Coroutine[Any, Any, None]]
@@ -219,7 +219,7 @@ def catches(check: Check, engine: Engine) -> bool:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_real_engine_passes(check: Check) -> None:
-    in_virtual_time(partial(check, flat_map))
+    in_virtual_time(partial(check, sound))
 
 
 @pytest.mark.parametrize("engine", CAUGHT_BY)

@@ -27,6 +27,7 @@ from nadoo_flow import FilterNode, MapNode, NodeError, ReduceNode, WorkflowConte
 from nadoo_flow.stages import ListStage
 from nadoo_flow.stages.fusion import Link, fuse
 from nadoo_flow.streams import Plan, Subscription, drain, emit, flat_map
+from tests.work import Mapped
 
 from ..stand_ins import assert_only_the_caller_runs
 from ..streams.runs import Seen, in_any_case, in_virtual_time
@@ -78,7 +79,7 @@ class Permits(RuleBasedStateMachine):
                 run.release()
             return verdict == "keep"
 
-        lanes = flat_map(run, mapper, self.max_concurrent)
+        lanes = flat_map(run, Mapped(mapper), self.max_concurrent)
         return emit(run, self.subject).pipe(lanes, ops.filter(keep))
 
     def _in_loop(self, step: Callable[[], Any]) -> Any:

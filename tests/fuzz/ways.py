@@ -20,6 +20,7 @@ from nadoo_flow import (
     streams,
 )
 from nadoo_flow import operators as node_operators
+from tests.work import Mapped
 
 from .case import Batch, Case
 from .checkpoints import MemoryCheckpoint
@@ -176,6 +177,6 @@ def _lanes(
             run, streams.as_source(source, "source")
         )
         isolate: Any = batch.isolate
-        return inputs.pipe(streams.flat_map(run, mapper, batch.limit, isolate))
+        return inputs.pipe(streams.flat_map(run, Mapped(mapper), batch.limit, isolate))
 
     return streams.Plan(build, batch.limit)

@@ -15,11 +15,10 @@ from nadoo_flow import (
     BatchProcessor,
     ConcurrencyLimit,
     FunctionNode,
-    NodeContext,
     NodeResult,
     WorkflowContext,
 )
-from nadoo_flow.nodes.execution import execute_safely
+from nadoo_flow.nodes.execution import call_safely
 from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import limit
 
@@ -28,7 +27,7 @@ from ..stand_ins import now
 
 async def outcome(node: BaseNode, input_data: Any) -> NodeResult:
     """Execute a node as a batch does: whatever it raises becomes a result."""
-    return await execute_safely(node.execute, NodeContext(input_data), WorkflowContext())
+    return await call_safely(node._bind(WorkflowContext()), input_data)
 
 
 def raises(error: str) -> Any:

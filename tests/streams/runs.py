@@ -14,6 +14,7 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from nadoo_flow.streams import InOrder, Isolation, Plan, Subscription, emit, flat_map
+from tests.work import Mapped
 
 from ..stand_ins import CLEAN_UP, now
 from ..virtual_time import VirtualTimeLoop
@@ -106,7 +107,7 @@ def lanes_plan(
     """Plan to put the values of a source through a mapper."""
 
     def build(run: Subscription) -> Observable[Any]:
-        return values_of(source)(run).pipe(flat_map(run, mapper, max_concurrent, isolate))
+        return values_of(source)(run).pipe(flat_map(run, Mapped(mapper), max_concurrent, isolate))
 
     return Plan(build, max_concurrent, window)
 
@@ -120,7 +121,7 @@ def ordered_plan(
         return indexed[0], await mapper(indexed[1])
 
     def build(run: Subscription) -> Observable[Any]:
-        lanes = flat_map(run, numbered, max_concurrent)
+        lanes = flat_map(run, Mapped(numbered), max_concurrent)
         in_order = InOrder[Any](itemgetter(0))
         return emit(run, source).pipe(lanes, in_order.operator, ops.map(itemgetter(1)))
 

@@ -13,6 +13,7 @@ from reactivex.observer import AutoDetachObserver
 
 from nadoo_flow.streams import Plan, Subscription, emit, flat_map, observe
 from nadoo_flow.streams.direct import Direct
+from tests.work import Mapped
 
 from ..stand_ins import assert_only_the_caller_runs
 from .runs import Seen
@@ -68,8 +69,8 @@ async def test_rule_108_lanes_that_were_disposed_take_nothing_from_a_stubborn_it
         return value
 
     def build(run: Subscription) -> Observable[int]:
-        first = flat_map(run, stubborn, 3, isolate)
-        second = flat_map(run, noted, 3, isolate)
+        first = flat_map(run, Mapped(stubborn), 3, isolate)
+        second = flat_map(run, Mapped(noted), 3, isolate)
         rest: Observable[int] = Observable(lambda observer, scheduler=None: Disposable())
         # What merge() waits for keeps the run alive after take() has disposed of the lanes.
         return emit(run, [1, 5, 5]).pipe(first, second, ops.take(1), ops.merge(rest))

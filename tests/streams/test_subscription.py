@@ -16,6 +16,7 @@ from reactivex.subject import Subject
 
 from nadoo_flow.streams import Plan, Subscription, drain, find_outermost_run, flat_map
 from nadoo_flow.streams.plan import MAX_WINDOW
+from tests.work import Mapped
 
 from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from .runs import (
@@ -556,7 +557,7 @@ async def test_an_error_while_the_chain_is_built_is_raised_by_start() -> None:
 
 async def test_through_adds_an_operator_behind_the_chain() -> None:
     def doubling(source: Observable[int]) -> Observable[int]:
-        return source.pipe(flat_map(run_of[0], twice, 1))
+        return source.pipe(flat_map(run_of[0], Mapped(twice), 1))
 
     async def twice(value: int) -> int:
         return 2 * value

@@ -11,6 +11,7 @@ from .driver import Driver, Interrupted, close_work, is_closing
 from .lifecycle import FatalError, end_and_join, raise_fatal, run_in_own_task, start_owned
 from .owned_task import (
     OwnedTask,
+    cancel_as_work,
     get_running_task,
     is_being_cancelled,
     is_ended_by_owner,
@@ -23,6 +24,7 @@ __all__ = [
     "FatalError",
     "Interrupted",
     "OwnedTask",
+    "cancel_as_work",
     "close_work",
     "end_and_join",
     "get_running_task",

@@ -80,6 +80,11 @@ class OwnedTask(asyncio.Task[T]):
         self.has_strays = self._is_on_its_way = True
         return super().cancel(msg)
 
+    def cancel_as_work(self) -> None:
+        """Request a cancellation as code of the work does, wherever the caller belongs."""
+        self.has_strays = self._is_on_its_way = True
+        super().cancel()
+
     def uncancel(self) -> int:
         """Take a cancellation back, as of any task."""
         left = super().uncancel()
@@ -155,6 +160,14 @@ def take_strays_off(task: OwnedTask[Any]) -> Generator[Any, Any, None]:
             if task.is_to_end:
                 raise
     task.has_strays = False
+
+
+def cancel_as_work(task: asyncio.Task[Any]) -> None:
+    """Cancel a task on behalf of code that runs in it."""
+    if isinstance(task, OwnedTask):
+        task.cancel_as_work()
+    else:
+        task.cancel()
 
 
 def is_being_cancelled() -> bool:

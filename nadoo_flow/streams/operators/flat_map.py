@@ -6,22 +6,23 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from types import coroutine
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
+from types import CoroutineType, coroutine
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..._support.tasks import (
     Driver,
+    Interrupted,
     OwnedTask,
     close_work,
     get_running_task,
-    run_in_own_task,
     take_strays_off,
 )
 from ..direct import Direct
 from ..subscription import Subscription
+from ..work import InOwnTask, Work, leave_out_caller
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,36 +35,32 @@ Isolation: TypeAlias = Literal["context", "task"]
 
 def flat_map(
     run: Subscription,
-    mapper: Callable[[T], Coroutine[Any, Any, R]],
+    work: Work[T, R],
     max_concurrent: int,
     isolate: Isolation = "context",
 ) -> Callable[[Observable[T]], Observable[R]]:
-    """Map each item through a coroutine, at most ``max_concurrent`` at a time, as they complete.
+    """Work on the items, at most ``max_concurrent`` at a time, and emit results as they complete.
 
     Instead of a task per item there are up to ``max_concurrent`` lanes, each a task that takes the
-    next item when it is free. A lane drives each item's coroutine in its own copy of the run's
-    context, so a context variable that one item sets is not seen by the next.
+    next item when it is free. A lane does the work on each item in a copy of the run's context, so
+    a context variable that one item sets is not seen by the next.
 
-    What a mapper raises ends the whole run. When the source ends, by completion or by an error,
+    What the work raises ends the whole run. When the source ends, by completion or by an error,
     the items that it had emitted are finished first.
 
     Args:
         run: The run that the operator belongs to.
-        mapper: Called when a lane is free for the item, never earlier.
+        work: Started when a lane is free for the item, never earlier.
         max_concurrent: Most items at a time.
         isolate: ``"task"`` gives each item an asyncio task of its own as well.
     """
-
-    def in_task(item: T) -> Coroutine[Any, Any, R]:
-        return run_in_own_task(partial(mapper, item))
-
-    work = in_task if isolate == "task" else mapper
+    isolated = InOwnTask(work) if isolate == "task" else work
 
     def operator(source: Observable[T]) -> Observable[R]:
         def subscribe(
             observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            lanes = _Lanes(run, work, max_concurrent, observer, eager=isolate == "task")
+            lanes = _Lanes(run, isolated, max_concurrent, observer, eager=isolate == "task")
             upstream = source.subscribe(lanes, scheduler=scheduler)
             return CompositeDisposable(upstream, Disposable(lanes.dispose))
 
@@ -72,11 +69,20 @@ def flat_map(
     return operator
 
 
+class _Interruption(NamedTuple):
+    """What a lane was about when it was interrupted: the rest of an item, and its start."""
+
+    driver: Driver[Any]
+    in_context: Callable[..., Any]
+    item: Any
+    started: float
+
+
 class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     def __init__(
         self,
         run: Subscription,
-        mapper: Callable[[T], Coroutine[Any, Any, R]],
+        work: Work[T, R],
         max_concurrent: int,
         observer: abc.ObserverBase[R],
         *,
@@ -84,12 +90,12 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     ) -> None:
         self._run = run
         self._eager = eager
-        self._mapper = mapper
+        self._work = work
         self._max_concurrent = max_concurrent
         self._observer = observer
         self._queue: deque[T] = deque()
         self._lanes: set[OwnedTask[None]] = set()
-        self._interrupted: dict[OwnedTask[None], Driver[R]] = {}
+        self._interrupted: dict[OwnedTask[None], _Interruption] = {}
         self._starting = 0
         self._disposed = False
         self._end: Callable[[], None] | None = None
@@ -131,58 +137,73 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
     @coroutine
     def _run_lane(self) -> Generator[Any, Any, None]:
-        """Take items while there are any, and step their coroutines inside their own contexts.
+        """Take items while there are any, and do the work on each inside its own context.
 
         The inner loop repeats that of :meth:`Driver.drive`, and a change to one belongs into the
         other. To share it makes an item that suspends once 5% slower, as measured: it needs a
         generator for each item, and each of its steps passes through that.
         """
         lane = cast("OwnedTask[None]", asyncio.current_task())
-        run, queue, mapper = self._run, self._queue, self._mapper
+        run, queue = self._run, self._queue
+        start, finish = self._work.start, self._work.finish
         new_context, on_next = run.context.copy, self._observer.on_next
         turn, time = run.turn, run.turn.time
         suspended = yield from self._resume(lane)
         while queue and not run.stopped:
-            if time() >= turn.ends and turn.is_spent():
+            started = time()
+            if started >= turn.ends and turn.is_spent():
                 yield from self._wait_for_turn(lane)
                 continue
-            work = mapper(queue.popleft())
+            item = queue.popleft()
             in_context = new_context().run
-            step, argument = work.send, None
-            while True:
-                try:
-                    awaited = in_context(step, argument)
-                except StopIteration as done:
-                    result = done.value
-                    break
-                except (asyncio.CancelledError, GeneratorExit) as error:
-                    if lane.is_to_end:
+            try:
+                answer = in_context(start, item, started)
+                failure = None
+            except BaseException as error:
+                answer, failure = None, leave_out_caller(error)
+            if type(answer) is CoroutineType:
+                coroutine, argument = answer, None
+                step: Callable[[Any], Any] = coroutine.send
+                while True:
+                    try:
+                        awaited = in_context(step, argument)
+                    except StopIteration as done:
+                        answer = done.value
+                        break
+                    except BaseException as error:
+                        failure = leave_out_caller(error)
+                        break
+                    # An exception that is kept here would look as if the work still handled it.
+                    argument = None
+                    if not suspended:
+                        suspended = True
+                        self._starting -= 1
+                        self._start_lanes(len(queue))
+                    if lane.ended_by_owner:
+                        # A timeout in the node may have taken the cancellation of the run's end
+                        # back.
+                        lane.deliver()
+                    try:
+                        step, argument = coroutine.send, (yield awaited)
+                    except GeneratorExit as error:
+                        if get_running_task() is lane:
+                            driver = Driver(partial(_hand_over, coroutine), in_context)
+                            self._interrupted[lane] = _Interruption(
+                                driver, in_context, item, started
+                            )
+                            raise driver.interrupt(error) from None
+                        close_work(coroutine, in_context)
                         raise
-                    raise _create_cancel_error(error) from error
-                # An exception that is kept here would look as if the work still handled it.
-                argument = None
-                if not suspended:
-                    suspended = True
-                    self._starting -= 1
-                    self._start_lanes(len(queue))
-                if lane.ended_by_owner:
-                    # A timeout in the node may have taken the cancellation of the run's end back.
-                    lane.deliver()
-                try:
-                    step, argument = work.send, (yield awaited)
-                except GeneratorExit as error:
-                    if get_running_task() is lane:
-                        driver = self._interrupted[lane] = Driver(
-                            partial(_hand_over, work), in_context
-                        )
-                        raise driver.interrupt(error) from None
-                    close_work(work, in_context)
-                    raise
-                except asyncio.CancelledError as error:
-                    lane.note_thrown(error)
-                    step, argument = work.throw, error
-                except BaseException as error:
-                    step, argument = work.throw, error
+                    except asyncio.CancelledError as error:
+                        lane.note_thrown(error)
+                        step, argument = coroutine.throw, error
+                    except BaseException as error:
+                        step, argument = coroutine.throw, error
+            if failure is None:
+                result = in_context(finish, item, answer, started)
+            else:
+                result = self._fail(lane, in_context, item, failure, started)
+                failure = None
             if run.stopped:
                 return
             on_next(result)
@@ -194,14 +215,38 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         if self._end is not None and not self._lanes and not run.stopped:
             self._end()
 
+    def _fail(
+        self,
+        lane: OwnedTask[None],
+        in_context: Callable[..., Any],
+        item: T,
+        error: BaseException,
+        started: float,
+    ) -> Any:
+        try:
+            return in_context(self._work.fail, item, error, started)
+        except (asyncio.CancelledError, GeneratorExit) as raised:
+            if lane.is_to_end:
+                raise
+            raise _create_cancel_error(raised) from raised
+
     @coroutine
     def _resume(self, lane: OwnedTask[None]) -> Generator[Any, Any, bool]:
         """Finish the item in which the lane was interrupted, and return whether there was one."""
-        driver = self._interrupted.get(lane)
-        if driver is None:
+        interruption = self._interrupted.get(lane)
+        if interruption is None:
             return False
-        result = yield from driver.drive()
-        del self._interrupted[lane]
+        driver, in_context, item, started = interruption
+        try:
+            answer = yield from driver.drive()
+        except Interrupted:
+            raise
+        except BaseException as error:
+            del self._interrupted[lane]
+            result = self._fail(lane, in_context, item, leave_out_caller(error), started)
+        else:
+            del self._interrupted[lane]
+            result = in_context(self._work.finish, item, answer, started)
         if not self._run.stopped:
             self._observer.on_next(result)
             yield from take_strays_off(lane)
@@ -222,4 +267,4 @@ def _hand_over(work: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
 
 
 def _create_cancel_error(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"a mapper raised {type(error).__name__}, although it was not cancelled")
+    return RuntimeError(f"the work raised {type(error).__name__}, although it was not cancelled")

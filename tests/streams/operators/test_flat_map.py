@@ -23,6 +23,7 @@ from nadoo_flow.streams import (
     flat_map,
     observe,
 )
+from tests.work import Mapped
 
 from ...stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from ...virtual_time import VirtualTimeLoop
@@ -267,7 +268,9 @@ async def test_rule_206_take_between_two_stages_ends_the_one_before_it() -> None
 
     def build(run: Subscription) -> Observable[int]:
         items = values_of(range(9))(run)
-        return items.pipe(flat_map(run, before, 3), ops.take(1), flat_map(run, behind, 3))
+        return items.pipe(
+            flat_map(run, Mapped(before), 3), ops.take(1), flat_map(run, Mapped(behind), 3)
+        )
 
     run, seen = started(Plan(build, 3))
     await run.join()

@@ -16,6 +16,7 @@ from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
 from nadoo_flow.streams import InOrder, Plan, Subscription, drain, emit, flat_map
+from tests.work import Mapped
 
 from ..runs import in_any_case, ordered_plan, stack_depth
 
@@ -131,7 +132,7 @@ async def test_rule_303_a_hundred_thousand_items_behind_one_do_not_nest() -> Non
         return indexed
 
     def build(run: Subscription) -> Observable[tuple[int, int]]:
-        lanes = flat_map(run, first_is_last, 2)
+        lanes = flat_map(run, Mapped(first_is_last), 2)
         return emit(run, range(100_000)).pipe(lanes, in_order.operator, ops.filter(kept(run)))
 
     def kept(run: Subscription) -> Any:

@@ -30,6 +30,7 @@ from nadoo_flow.streams import (
     flat_map,
     observe,
 )
+from tests.work import Mapped
 
 from ...stand_ins import assert_only_the_caller_runs, observed
 from ...virtual_time import VirtualTimeLoop
@@ -421,7 +422,7 @@ async def test_rule_r8_each_item_of_a_thread_is_delivered_or_counted_as_dropped(
 
     def build(run: Subscription) -> Observable[int]:
         items = emit(run, subject, Buffering(5, overflow)).pipe(ops.map(itemgetter(1)))
-        return items.pipe(flat_map(run, same, 1))
+        return items.pipe(flat_map(run, Mapped(same), 1))
 
     running = asyncio.create_task(drain(Plan(build, 1), results.append))
     await asyncio.sleep(0)

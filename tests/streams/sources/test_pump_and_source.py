@@ -22,6 +22,7 @@ from nadoo_flow.streams import (
     observe,
 )
 from nadoo_flow.streams.sources.pump import Pump, SourceFailed
+from tests.work import Mapped
 
 from ...stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, observed, raised_by
 from ..runs import (
@@ -458,7 +459,7 @@ async def test_rule_206_an_operator_that_has_enough_stops_the_source_while_the_r
     inputs, results = Inputs(), list[int]()
 
     def build(run: Subscription) -> Observable[int]:
-        return values_of(inputs.of(kind))(run).pipe(ops.take(2), flat_map(run, sleeping, 1))
+        return values_of(inputs.of(kind))(run).pipe(ops.take(2), flat_map(run, Mapped(sleeping), 1))
 
     await drain(Plan(build, 1, 10), results.append)
     assert (results, now()) == ([0, 1], 2 if kind == "sync" else 2 + CLEAN_UP)

@@ -1,0 +1,66 @@
+"""The work of ``flat_map`` on one item: how it starts, and what becomes of its end."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import CoroutineType
+from typing import Any, Generic, TypeVar
+
+from .._support.tasks import run_in_own_task
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Work(Generic[T, R]):
+    """Turns each item into a result, with at most one coroutine, which a lane drives.
+
+    The methods are called in the context of the item, and never suspend. ``started`` is the time
+    of the loop at which the lane took the item.
+    """
+
+    def start(self, item: T, started: float) -> Any:
+        """Return the answer for an item, or a coroutine that returns it; a subclass writes this."""
+        raise NotImplementedError(f"{type(self).__name__} must define start()")
+
+    def finish(self, item: T, answer: Any, started: float) -> R:
+        """Return what to emit for an answer; what is raised here ends the run."""
+        result: R = answer
+        return result
+
+    def fail(self, item: T, error: BaseException, started: float) -> R:
+        """Return what to emit when the work on an item raised; what is raised here ends the run.
+
+        A cancellation that is the end of the lane must be raised again.
+        """
+        raise error
+
+
+class InOwnTask(Work[T, R]):
+    """Work that is done in an asyncio task of its own for each item."""
+
+    def __init__(self, work: Work[T, R]) -> None:
+        self._work = work
+
+    def start(self, item: T, started: float) -> Any:
+        return run_in_own_task(partial(do_work, self._work, item, started))
+
+
+async def do_work(work: Work[T, R], item: T, started: float) -> R:
+    """Do the whole work on one item, as a lane does."""
+    try:
+        answer = work.start(item, started)
+        if type(answer) is CoroutineType:
+            answer = await answer
+    except BaseException as error:
+        return work.fail(item, leave_out_caller(error), started)
+    return work.finish(item, answer, started)
+
+
+def leave_out_caller(error: BaseException) -> BaseException:
+    """Take the frame that catches an exception out of its traceback.
+
+    A failed result keeps its exception, which would keep the lane, and with it the whole run.
+    """
+    traceback = error.__traceback__
+    return error.with_traceback(None if traceback is None else traceback.tb_next)
