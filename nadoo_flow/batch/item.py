@@ -33,7 +33,7 @@ class NodeWork(ItemWork):
     def __init__(
         self, node: BaseNode, workflow_context: WorkflowContext, time: Callable[[], float]
     ) -> None:
-        self._call = node._bind(workflow_context)
+        self._call, self._gives_output = node._bind(workflow_context)
         self._time = time
 
     def start(self, item: Indexed[Any], started: float) -> Any:
@@ -41,20 +41,23 @@ class NodeWork(ItemWork):
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         index, input_data = item
-        if not isinstance(answer, NodeResult):
-            seconds = self._time() - started
-            return BatchResult(index, input_data, True, answer, None, seconds, None, {})
-        try:
-            return self._make_result(item, check_result(answer), started)
-        except (Exception, asyncio.CancelledError) as error:
-            return self.fail(item, error, started)
+        if isinstance(answer, NodeResult) or not self._gives_output:
+            try:
+                result = check_result(answer)
+            except (Exception, asyncio.CancelledError) as error:
+                return self.fail(item, error, started)
+            return self._make_result(item, result, started)
+        seconds = self._time() - started
+        return BatchResult(index, input_data, True, answer, None, seconds, None, {})
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         return self._make_result(item, make_item_failure(error), started)
 
     def _make_result(self, item: Indexed[Any], result: NodeResult, started: float) -> BatchResult:
+        index, input_data = item
         return BatchResult(
-            *item,
+            index,
+            input_data,
             result.success,
             result.output,
             result.error,

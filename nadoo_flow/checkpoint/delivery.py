@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 
 from .._support.report_error import report_error
 from ..results.batch_result import BatchResult
-from ..streams import Subscription
+from ..streams import CallingObserver, Direct, Subscription
 from .protocol import CheckpointError, Record
 from .store import Store
 
@@ -55,14 +55,14 @@ class Delivery:
             observer: abc.ObserverBase[BatchResult], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             self._deliver_to = observer.on_next
-            return results.subscribe(
+            calling = CallingObserver(
                 self._on_result,
                 lambda error: self._on_end(partial(observer.on_error, error)),
                 lambda: self._on_end(observer.on_completed),
-                scheduler=scheduler,
             )
+            return results.subscribe(calling, scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Direct(subscribe)
 
     def deliver(self, result: BatchResult) -> None:
         """Deliver a result that is recorded."""

@@ -13,7 +13,7 @@ from reactivex import Observable, abc
 
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
-from ..streams import Indexed, Subscription
+from ..streams import CallingObserver, Direct, Indexed, Subscription
 from .codec import JsonCodec
 from .fingerprint import Fingerprint, take_fingerprint
 from .protocol import FAILURES, CheckpointError, Codec, Record
@@ -71,14 +71,14 @@ class Resuming:
             self._pass_on = observer.on_next
             self._matching = True
             self._store.open(MOST_READ, self._on_read, self._on_error)
-            return source.subscribe(
+            calling = CallingObserver(
                 self._on_input,
                 lambda error: self._on_source_end(partial(observer.on_error, error)),
                 lambda: self._on_source_end(observer.on_completed),
-                scheduler=scheduler,
             )
+            return source.subscribe(calling, scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Direct(subscribe)
 
     def _on_read(self, records: Sequence[Record]) -> None:
         self._records = {record.item: record for record in records}

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from .._support.tasks import start_owned
 from ..nodes.context import NodeResult
-from ..nodes.execution import call_safely, describe_failure, make_item_failure
+from ..nodes.execution import answer_safely, as_result, describe_failure, make_item_failure
 from ..nodes.node import BaseNode
 from .packed_result import PackedResult, pack_result
 from .wire import unpack
@@ -174,7 +174,8 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
         if isinstance(node, UnpicklingError):
             raise node
         input_data, workflow_context = unpack(payload, "the input")
-        return await call_safely(node._bind(workflow_context), input_data, make_item_failure)
+        bound = node._bind(workflow_context)
+        return as_result(await answer_safely(bound, input_data, make_item_failure))
     except BaseException as error:
         # A KeyboardInterrupt of the node is not one of the caller. A cancellation comes from
         # another node, or from an interrupt, after which this result does not count.

@@ -65,8 +65,9 @@ def as_input(value: Any) -> Any:
     return value if type(value) is dict or isinstance(value, Mapping) else {"item": value}
 
 
-# They are no mappings, and to ask Mapping would cost more than the call of a function.
-_BARE = frozenset({str, int, float, bytes, bool, type(None), list, tuple})
+# To ask Mapping would cost more than the call of a function.
+BARE = frozenset({str, int, float, bytes, bool, type(None), list, tuple})
+"""Types of values that are certainly no mappings."""
 
 
 def is_bare_item(data: Any) -> bool:
@@ -76,4 +77,4 @@ def is_bare_item(data: Any) -> bool:
 
 def unwrap_item(data: Any) -> Any:
     """Undo :func:`as_input`: take a bare value out of its envelope, leave the rest as it is."""
-    return data["item"] if type(data) not in _BARE and is_bare_item(data) else data
+    return data["item"] if type(data) not in BARE and is_bare_item(data) else data

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType, NoneType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .._support.tasks import (
     get_running_task,
@@ -26,40 +26,48 @@ from .soundness import make_sound
 Execute: TypeAlias = Callable[[NodeContext, WorkflowContext], Awaitable[NodeResult]]
 """The ``execute`` of a node."""
 
-Bound: TypeAlias = Callable[[Any], Any]
-"""A node in one run: a function of an input, as it was given, that returns the node's answer, or a
-coroutine that returns it.
 
-An answer is a NodeResult, or the output of a success. A failure may also be raised.
-"""
+class Bound(NamedTuple):
+    """A node in one run.
 
-# To look whether one of these can be awaited would cost as much as the whole call.
-_READY = frozenset({CoroutineType, NodeResult, NoneType, bool, int, float, str, bytes, dict, list})
+    Attributes:
+        call: Returns the answer to an input, which is passed as it was given, or a coroutine that
+            returns it. A failure may also be raised.
+        gives_output: Whether an answer that is no NodeResult is the output of a success. Otherwise
+            it is a mistake of the node.
+    """
+
+    call: Callable[[Any], Any]
+    gives_output: bool
+
+
+READY = frozenset({CoroutineType, NodeResult, NoneType, bool, int, float, str, bytes, dict, list})
+"""Types of what a function may return for which :func:`as_answer` has nothing to do."""
 
 
 def bind_execute(execute: Execute, workflow_context: WorkflowContext) -> Bound:
     """Bind a node by its ``execute``, which must return a NodeResult."""
 
-    async def bound(value: Any) -> NodeResult:
-        answer = execute(NodeContext(as_input(value)), workflow_context)
-        result = await (answer if type(answer) is CoroutineType else _require_awaitable(answer))
-        return check_result(result)
+    def call_execute(value: Any) -> Any:
+        data = value if type(value) is dict else as_input(value)
+        answer = execute(NodeContext(data), workflow_context)
+        return answer if type(answer) is CoroutineType else _await_answer(answer)
 
-    return bound
+    return Bound(call_execute, gives_output=False)
 
 
 def as_answer(returned: Any) -> Any:
     """Return what a function returned as it is, or a coroutine that awaits it if it can be."""
-    if type(returned) in _READY or not inspect.isawaitable(returned):
+    if type(returned) in READY or not inspect.isawaitable(returned):
         return returned
     return _await(returned)
 
 
-def as_result(answer: Any) -> NodeResult:
-    """Return an answer as a NodeResult that is sound."""
-    if isinstance(answer, NodeResult):
-        return check_result(answer)
-    return NodeResult(True, answer, None, {})
+def check_answer(answer: Any, may_be_output: bool) -> Any:
+    """Return an answer made sound, if it is of the right kind."""
+    if may_be_output and not isinstance(answer, NodeResult):
+        return answer
+    return check_result(answer)
 
 
 def check_result(result: Any) -> NodeResult:
@@ -74,11 +82,11 @@ def check_result(result: Any) -> NodeResult:
         and result.exception is None
     ):
         return result
-    raise_if_ended()
+    raise_if_ended(get_running_task())
     return make_sound(result)
 
 
-def raise_if_ended() -> None:
+def raise_if_ended(task: asyncio.Task[Any] | None) -> None:
     """Start nothing more, such as another attempt, in a task whose owner wants it to end.
 
     The node has been cancelled, and swallowed that or failed in its clean-up. What would come next
@@ -87,15 +95,15 @@ def raise_if_ended() -> None:
     Raises:
         asyncio.CancelledError: If that is so.
     """
-    if is_ended_by_owner(get_running_task()):
+    if is_ended_by_owner(task):
         raise asyncio.CancelledError
 
 
 def make_failure(error: BaseException) -> NodeResult:
-    """Make a failed NodeResult of an exception, or raise what passes; see call_safely()."""
+    """Make a failed NodeResult of an exception, or raise what passes; see answer_safely()."""
     if _passes(error, is_being_cancelled):
         raise error
-    raise_if_ended()
+    raise_if_ended(get_running_task())
     return describe_failure(error)
 
 
@@ -123,9 +131,9 @@ def _passes(error: BaseException, is_cancelled: Callable[[], bool]) -> bool:
     return is_cancelled() if isinstance(error, asyncio.CancelledError) else True
 
 
-async def call_safely(
+async def answer_safely(
     bound: Bound, value: Any, on_error: Callable[[BaseException], NodeResult] = make_failure
-) -> NodeResult:
+) -> Any:
     """Put an input through a node and turn every failure into a NodeResult.
 
     A failed result always has an ``error``. A cancellation of the running task passes, since a
@@ -136,21 +144,31 @@ async def call_safely(
         bound: The node.
         value: The input.
         on_error: :func:`make_item_failure` where only the engine is around this call.
+
+    Returns:
+        The answer, which is sound if it is a NodeResult.
     """
     try:
-        answer = bound(value)
-        return as_result(await answer if type(answer) is CoroutineType else answer)
+        answer = bound.call(value)
+        if type(answer) is CoroutineType:
+            answer = await answer
+        return check_answer(answer, bound.gives_output)
     except (Exception, asyncio.CancelledError, GeneratorExit) as error:
         return on_error(error)
+
+
+def as_result(answer: Any) -> NodeResult:
+    """Return a sound answer as a NodeResult."""
+    return answer if isinstance(answer, NodeResult) else NodeResult(True, answer, None, {})
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _require_awaitable(answer: Any) -> Awaitable[Any]:
+def _await_answer(answer: Any) -> Coroutine[Any, Any, Any]:
     if inspect.isawaitable(answer):
-        return answer
+        return _await(answer)
     raise _refuse_plain_answer(answer)
 
 

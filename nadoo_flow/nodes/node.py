@@ -22,12 +22,14 @@ from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
 from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
 from ..streams import Isolation
-from .context import NodeContext, NodeResult, WorkflowContext, unwrap_item
+from .context import BARE, NodeContext, NodeResult, WorkflowContext, unwrap_item
 from .execution import (
+    READY,
     Bound,
+    answer_safely,
     as_answer,
+    as_result,
     bind_execute,
-    call_safely,
     check_result,
     make_failure,
     raise_if_ended,
@@ -108,7 +110,7 @@ class BaseNode(Generic[Input_contra, Output_co]):
         raise NotImplementedError(f"{type(self).__name__} must define execute()")
 
     def _bind(self, workflow_context: WorkflowContext) -> Bound:
-        """Return a function that puts an input through the node, for one run.
+        """Return a function that puts an input through the node in one run.
 
         It calls ``execute``, unless the node is of a kind that has a shorter way and inherits it.
         """
@@ -129,11 +131,12 @@ class BaseNode(Generic[Input_contra, Output_co]):
         workflow_context = WorkflowContext() if workflow_context is None else workflow_context
         task = get_running_task()
         try:
-            result = await call_safely(self._bind(workflow_context), input_data)
+            answer = await answer_safely(self._bind(workflow_context), input_data)
         except GeneratorExit as error:
             if task is None or get_running_task() is not task:  # this coroutine is being closed
                 raise
             raise NodeError(self.node_id, describe_error(error)) from error
+        result = as_result(answer)
         if result.success:
             output: Output_co = result.output
             return output
@@ -229,9 +232,12 @@ class BoundNode(BaseNode[Input_contra, Output_co]):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Do the work on ``node_context.input_data``."""
-        answer = self._bind_directly(workflow_context)(node_context.input_data)
+        bound = self._bind_directly(workflow_context)
+        answer = bound.call(node_context.input_data)
         answer = await answer if type(answer) is CoroutineType else answer
-        return answer if isinstance(answer, NodeResult) else NodeResult(True, answer)
+        if isinstance(answer, NodeResult) or not bound.gives_output:
+            return cast(NodeResult, answer)
+        return NodeResult(True, answer)
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         raise NotImplementedError(f"{type(self).__name__} must define execute()")
@@ -266,9 +272,11 @@ class FunctionNode(BoundNode[Input, Output]):
         fn = self.fn
 
         def call_function(value: Any) -> Any:
-            return as_answer(fn(unwrap_item(value)))
+            # What unwrap_item() and as_answer() do, whose calls would double the cost.
+            answer = fn(value if type(value) in BARE else unwrap_item(value))
+            return answer if type(answer) in READY else as_answer(answer)
 
-        return call_function
+        return Bound(call_function, gives_output=True)
 
 
 class Pipeline(BoundNode[Input, Output]):
@@ -320,26 +328,29 @@ class Pipeline(BoundNode[Input, Output]):
             return await super().run(input_data, workflow_context)
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        stages = [(node.node_id, node._bind(workflow_context)) for node in self.nodes]
+        stages = [(node.node_id, *node._bind(workflow_context)) for node in self.nodes]
+        loop = asyncio.get_running_loop()
 
         async def call_in_turn(value: Any) -> Any:
-            for node_id, stage in stages:
+            task = asyncio.current_task(loop)
+            for node_id, call, gives_output in stages:
                 try:
-                    answer = stage(value)
+                    answer = call(value)
                     if type(answer) is CoroutineType:
                         answer = await answer
-                    value = answer
-                    if isinstance(answer, NodeResult):
+                    if isinstance(answer, NodeResult) or not gives_output:
                         answer = check_result(answer)
                         if not answer.success:
                             return _name_stage(node_id, answer)
                         value = answer.output
+                    else:
+                        value = answer
                 except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                     return _name_stage(node_id, make_failure(error))
-                raise_if_ended()
+                raise_if_ended(task)
             return answer
 
-        return call_in_turn
+        return Bound(call_in_turn, gives_output=True)
 
 
 def as_node(value: object, parameter: str) -> BaseNode:

@@ -12,10 +12,10 @@ from .._support.checks import describe_value, is_list_like
 from .._support.tasks import OwnedTask, end_and_join, raise_fatal, start_owned
 from .._support.typevars import Input, Next, Output
 from .context import NodeContext, NodeResult, WorkflowContext
-from .execution import call_safely, make_item_failure
+from .execution import answer_safely, as_result, make_item_failure
 from .node import BaseNode, NodeLike, as_node
 
-_Tasks: TypeAlias = dict[OwnedTask[NodeResult], BaseNode]
+_Tasks: TypeAlias = dict[OwnedTask[Any], BaseNode]
 
 
 class ParallelStrategy(Enum):
@@ -99,7 +99,7 @@ class ParallelNode(BaseNode[Input, Output]):
         tasks: _Tasks = {}
         for node in self.nodes:
             call = partial(
-                call_safely,
+                answer_safely,
                 node._bind(workflow_context),
                 node_context.input_data,
                 make_item_failure,
@@ -124,7 +124,7 @@ class ParallelNode(BaseNode[Input, Output]):
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             # Of those that settled at the same time the first in `nodes` counts.
             for task in (task for task in tasks if task in done):
-                node_id, result = tasks[task].node_id, task.result()
+                node_id, result = tasks[task].node_id, as_result(task.result())
                 settled[node_id] = result
                 if self._decides(result):
                     return node_id

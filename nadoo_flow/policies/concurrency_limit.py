@@ -10,9 +10,9 @@ from contextlib import suppress
 from .._support.checks import check_positive_int
 
 # Event loops in several threads may use one limit in turns, and the loop in use must not change
-# while a permit is taken or given back. One lock for all limits, since a limit with a lock of its
-# own could not be copied. Reentrant, because the garbage collector may end the holder of a permit
-# at any point.
+# while the first permit is taken or the last one given back. Between these it cannot change. One
+# lock for all limits, since a limit with a lock of its own could not be copied. Reentrant, because
+# the garbage collector may end the holder of a permit at any point.
 _changing = threading.RLock()
 
 
@@ -46,7 +46,7 @@ class ConcurrencyLimit:
         Raises:
             RuntimeError: If it is in use on another event loop.
         """
-        if self._take():
+        if self._take(asyncio.get_running_loop()):
             return
         waiter = self._queue()
         try:
@@ -59,13 +59,17 @@ class ConcurrencyLimit:
                 self.release()
             raise
 
-    def _take(self) -> bool:
-        """Take a permit if there is one and no other caller waits."""
-        loop = asyncio.get_running_loop()
+    def _take(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Take a permit on the running loop, if there is one and no other caller waits."""
+        if self.in_use and self._loop is loop:
+            return self._take_free()
         with _changing:
             self._bind(loop)
-            free = self.in_use < self.size and not self._waiters
-            self.in_use += free
+            return self._take_free()
+
+    def _take_free(self) -> bool:
+        free = self.in_use < self.size and not self._waiters
+        self.in_use += free
         return free
 
     def _queue(self) -> asyncio.Future[None]:
@@ -81,8 +85,15 @@ class ConcurrencyLimit:
 
     def release(self) -> None:
         """Give a permit back."""
+        if self.in_use > 1:
+            self._give_back()
+            return
         with _changing:
-            self.in_use -= 1
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self.in_use -= 1
+        if self._waiters:
             self._hand_out()
 
     def _hand_out(self) -> None:

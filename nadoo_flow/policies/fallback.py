@@ -6,7 +6,7 @@ from typing import Any, overload
 
 from .._support.typevars import Next
 from ..nodes.context import NodeResult, WorkflowContext
-from ..nodes.execution import Bound, call_safely
+from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import AsyncFunction, BaseNode, Function, NodeLike, ResultFunction, as_node
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
@@ -50,16 +50,17 @@ class FallbackNode(PolicyNode):
         attempt = self._bind_attempt(workflow_context)
         others = [(other.node_id, other._bind(workflow_context)) for other in self.others]
 
-        async def ask_in_turn(value: Any) -> NodeResult:
-            result = await call_safely(attempt, value)
-            if result.success:
-                return result
+        async def ask_in_turn(value: Any) -> Any:
+            answer = await answer_safely(attempt, value)
+            if not isinstance(answer, NodeResult) or answer.success:
+                return answer
+            result = answer
             errors = [f"node {self.node_id!r}: {result.error}"]
             for node_id, other in others:
-                result = await call_safely(other, value)
+                result = as_result(await answer_safely(other, value))
                 if result.success:
                     return result.with_metadata(fallback=node_id)
                 errors.append(f"node {node_id!r}: {result.error}")
             return NodeResult(False, None, "; ".join(errors), result.metadata, result.exception)
 
-        return ask_in_turn
+        return Bound(ask_in_turn, gives_output=True)

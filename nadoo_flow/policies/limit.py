@@ -11,7 +11,7 @@ from typing import Any
 from .._support.checks import describe_value
 from .._support.clock import get_clock
 from ..nodes.context import NodeResult, WorkflowContext
-from ..nodes.execution import Bound, call_safely
+from ..nodes.execution import Bound, answer_safely
 from ..nodes.node import NodeLike
 from .adaptive_limit import AdaptiveLimit
 from .concurrency_limit import ConcurrencyLimit
@@ -47,15 +47,15 @@ class LimitNode(PolicyNode):
         self.shared = shared
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt = self._bind_attempt(workflow_context)
-        shared = self.shared
+        attempt, gives_output = self._bind_attempt(workflow_context)
+        shared, loop = self.shared, asyncio.get_running_loop()
         # The call of a coroutine is saved for each item, unless that is not all that it does.
         is_plain = type(shared).acquire is ConcurrencyLimit.acquire
 
         async def attempt_with_permit(value: Any) -> Any:
             around = _innermost.get()
             lender = shared if around is None else around.find_lender(shared)
-            if not (is_plain and lender._take()):
+            if not (is_plain and lender._take(loop)):
                 await lender.acquire()
             hold = _Hold(shared, lender, around)
             token = _innermost.set(hold)
@@ -66,7 +66,7 @@ class LimitNode(PolicyNode):
                 _innermost.reset(token)
                 hold.end()
 
-        return attempt_with_permit
+        return Bound(attempt_with_permit, gives_output)
 
 
 class AdaptiveLimitNode(LimitNode):
@@ -85,15 +85,18 @@ class AdaptiveLimitNode(LimitNode):
         time = get_clock(asyncio.get_running_loop())
         observe = self._observe
 
-        async def attempt_observed(value: Any) -> NodeResult:
+        async def attempt_observed(value: Any) -> Any:
             hold = _innermost.get()
             started = time()
-            result = await call_safely(attempt, value)
+            answer = await answer_safely(attempt, value)
             if hold is not None and not hold.was_lent:
-                observe(time() - started, is_overload(result), result.success)
-            return result
+                if isinstance(answer, NodeResult):
+                    observe(time() - started, is_overload(answer), answer.success)
+                else:
+                    observe(time() - started, False)
+            return answer
 
-        return attempt_observed
+        return Bound(attempt_observed, gives_output=True)
 
 
 class _Hold:
@@ -104,7 +107,11 @@ class _Hold:
     one that waits, or to the holder. So no holder ever has to wait for its own permit.
     """
 
-    __slots__ = ("_ended", "_lender", "_outer", "_shared", "_waiters", "_working", "was_lent")
+    # Of the class, because few holds lend their permit, and each item makes one.
+    _working = 0
+    _ended = False
+    was_lent = False
+    _waiters: deque[asyncio.Future[None]] | None = None
 
     def __init__(
         self, shared: ConcurrencyLimit, lender: ConcurrencyLimit | _Hold, outer: _Hold | None
@@ -112,10 +119,6 @@ class _Hold:
         self._shared = shared
         self._lender = lender
         self._outer = outer
-        self._working = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._ended = False
-        self.was_lent = False
 
     def find_lender(self, shared: ConcurrencyLimit) -> ConcurrencyLimit | _Hold:
         """Return the lender of permits of a limit here: its innermost hold, or the limit itself."""
@@ -124,19 +127,21 @@ class _Hold:
             hold = hold._outer
         return shared if hold is None else hold
 
-    def _take(self) -> bool:
+    def _take(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Take a permit for a node inside, if there is one: the holder's own, or one more."""
         self.was_lent = True
-        if (self._working or self._find_waiter()) and not self._shared._take():
+        if (self._working or self._find_waiter()) and not self._shared._take(loop):
             return False
         self._working += 1
         return True
 
     async def acquire(self) -> None:
         """Get a permit for a node inside."""
-        if self._take():
+        if self._take(asyncio.get_running_loop()):
             return
         waiter = self._shared._queue()
+        if self._waiters is None:
+            self._waiters = deque()
         self._waiters.append(waiter)
         try:
             await waiter

@@ -73,7 +73,7 @@ class RateLimitNode(PolicyNode):
         self.limit = limit
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt = self._bind_attempt(workflow_context)
+        attempt, gives_output = self._bind_attempt(workflow_context)
         wait_for_turn = self.limit.wait_for_turn
 
         async def attempt_in_turn(value: Any) -> Any:
@@ -81,4 +81,4 @@ class RateLimitNode(PolicyNode):
             answer = attempt(value)
             return await answer if type(answer) is CoroutineType else answer
 
-        return attempt_in_turn
+        return Bound(attempt_in_turn, gives_output)

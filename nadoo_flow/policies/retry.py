@@ -13,7 +13,7 @@ from .._support.checks import check_positive_int, describe_value
 from ..errors import NO_MESSAGE, NodeError
 from ..events.event import report_retry
 from ..nodes.context import NodeResult, WorkflowContext
-from ..nodes.execution import Bound, call_safely
+from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import NodeLike
 from .signals import read_retry_after
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
@@ -68,18 +68,20 @@ class RetryNode(PolicyNode):
         attempt = self._bind_attempt(workflow_context)
 
         async def attempt_until_success(value: Any) -> NodeResult:
-            result = await call_safely(attempt, value)
-            attempts = 1
+            answer = await answer_safely(attempt, value)
+            if not isinstance(answer, NodeResult):
+                return NodeResult(True, answer, None, {"attempts": 1})
+            result, attempts = answer, 1
             # tenacity is used only when a try has failed, because it would slow every success down.
             if self._is_worth_a_retry(result):
-                again = partial(call_safely, attempt, value)
+                again = partial(answer_safely, attempt, value)
                 result, attempts = await self._try_again(result, again)
             return result.with_metadata(attempts=attempts)
 
-        return attempt_until_success
+        return Bound(attempt_until_success, gives_output=False)
 
     async def _try_again(
-        self, first: NodeResult, attempt: Callable[[], Awaitable[NodeResult]]
+        self, first: NodeResult, attempt: Callable[[], Awaitable[Any]]
     ) -> tuple[NodeResult, int]:
         from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
@@ -90,7 +92,7 @@ class RetryNode(PolicyNode):
             tried += 1
             if tried > 1:
                 report_retry(result.error)
-                result = await attempt()
+                result = as_result(await attempt())
             return result
 
         retrying = AsyncRetrying(

@@ -38,11 +38,13 @@ class TimeoutNode(PolicyNode):
         self._deadlines: PerLoop[Deadlines] = PerLoop()
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt = self._bind_attempt(workflow_context)
+        attempt, gives_output = self._bind_attempt(workflow_context)
         deadlines = self._deadlines.get(partial(Deadlines, self.seconds))
+        loop = asyncio.get_running_loop()
 
         async def attempt_within_limit(value: Any) -> Any:
-            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            # Without its argument this is slow on Python 3.11.
+            task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
             before = task.cancelling()
             deadline = deadlines.add(task)
             try:
@@ -64,4 +66,4 @@ class TimeoutNode(PolicyNode):
                 deadlines.discard(deadline)
             raise TimeoutError(f"not finished within {self.seconds:g} s")
 
-        return attempt_within_limit
+        return Bound(attempt_within_limit, gives_output)

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from .._support.typevars import Input, Output
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
-from ..nodes.execution import Bound, call_safely
+from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import BaseNode, BoundNode, NodeLike, as_node, inherits
 from ..nodes.policy import PolicyMark
 
@@ -65,21 +65,22 @@ class PolicyNode(BoundNode):
         self.node = node
         self.isolate = node.isolate
 
-    def attempt(
+    async def attempt(
         self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> Coroutine[Any, Any, NodeResult]:
+    ) -> NodeResult:
         """Execute the node inside once, on a NodeContext of its own; failures are results."""
-        return call_safely(self.node._bind(workflow_context), node_context.input_data)
+        bound = self.node._bind(workflow_context)
+        return as_result(await answer_safely(bound, node_context.input_data))
 
     def _bind_attempt(self, workflow_context: WorkflowContext) -> Bound:
-        """Return a function that executes the node inside once on an input."""
+        """Bind what executes the node inside once."""
         if inherits(self, PolicyNode, "attempt"):
             return self.node._bind(workflow_context)
 
         def attempt(value: Any) -> Coroutine[Any, Any, NodeResult]:
             return self.attempt(NodeContext(as_input(value)), workflow_context)
 
-        return attempt
+        return Bound(attempt, gives_output=False)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node!r})"

@@ -129,13 +129,13 @@ class _NodeWork(Work[Indexed[Any], Indexed[Any]]):
     def __init__(self, stage: MapNode[Any, Any], stage_run: StageRun) -> None:
         self._stage = stage
         self._stage_run = stage_run
-        self._call = stage.child_node._bind(stage_run.workflow_context)
+        self._call, self._gives_output = stage.child_node._bind(stage_run.workflow_context)
 
     def start(self, item: Indexed[Any], started: float) -> Any:
         return self._call(item[1])
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> Indexed[Any]:
-        if isinstance(answer, NodeResult):
+        if isinstance(answer, NodeResult) or not self._gives_output:
             try:
                 answer = check_result(answer)
             except (Exception, asyncio.CancelledError) as error:

@@ -21,7 +21,7 @@ All runs of an event loop share the time of its turns (``turn``).
 It may import ``errors`` and ``_support``.
 """
 
-from .direct import Indexed
+from .direct import CallingObserver, Direct, Indexed
 from .loop_thread import call_on_loop
 from .operators import InOrder, Isolation, allow_one_subscription, flat_map, observe_on_loop
 from .plan import MAX_WINDOW, Plan, compute_default_window
@@ -43,7 +43,9 @@ __all__ = [
     "MAX_WINDOW",
     "BufferOverflowError",
     "Buffering",
+    "CallingObserver",
     "CloseableAsyncIterator",
+    "Direct",
     "InOrder",
     "Indexed",
     "Isolation",

@@ -35,19 +35,19 @@ class Direct(Observable[T]):
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
 
-class SplitObserver(abc.ObserverBase[T], Generic[T]):
-    """Passes items straight on to an observer, and the end to other functions."""
+class CallingObserver(abc.ObserverBase[T], Generic[T]):
+    """Calls functions, without the guard that Rx puts around them."""
 
     __slots__ = ("_on_completed", "_on_error", "on_next")
     on_next: Callable[[T], None]  # type: ignore[assignment]  # not bound to this object
 
     def __init__(
         self,
-        observer: abc.ObserverBase[T],
+        on_next: abc.OnNext[T],
         on_error: abc.OnError,
         on_completed: abc.OnCompleted,
     ) -> None:
-        self.on_next = observer.on_next  # saves a call for each item
+        self.on_next = on_next  # saves a call for each item
         self._on_error = on_error
         self._on_completed = on_completed
 

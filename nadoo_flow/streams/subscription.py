@@ -13,7 +13,7 @@ from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
 from .._support.functions import do_nothing
 from .._support.report_error import report_error
-from .direct import SplitObserver
+from .direct import CallingObserver
 from .run_scope import RunScope, find_scopes
 from .run_tasks import RunTasks
 from .turn import LoopTurn
@@ -91,7 +91,9 @@ class Subscription(RunScope):
         """
         self._observer = observer
         chain = build(self).subscribe(
-            SplitObserver(observer, self.fail, partial(self._stop, self._signal_completed)),
+            CallingObserver(
+                observer.on_next, self.fail, partial(self._stop, self._signal_completed)
+            ),
             scheduler=scheduler or AsyncIOThreadSafeScheduler(self.loop),
         )
         if self.stopped:

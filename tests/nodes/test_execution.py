@@ -11,13 +11,13 @@ import pytest
 
 from nadoo_flow import NodeContext, NodeResult, WorkflowContext
 from nadoo_flow.errors import NO_MESSAGE
-from nadoo_flow.nodes.execution import call_safely, make_failure
+from nadoo_flow.nodes.execution import answer_safely, make_failure
 
 from ..stand_ins import Listener, ScriptedNode, raised_by
 
 
 async def _execute(script: Any) -> NodeResult:
-    return await call_safely(ScriptedNode(script)._bind(WorkflowContext()), 1)
+    return await answer_safely(ScriptedNode(script)._bind(WorkflowContext()), 1)
 
 
 async def test_a_success_comes_back_as_the_very_object() -> None:
@@ -32,7 +32,7 @@ async def test_a_success_comes_back_as_the_very_object() -> None:
 
 async def test_the_node_gets_both_contexts() -> None:
     listener, workflow_context = Listener(), WorkflowContext()
-    await call_safely(listener._bind(workflow_context), 1)
+    await answer_safely(listener._bind(workflow_context), 1)
     assert listener.contexts[0][0] == NodeContext({"item": 1})
     assert listener.contexts[0][1] is workflow_context
 

@@ -26,7 +26,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.errors import NO_MESSAGE
 from nadoo_flow.executors import on
-from nadoo_flow.nodes.execution import call_safely
+from nadoo_flow.nodes.execution import answer_safely, as_result
 from nadoo_flow.nodes.soundness import make_sound
 from nadoo_flow.policies import fallback, limit, retry, timeout
 
@@ -213,7 +213,7 @@ async def test_rule_r16_whatever_is_around_the_node_keeps_its_success_or_failure
     wrap: Callable[[BaseNode], BaseNode], given: dict[str, Any], sound: tuple[Any, ...]
 ) -> None:
     node = wrap(_Answering(NodeResult(**given)))
-    result = await call_safely(node._bind(WorkflowContext()), {})
+    result = as_result(await answer_safely(node._bind(WorkflowContext()), {}))
     assert result.success is sound[0]
     assert (result.error is None) == (sound[1] is None) or result.success
     assert type(result.metadata) is dict
@@ -224,7 +224,7 @@ async def test_rule_r16_a_stage_hands_on_only_sound_errors(
     given: dict[str, Any], sound: tuple[Any, ...]
 ) -> None:
     stage = MapNode("map", _Answering(NodeResult(**given)), continue_on_error=True)
-    result = await call_safely(stage._bind(WorkflowContext()), {"items": [1]})
+    result = as_result(await answer_safely(stage._bind(WorkflowContext()), {"items": [1]}))
     errors = [] if sound[0] else [{"index": 0, "error": sound[1]}]
     assert result.metadata["errors"] == errors
 

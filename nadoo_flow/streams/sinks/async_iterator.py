@@ -116,6 +116,7 @@ class _Inbox(abc.ObserverBase[T], Generic[T]):
         self.ended = False
         self.error: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._is_waited_for = False
         self.run: Subscription = plan.open()
         self.run.start(plan.build, self)
 
@@ -142,15 +143,18 @@ class _Inbox(abc.ObserverBase[T], Generic[T]):
 
     async def wait(self) -> None:
         """Wait until something has arrived or the run has ended."""
-        if self._waiter is not None:
+        if self._is_waited_for:
             raise RuntimeError("another __anext__ of this iterator is still waiting")
+        self._is_waited_for = True
         self._waiter = self.run.loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
+            self._is_waited_for = False
 
     def wake(self) -> None:
         """Have a waiting ``__anext__`` check again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
