@@ -78,6 +78,11 @@ class Stage:
     operators: tuple[str, ...] = ()
     own: str = ""
 
+    @property
+    def stays_apart(self) -> bool:
+        """Whether it is executed by itself, and is part of no chain."""
+        return self.kind == "pass" or bool(self.own)
+
 
 @dataclass(frozen=True)
 class Batch:

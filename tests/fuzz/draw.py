@@ -91,7 +91,7 @@ class _Drawing(Drawing):
             lanes = what.continue_on_error and what.own_single != "unsound"
             return self.one((*ways, "batch_in_chunks", "lanes" if lanes else ways[0]))
         ways = ("execute", "run")
-        if len(what) == 1 or all(stage.kind != "pass" and not stage.own for stage in what):
+        if len(what) == 1 or not any(stage.stays_apart for stage in what):
             ways += ("stream", "stream", "observe", "as_operator")
         if len(what) == 1 and what[0].kind == "map" and not what[0].continue_on_error:
             ways += ("flat_map",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .case import FOREVER, Act, Batch, Case, Ending, Leaf, Policy, Several, Source, Work
+from .case import FOREVER, Act, Batch, Case, Ending, Leaf, Policy, Several, Source, Stage, Work
 
 
 def _cancelled(work: Work, limit: int = 2, seconds: float = 0.05) -> Case:
@@ -32,6 +32,13 @@ FOUND: dict[str, Case] = {
         "batch_in_chunks",
         Batch(Leaf("any")),
         Source("iterable", 5, ((5, Act("raise", 0.0, "GeneratorExit")),)),
+        Ending(),
+    ),
+    "a stage that stays apart has enough too late to end the one before it": Case(
+        0,
+        "run",
+        (Stage("map"), Stage("operator", operators=("take",), own="class")),
+        Source("generator", 3, ((2, Act("raise", 0.0, "ValueError")),)),
         Ending(),
     ),
     "an item whose own task is cancelled in its last step keeps its result": Case(

@@ -158,6 +158,32 @@ def fate_of_stages(
 ) -> Outcome | None:
     """Say what comes out of stages, or None where that depends on races."""
     failed = 0
+    for chain in _split_into_chains(stages):
+        outcome = _fate_of_chain(chain, values, error)
+        if outcome is None:
+            return None
+        values, error, failed = outcome.values, outcome.error, failed + outcome.failed
+        if error is not None:
+            break
+    return Outcome(values, error, failed)
+
+
+def _split_into_chains(stages: tuple[Stage, ...]) -> list[tuple[Stage, ...]]:
+    """Split stages where one runs to its end over a whole list before the next one starts."""
+    chains: list[tuple[Stage, ...]] = []
+    for stage in stages:
+        if chains and not stage.stays_apart and not chains[-1][-1].stays_apart:
+            chains[-1] += (stage,)
+        else:
+            chains.append((stage,))
+    return chains
+
+
+def _fate_of_chain(
+    stages: tuple[Stage, ...], values: list[Any], error: Exception | None
+) -> Outcome | None:
+    """Say what comes out of stages through which items pass one by one."""
+    failed = 0
     for position, stage in enumerate(stages):
         match stage.kind:
             case "operator":
@@ -185,7 +211,10 @@ def fate_of_stages(
 
 
 def _failed(following: tuple[Stage, ...]) -> Outcome | None:
-    """Say what comes of a failure, which is a race where a later stage may have enough by then."""
+    """Say what comes of a failure, which is a race where a later stage may have enough by then.
+
+    Only a stage of the same chain can: any other one starts when this one has succeeded.
+    """
     enough = any("take" in stage.operators for stage in following)
     return None if enough else Outcome([], Failed())
 

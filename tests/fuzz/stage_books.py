@@ -70,7 +70,7 @@ def _is_clear_error(case: Case, end: End) -> bool:
 def _check_counts(case: Case, ledger: Ledger, failed: int | None = None) -> None:
     """Check the errors that a chain itself counts."""
     stages = () if isinstance(case.what, Batch) else case.what
-    if subscribes_again(case) or any(stage.kind == "pass" or stage.own for stage in stages):
+    if subscribes_again(case) or any(stage.stays_apart for stage in stages):
         return
     for result in ledger.results:
         if not result.success:
