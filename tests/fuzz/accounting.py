@@ -11,7 +11,7 @@ from .facts import TO_THE_END, subscribes_again
 from .faults import Exit, Interrupt
 from .ledger import Ledger
 from .limit_books import check_limits
-from .model import source_error
+from .source_model import source_error
 from .stage_books import check_stages
 
 

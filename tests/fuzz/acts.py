@@ -17,6 +17,9 @@ from .ledger import Ledger
 
 Doing: TypeAlias = Callable[[Act, Ledger], Awaitable[None]]
 
+RAISING = ("raise", "raise_later", "raise_from_future", "raise_in_clean_up", "fail_in_group")
+"""Acts that raise their error."""
+
 
 async def perform(act: Act, ledger: Ledger) -> None:
     """Do what an act says, in a coroutine."""

@@ -9,8 +9,9 @@ from .case import Batch, Case, Leaf
 from .endings import End
 from .facts import TO_THE_END, ends_by_itself, given_inputs
 from .ledger import Ledger
-from .model import Verdict, fate, items_of, source_error
+from .model import Verdict, fate
 from .overriding import is_marked
+from .source_model import items_of, source_error
 
 
 def check_batch(case: Case, batch: Batch, end: End, ledger: Ledger) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .case import Batch, Case
 from .ledger import Ledger
-from .model import source_error
 from .rx_operators import RESUBSCRIBING
+from .source_model import source_error
 
 TO_THE_END = ("to_end", "impatient")
 """Endings that leave the run to itself."""

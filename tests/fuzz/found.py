@@ -41,6 +41,16 @@ FOUND: dict[str, Case] = {
         Source("generator", 3, ((2, Act("raise", 0.0, "ValueError")),)),
         Ending(),
     ),
+    "an item that would have failed after a later stage has enough is not counted": Case(
+        0,
+        "execute",
+        (
+            Stage("map", Leaf("any", acts=(Act(), Act("raise", 0.0, "ValueError"))), 2, True),
+            Stage("operator", operators=("take",)),
+        ),
+        Source(length=13),
+        Ending(),
+    ),
     "an item whose own task is cancelled in its last step keeps its result": Case(
         0,
         "batch",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from .acts import RAISING
 from .answers import FAILURES
-from .case import CLEAN_UP, FOREVER, Act, Leaf, Nested, Policy, Several, Source, Stage, Work
+from .case import CLEAN_UP, FOREVER, Act, Leaf, Nested, Policy, Several, Stage, Work
 from .faults import FATAL
 from .rx_operators import RESUBSCRIBING, piped_by_rx
 from .values import is_kept, key_of, nested_items
@@ -34,8 +35,7 @@ class Fate:
 _SUCCESS, _FAILURE, _EITHER = Verdict.SUCCESS, Verdict.FAILURE, Verdict.EITHER
 _UNKNOWN = Fate(_EITHER, 0, math.inf)
 _UNCLEAR = ("close", "close_in_helper", "use_thread", "cancel_itself_and_return")
-_RAISING = ("raise", "raise_later", "raise_from_future", "raise_in_clean_up", "fail_in_group")
-_FAILING = (*_RAISING, "cancel_itself_and_raise", *FAILURES)
+_FAILING = (*RAISING, "cancel_itself_and_raise", *FAILURES)
 # Seconds that an act takes besides its own.
 _EXTRA = {"clean": CLEAN_UP, "help": CLEAN_UP, "unwind": 1.5, "unwind_often": 4.5}
 
@@ -142,11 +142,17 @@ def _with_policy(policy: Policy, value: Any) -> Fate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes out of stages, in input order, and with what it ends (an error of any kind)."""
+    """What comes out of stages.
+
+    Attributes:
+        values: The items, in input order.
+        error: With what it ends, an error of any kind.
+        failed: How many items the last chain goes on without, or None where that depends on races.
+    """
 
     values: list[Any]
     error: Exception | None
-    failed: int = 0
+    failed: int | None = 0
 
 
 class Failed(Exception):
@@ -157,15 +163,13 @@ def fate_of_stages(
     stages: tuple[Stage, ...], values: list[Any], error: Exception | None
 ) -> Outcome | None:
     """Say what comes out of stages, or None where that depends on races."""
-    failed = 0
-    for chain in _split_into_chains(stages):
+    *chains, last = _split_into_chains(stages)
+    for chain in chains:
         outcome = _fate_of_chain(chain, values, error)
-        if outcome is None:
-            return None
-        values, error, failed = outcome.values, outcome.error, failed + outcome.failed
-        if error is not None:
-            break
-    return Outcome(values, error, failed)
+        if outcome is None or outcome.error is not None:
+            return outcome
+        values, error = outcome.values, None
+    return _fate_of_chain(last, values, error)
 
 
 def _split_into_chains(stages: tuple[Stage, ...]) -> list[tuple[Stage, ...]]:
@@ -183,13 +187,14 @@ def _fate_of_chain(
     stages: tuple[Stage, ...], values: list[Any], error: Exception | None
 ) -> Outcome | None:
     """Say what comes out of stages through which items pass one by one."""
-    failed = 0
+    failed: int | None = 0
     for position, stage in enumerate(stages):
+        following = stages[position + 1 :]
         match stage.kind:
             case "operator":
                 values, after = piped_by_rx(stage.operators, values, error)
                 if after is not None and after is not error:
-                    return _failed(stages[position + 1 :])
+                    return _failed(following)
                 error = after
             case "map" | "filter" | "reduce":
                 verdicts = [fate(stage.work, value).verdict for value in values]
@@ -202,8 +207,11 @@ def _fate_of_chain(
                 ]
                 if _FAILURE in verdicts:
                     if not stage.continue_on_error:
-                        return _failed(stages[position + 1 :])
-                    failed += verdicts.count(_FAILURE)
+                        return _failed(following)
+                    if failed is None or _may_have_enough(following):
+                        failed = None
+                    else:
+                        failed += verdicts.count(_FAILURE)
                 values = kept
                 if stage.kind == "reduce":
                     values = [] if error is not None else [values]
@@ -211,37 +219,10 @@ def _fate_of_chain(
 
 
 def _failed(following: tuple[Stage, ...]) -> Outcome | None:
-    """Say what comes of a failure, which is a race where a later stage may have enough by then.
-
-    Only a stage of the same chain can: any other one starts when this one has succeeded.
-    """
-    enough = any("take" in stage.operators for stage in following)
-    return None if enough else Outcome([], Failed())
+    """Say what comes of a failure, which is a race where a later stage may have enough by then."""
+    return None if _may_have_enough(following) else Outcome([], Failed())
 
 
-def source_error(source: Source) -> str | None:
-    """Name the way in which a source fails, if it does."""
-    failing = _failing_act(source)
-    if failing is None:
-        return None
-    act = failing[1]
-    return "ExceptionGroup" if act.kind == "fail_in_group" else act.error or act.kind
-
-
-def items_of(source: Source) -> int | None:
-    """Count the items before the end or the error of a source; None where it has no end."""
-    failing = _failing_act(source)
-    return source.length if failing is None else failing[0]
-
-
-def _failing_act(source: Source) -> tuple[int, Act] | None:
-    for position, act in sorted(source.acts, key=lambda pair: pair[0]):
-        if position < 0 or (source.length is not None and position > source.length):
-            continue
-        if act.kind in (*_RAISING, "cancel_itself_and_raise"):
-            return position, act
-    at_end = dict(source.acts).get(-1, Act())
-    if source.kind == "async_generator" and source.length is not None and at_end.error:
-        # Its `finally` block runs within the pull that finds the end.
-        return source.length, at_end
-    return None
+def _may_have_enough(following: tuple[Stage, ...]) -> bool:
+    """Tell whether one of the later stages in a chain may end those before it."""
+    return any("take" in stage.operators for stage in following)

@@ -11,7 +11,8 @@ from .case import Batch, Case, Stage
 from .endings import End
 from .facts import TO_THE_END, given_inputs, source_failure, subscribes_again
 from .ledger import Ledger
-from .model import Failed, Outcome, fate_of_stages, items_of
+from .model import Failed, Outcome, fate_of_stages
+from .source_model import items_of
 
 
 def check_stages(case: Case, stages: tuple[Stage, ...], end: End, ledger: Ledger) -> None:
