@@ -7,6 +7,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from reactivex import Observable
@@ -92,9 +93,11 @@ async def until_iterated(
     ledger.iterator = weakref.ref(iterator)
     box, is_generator = [iterator], isinstance(iterator, AsyncGenerator)
     del iterator
-    closer: asyncio.Task[None] | None = None
+    closer: asyncio.Task[End] | None = None
     if ending.kind == "aclose_elsewhere":
-        closer = asyncio.create_task(_close_later(box[0], ending.seconds, ledger))
+        # As of any task, an interrupt that leaves it would tear the loop down.
+        close = partial(_close_later, box[0], ending.seconds, ledger)
+        closer = asyncio.create_task(_caught(close))
 
     async def work() -> End:
         if ending.kind == "timeout":
@@ -109,15 +112,16 @@ async def until_iterated(
     end.joined = end.joined and not (ledger.closed_from_inside and loose)
     if closer is not None:
         await asyncio.wait([closer])
-        if error := closer.exception():
-            end = End("error", error)
+        if (closed := closer.result()).error is not None:
+            end = closed
     return end
 
 
-async def _close_later(iterator: Any, seconds: float, ledger: Ledger) -> None:
+async def _close_later(iterator: Any, seconds: float, ledger: Ledger) -> End:
     await asyncio.sleep(seconds)
     ledger.ask_to_end()
     await iterator.aclose()
+    return End("left")
 
 
 async def _iterated(

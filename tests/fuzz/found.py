@@ -12,6 +12,7 @@ def _cancelled(work: Work, limit: int = 2, seconds: float = 0.05) -> Case:
 
 _RAISES_WHEN_CANCELLED = Leaf("first", acts=(Act("raise_in_clean_up", FOREVER, "ValueError"),))
 _SWALLOWS_ITS_CANCEL = Leaf("first", acts=(Act("swallow", FOREVER),))
+_EXITS = Leaf("first", acts=(Act("raise", 0.0, "Exit"),))
 _NEVER_ENDS = Leaf("second", acts=(Act("forever"),))
 
 FOUND: dict[str, Case] = {
@@ -33,6 +34,13 @@ FOUND: dict[str, Case] = {
         Batch(Leaf("any")),
         Source("iterable", 5, ((5, Act("raise", 0.0, "GeneratorExit")),)),
         Ending(),
+    ),
+    "a close from another task raises an interrupt of the run there": Case(
+        0,
+        "lanes",
+        Batch(Several("race", (_EXITS, Leaf("second", acts=(Act("clean", FOREVER),)))), 1),
+        Source("async_generator", 1),
+        Ending("aclose_elsewhere", 1, 0.7),
     ),
     "a stage that stays apart has enough too late to end the one before it": Case(
         0,
