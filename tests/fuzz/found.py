@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from .case import FOREVER, Act, Batch, Case, Ending, Leaf, Policy, Several, Source, Stage, Work
+from .case import (
+    FOREVER,
+    Act,
+    Batch,
+    Case,
+    Disk,
+    Ending,
+    Leaf,
+    Policy,
+    Several,
+    Source,
+    Stage,
+    Work,
+)
 
 
 def _cancelled(work: Work, limit: int = 2, seconds: float = 0.05) -> Case:
@@ -34,6 +47,14 @@ FOUND: dict[str, Case] = {
         Batch(Leaf("any")),
         Source("iterable", 5, ((5, Act("raise", 0.0, "GeneratorExit")),)),
         Ending(),
+    ),
+    "a limit need not be reached before a checkpoint fails": Case(
+        0,
+        "batch",
+        Batch(Leaf("any", acts=(Act("sleep", 0.5),)), 1),
+        Source(),
+        Ending(),
+        disk=Disk(fails_at=1),
     ),
     "a close from another task raises an interrupt of the run there": Case(
         0,

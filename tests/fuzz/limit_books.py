@@ -31,8 +31,13 @@ def _limited(case: Case) -> Iterator[tuple[Leaf, int, bool]]:
             suspends = bool(leaf.acts) and all(map(_takes_a_second, leaf.acts))
             all_given = case.source.kind in ("list", "iterable", "generator")
             ended = case.ending.kind == "to_end" and not case.source.acts
-            ended = ended and not subscribes_again(case) and not case.is_second
+            ended = ended and not (subscribes_again(case) or case.is_second or _disk_fails(case))
             yield leaf, most, bare and suspends and all_given and ended and not position
+
+
+def _disk_fails(case: Case) -> bool:
+    """Tell whether a checkpoint may end the run before its time."""
+    return case.disk is not None and case.disk.fails_at > 0
 
 
 def _takes_a_second(act: Act) -> bool:
