@@ -2,7 +2,9 @@
 
 ``context`` holds inputs and results, ``node`` the base class, functions as nodes and pipelines,
 ``parallel`` several nodes on one input, ``execution`` the one place in which whatever a node does
-becomes a result.
+becomes an answer. A run binds its node once (``BaseNode._bind``) to a function of an input. That of
+a function calls the function, that of a pipeline or policy calls those inside it, and that of any
+other node its ``execute``.
 
 It may import ``events``, ``streams``, ``drawing``, ``errors`` and ``_support``.
 """
