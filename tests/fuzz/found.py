@@ -14,6 +14,7 @@ from .case import (
     Several,
     Source,
     Stage,
+    Watch,
     Work,
 )
 
@@ -79,6 +80,15 @@ FOUND: dict[str, Case] = {
         ),
         Source(length=13),
         Ending(),
+    ),
+    "an iterator whose watcher has raised can be dropped": Case(
+        0,
+        "batch_as_completed",
+        Batch(Leaf("leaf"), 1),
+        Source("async_generator", 5),
+        Ending("drop", 1),
+        chunk=1,
+        watches=(Watch("trace", fails_at=1, error="TimeoutError"),),
     ),
     "an item whose own task is cancelled in its last step keeps its result": Case(
         0,
