@@ -70,7 +70,7 @@ async def _clean(act: Act, ledger: Ledger) -> None:
         try:
             await asyncio.sleep(CLEAN_UP)
         except asyncio.CancelledError:
-            if cancelled and not ledger.nested_timeouts:
+            if cancelled and not ledger.several_cancels:
                 ledger.find("a clean-up that a cancel began was broken off by another one")
             raise
 

@@ -46,7 +46,8 @@ class Ledger:
         own_executions: How often an override of ``execute`` in a stage was called.
         context: What the run shares, as its nodes have seen it.
         many_contexts: Whether each item may have a context of its own.
-        nested_timeouts: Whether one timeout may break off the clean-up of another one.
+        several_cancels: Whether a timeout may break off the clean-up of an earlier cancel, that
+            of another timeout or of a node that cancels itself.
     """
 
     findings: list[str] = field(default_factory=list)
@@ -64,7 +65,7 @@ class Ledger:
     own_executions: int = 0
     context: WorkflowContext | None = None
     many_contexts: bool = False
-    nested_timeouts: bool = False
+    several_cancels: bool = False
     running: Counter[str] = field(default_factory=Counter)
     peak: Counter[str] = field(default_factory=Counter)
 

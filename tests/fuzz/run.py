@@ -41,7 +41,9 @@ def findings_of(case: Case) -> list[str]:
 
 
 def _findings_in_loop(case: Case, checkpoint: MemoryCheckpoint | None = None) -> list[str]:
-    ledger = Ledger(nested_timeouts=repr(case.what).count("kind='timeout'") > 1)
+    work = repr(case.what)
+    cancels = work.count("kind='timeout'") + work.count("kind='cancel_itself_and_return'")
+    ledger = Ledger(several_cancels=cancels > 1)
     threads = threading.active_count()
     told: list[str] = []
     # Stages log every item that they go on without.
