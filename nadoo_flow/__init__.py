@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
     from .nodes import ParallelNode, ParallelStrategy
     from .policies import AdaptiveLimit, ConcurrencyLimit
-    from .stages import FilterNode, MapNode, OperatorNode, ReduceNode
+    from .stages import FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
 
     __version__: str
 
@@ -33,6 +33,7 @@ __all__ = [
     "DynamicBatchProcessor",
     "Event",
     "FilterNode",
+    "FlatMapNode",
     "FunctionNode",
     "MapNode",
     "NodeContext",
@@ -57,6 +58,7 @@ _LATE = {
     "ConcurrencyLimit": ".policies",
     "DynamicBatchProcessor": ".batch",
     "FilterNode": ".stages",
+    "FlatMapNode": ".stages",
     "MapNode": ".stages",
     "OperatorNode": ".stages",
     "ParallelNode": ".nodes",

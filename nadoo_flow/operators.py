@@ -8,7 +8,8 @@ from typing import Any, overload
 from reactivex import Observable
 
 from ._support.typevars import Input, Output
-from .nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
+from .nodes.node import Answering, AsyncFunction, Function, FunctionNode, NodeLike, as_node
+from .stages.flat_map import FlatMapNode
 from .stages.map import MapNode
 
 
@@ -32,6 +33,7 @@ def flat_map(
     Args:
         node: A node or a function. A mapping goes to it as it is, any other value as
             ``{"item": value}``; an output of exactly ``{"item": value}`` is emitted as the value.
+            Of a generator function everything that it yields is emitted.
         max_concurrency: Most values in work at a time; the others wait, as in Rx's ``merge``.
         ordered: Emit in the order of the source instead of as completed.
 
@@ -40,5 +42,8 @@ def flat_map(
     disposing cancels what runs.
     """
     child = as_node(node, "node")
-    stage = MapNode(child.node_id, child, max_concurrency=max_concurrency)
-    return stage.as_operator(ordered=ordered)
+    flattens = isinstance(child, FunctionNode) and child.yields
+    kind: Any = FlatMapNode if flattens else MapNode
+    stage = kind(child.node_id, child, max_concurrency=max_concurrency)
+    operator: Callable[[Observable[Any]], Observable[Any]] = stage.as_operator(ordered=ordered)
+    return operator

@@ -86,16 +86,26 @@ def check_bool(value: object, parameter: str) -> bool:
     return value
 
 
+def check_callable(value: object, parameter: str) -> Callable[..., Any]:
+    """Return a callable unchanged.
+
+    Raises:
+        TypeError: If it cannot be called.
+    """
+    if not callable(value):
+        raise TypeError(
+            f"{parameter} must be a function, got {describe_value(value)}{hint_at_call(value)}"
+        )
+    return value
+
+
 def check_function(value: object, parameter: str) -> Callable[..., Any]:
     """Return a callable unchanged.
 
     Raises:
         TypeError: If it cannot be called, or yields instead of returning something.
     """
-    if not callable(value):
-        raise TypeError(
-            f"{parameter} must be a function, got {describe_value(value)}{hint_at_call(value)}"
-        )
+    value = check_callable(value, parameter)
     if is_generator_function(value):
         raise TypeError(
             f"{parameter} must be a function that returns something, "

@@ -48,7 +48,7 @@ class StageInfo(NamedTuple):
     Attributes:
         stage: The id of the node.
         max_concurrency: Most items that it works on at a time.
-        renumbers: Whether it gives its items indexes of its own.
+        renumbers: Whether its items have other indexes than those of the stage before.
     """
 
     stage: str

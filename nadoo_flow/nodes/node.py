@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from types import CoroutineType
 from typing import Any, Generic, TypeAlias, cast, overload
 
 from .._support.checks import (
+    check_callable,
     check_function,
     check_non_empty_str,
     describe_value,
@@ -249,8 +251,12 @@ class FunctionNode(BoundNode[Input, Output]):
     Args:
         fn: Sync or async. It gets the input mapping, or the bare value where the input is exactly
             ``{"item": value}``. What it returns is the output; a :class:`NodeResult` is taken as
-            the whole answer. A sync function runs on the event loop, so it must not block.
+            the whole answer. Of a generator function, sync or async, the output is the list of what
+            it yields. A sync function runs on the event loop, so it must not block.
         node_id: Defaults to the function's name.
+
+    Attributes:
+        yields: Whether it is a generator function.
     """
 
     @overload
@@ -264,12 +270,13 @@ class FunctionNode(BoundNode[Input, Output]):
     @overload
     def __init__(self, fn: Function[Input, Output], node_id: str | None = None) -> None: ...
     def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
-        self.fn = check_function(fn, "fn")
+        self.fn = check_callable(fn, "fn")
+        self.yields = is_generator_function(fn)
         name = getattr(fn, "__name__", type(fn).__name__)
         super().__init__(name if node_id is None else node_id)
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        fn = self.fn
+        fn = _collect_from(self.fn) if self.yields else self.fn
 
         def call_function(value: Any) -> Any:
             # What unwrap_item() and as_answer() do, whose calls would double the cost.
@@ -366,7 +373,7 @@ def as_node(value: object, parameter: str) -> BaseNode:
             f"{parameter} must be a node, got the policy {value!r}; write node.pipe({value!r})"
         )
     if _is_node_like(value):
-        return FunctionNode(check_function(value, parameter))
+        return FunctionNode(check_callable(value, parameter))
     is_class = isinstance(value, type)
     hint = "; make an instance of it first" if is_class else hint_at_call(value)
     raise TypeError(f"{parameter} must be a node or a function, got {describe_value(value)}{hint}")
@@ -390,6 +397,20 @@ def _executes_as_bound(node: BoundNode) -> bool:
         if "execute" in vars(kind):
             break
     return False
+
+
+def _collect_from(fn: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function that returns a list of what a generator function yields."""
+
+    async def collect(outputs: AsyncGenerator[Any, None]) -> list[Any]:
+        async with aclosing(outputs):
+            return [output async for output in outputs]
+
+    def call(value: Any) -> Any:
+        outputs = fn(value)
+        return collect(outputs) if isinstance(outputs, AsyncGenerator) else list(outputs)
+
+    return call
 
 
 def _name_stage(node_id: str, failed: NodeResult) -> NodeResult:

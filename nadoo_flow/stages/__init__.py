@@ -7,6 +7,7 @@ It may import ``nodes`` and the rooms below it.
 """
 
 from .filter import FilterNode
+from .flat_map import FlatMapNode
 from .map import MapNode
 from .operator import OperatorNode
 from .reduce import ReduceNode
@@ -15,6 +16,7 @@ from .stage import Chain, ListStage
 __all__ = [
     "Chain",
     "FilterNode",
+    "FlatMapNode",
     "ListStage",
     "MapNode",
     "OperatorNode",

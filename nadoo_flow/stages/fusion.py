@@ -32,6 +32,7 @@ class StageRun:
         on_failed: Called for each failed item that the run goes on without, with the id of the
             stage, the index of the item, and the error.
         on_dropped: Settles an item, named by its index, that goes no further.
+        ordered: Whether what the stage emits must be in order.
         report: Makes the events of the stage, if the run is watched.
     """
 
@@ -39,6 +40,7 @@ class StageRun:
     workflow_context: WorkflowContext
     on_failed: OnFailed
     on_dropped: Callable[[int], None]
+    ordered: bool
     report: StageReporter | None = None
 
     def report_work(
@@ -55,11 +57,14 @@ class Link(NamedTuple):
         node_id: The name in errors.
         needs_order: Whether its operator must see the items in order. Such a stage numbers what it
             emits anew, in order.
+        flattens: Whether its operator makes many items of one. Such a stage numbers what it emits
+            anew. If it is to be in order, the operator sees to that, and must see items in order.
         operator: Builds the operator for one run; it may subscribe to its items once.
     """
 
     node_id: str
     needs_order: bool
+    flattens: bool
     operator: Callable[[StageRun], Operator]
 
 
@@ -87,12 +92,16 @@ def fuse(
         reports = [None] * len(links) if report is None else report.stages
         for link, stage_report in zip(reversed(links), reversed(reports), strict=True):
             on_dropped = _settle_dropped(run, in_order)
-            stage_run = StageRun(run, workflow_context, on_failed, on_dropped, stage_report)
+            stage_run = StageRun(
+                run, workflow_context, on_failed, on_dropped, in_order is not None, stage_report
+            )
             operators.append(link.operator(stage_run))
             operators.append(
                 allow_one_subscription(run, partial(_refuse_second_subscription, link.node_id))
             )
-            if link.needs_order:
+            if link.flattens and in_order is None:
+                continue
+            if link.needs_order or link.flattens:
                 in_order = InOrder[Indexed[Any]](itemgetter(0))
                 operators.append(in_order.operator)
         return items.pipe(*reversed(operators))

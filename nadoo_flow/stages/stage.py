@@ -42,6 +42,7 @@ from ..nodes.node import (
 )
 from ..streams import (
     BUFFER,
+    MAX_WINDOW,
     Buffering,
     CloseableAsyncIterator,
     Indexed,
@@ -89,11 +90,13 @@ class ListStage(
         needs_order: Whether the operator must see its items in input order.
         makes_list: Whether the outcome is a list again.
         renumbers: Whether the items of the outcome are others than those that came in.
+        flattens: Whether it makes many items of one.
     """
 
     needs_order = False
     makes_list = True
     renumbers = False
+    flattens = False
 
     def __init__(
         self, node_id: str | None, input_key: str, output_key: str, max_concurrency: int
@@ -149,7 +152,14 @@ class ListStage(
 
         try:
             source = self._open(node_context.input_data)
-            options = RunOptions(workflow_context=workflow_context, watching=get_watch_options())
+            flattens = any(stage.flattens for stage in self.stages)
+            options = RunOptions(
+                # All outputs are kept in any case, so those of later items need not wait.
+                ordered=flattens,
+                max_in_flight=MAX_WINDOW if flattens else None,
+                workflow_context=workflow_context,
+                watching=get_watch_options(),
+            )
             run = await drain(self._plan(source, options, on_failed), outputs.append)
         except NodeError as error:
             return NodeResult(
@@ -350,7 +360,8 @@ class ListStage(
             shared = options.workflow_context
             shared = WorkflowContext() if shared is None else shared
             links = [
-                Link(stage.node_id, stage.needs_order, stage.operator) for stage in self.stages
+                Link(stage.node_id, stage.needs_order, stage.flattens, stage.operator)
+                for stage in self.stages
             ]
             chain = fuse(links, run, shared, on_failed, ordered=options.ordered, report=report)
             buffering = options.buffering
@@ -366,9 +377,10 @@ class ListStage(
         return self._plan(source, options, _log_failed).pipe(ops.map(itemgetter(1)))
 
     def _report(self, items: object, watching: WatchOptions) -> RunReporter | None:
+        flattened = [False, *(stage.flattens for stage in self.stages)]
         stages = [
-            StageInfo(stage.node_id, stage.max_concurrency, stage.renumbers)
-            for stage in self.stages
+            StageInfo(stage.node_id, stage.max_concurrency, stage.renumbers or other)
+            for stage, other in zip(self.stages, flattened, strict=False)
         ]
         to_each = [find_events(stage) for stage in self.stages]
         return start_reporting(stages, items, watching, find_events(self), to_each)

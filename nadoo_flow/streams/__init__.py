@@ -27,7 +27,16 @@ It may import ``errors`` and ``_support``.
 
 from .direct import CallingObserver, Direct, Indexed
 from .loop_thread import call_on_loop
-from .operators import InOrder, Isolation, allow_one_subscription, flat_map, observe_on_loop
+from .operators import (
+    InOrder,
+    Isolation,
+    ManyWork,
+    Outputs,
+    allow_one_subscription,
+    flat_map,
+    flat_map_many,
+    observe_on_loop,
+)
 from .plan import MAX_WINDOW, Plan, compute_default_window
 from .sinks import CloseableAsyncIterator, drain, observe
 from .sources import (
@@ -53,6 +62,8 @@ __all__ = [
     "InOrder",
     "Indexed",
     "Isolation",
+    "ManyWork",
+    "Outputs",
     "OverflowStrategy",
     "Plan",
     "Source",
@@ -67,6 +78,7 @@ __all__ = [
     "emit",
     "find_outermost_run",
     "flat_map",
+    "flat_map_many",
     "observe",
     "observe_on_loop",
 ]

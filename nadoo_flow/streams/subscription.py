@@ -45,6 +45,9 @@ class Subscription(RunScope):
         turn: The time budget of the loop's current turn.
         context: The context that nodes and sources run in; each item gets a copy.
         tasks: The lanes and sources.
+        window: Most items outstanding.
+        limit: Most items outstanding for the source to emit another. It is less than the window
+            where operators make items of their own.
         pulled: How many items the source has emitted.
         outstanding: How many of them are not settled.
         dropped: How many items an Observable emitted in vain, because its buffer was full.
@@ -57,8 +60,9 @@ class Subscription(RunScope):
         self.turn = LoopTurn.of(self.loop)
         self.context = copy_context()
         self.enter_in(self.context)
-        self.window = window
+        self.window = self.limit = window
         self.low = min(window - 1, max(window - window // 4, max_concurrent))
+        self._takers: list[Callable[[], None]] = []
         self.pulled = 0
         self.outstanding = 0
         self.stopped = False
@@ -118,8 +122,30 @@ class Subscription(RunScope):
         if outstanding < 0:
             raise ValueError(f"released {n} items, but only {self.outstanding} are outstanding")
         self.outstanding = outstanding
-        if outstanding <= self.low:
+        for take in self._takers:
+            take()
+        if self.outstanding <= self.low:
             self._on_demand()
+
+    def reserve_place(self) -> int:
+        """Reserve a place in the window for an operator that makes items of its own.
+
+        Returns:
+            How many places of the window have been reserved before, for the operators behind it.
+        """
+        if self.limit == 1:
+            self.window += 1
+        else:
+            self.limit -= 1
+            self.low = min(self.low, self.limit - 1)
+        return self.window - self.limit - 1
+
+    def add_taker(self, take: Callable[[], None]) -> None:
+        """Register an operator that makes items of its own: called when items were settled.
+
+        Those behind it must have been registered before.
+        """
+        self._takers.append(take)
 
     def add_cleanup(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal."""

@@ -239,7 +239,9 @@ def run_chain(
             looks.append((run.outstanding, run.window))
 
         stages = [stage(kind, limit, patience, watch) for kind in kinds]
-        links = [Link(each.node_id, each.needs_order, each.operator) for each in stages]
+        links = [
+            Link(each.node_id, each.needs_order, each.flattens, each.operator) for each in stages
+        ]
         chain = fuse(links, run, WorkflowContext(), lambda *_: None, ordered=ordered)
         return emit(run, range(length)).pipe(chain)
 

@@ -52,19 +52,23 @@ class _GeneratingNode(BaseNode):
         yield NodeResult(True)
 
 
+_NEITHER: dict[str, Callable[[], Any]] = {
+    "coroutine": lambda: _coroutine(1),
+    "nothing": lambda: None,
+}
+
 FUNCTIONS: dict[str, Callable[[], Any]] = {
+    **_NEITHER,
     "generator": lambda: _generator,
     "async_generator": lambda: _async_generator,
     "part_of_a_generator": lambda: partial(_async_generator, 1),
     "object_that_generates": _Generating,
     "method_that_generates": lambda: _Generating().__call__,
-    "coroutine": lambda: _coroutine(1),
-    "nothing": lambda: None,
 }
-"""What is no function, by its name."""
+"""What is no function that returns something, by its name."""
 
 NODES: dict[str, Callable[[], Any]] = {
-    **FUNCTIONS,
+    **_NEITHER,
     "node_that_generates": _GeneratingNode,
     "class": lambda: FunctionNode,
     "retry": lambda: retry(2),
@@ -99,7 +103,6 @@ PLACES: dict[str, Callable[[BaseNode, Any], Any]] = {
 """Places of nodes."""
 
 FUNCTION_PLACES: dict[str, Callable[[BaseNode, Any], Any]] = {
-    "function": lambda node, part: FunctionNode(part),
     "filter": lambda node, part: FilterNode(None, part),
     "reduce": lambda node, part: ReduceNode(None, part),
 }
@@ -113,7 +116,12 @@ def findings_in_composing(case: Case) -> list[str]:
     ledger = Ledger()
     builder, what = Builder(ledger), case.what
     node = builder.node(what.work) if isinstance(what, Batch) else builder.stages(what)
-    make: Callable[[], Any] = {**NODES, **STAGES, "function": lambda: _coroutine}[part]
+    make: Callable[[], Any] = {
+        **FUNCTIONS,
+        **NODES,
+        **STAGES,
+        "function": lambda: _coroutine,
+    }[part]
     compose = {**PLACES, **FUNCTION_PLACES}[place]
     expected = ValueError if part in STAGES else TypeError
     with warnings.catch_warnings(record=True) as warned:

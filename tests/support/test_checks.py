@@ -273,15 +273,10 @@ class TestYielding:
     @pytest.mark.parametrize(
         ("give", "parameter"),
         [
-            (FunctionNode, "fn"),
-            (BatchProcessor, "node"),
-            (lambda fn: MapNode("map", fn), "child_node"),
             (lambda fn: FilterNode("filter", fn), "filter_fn"),
             (lambda fn: ReduceNode("reduce", fn), "reduce_fn"),
-            (lambda fn: FunctionNode(double) | fn, "node"),
-            (retry(1), "node"),
         ],
-        ids=["FunctionNode", "BatchProcessor", "MapNode", "FilterNode", "ReduceNode", "|", "retry"],
+        ids=["FilterNode", "ReduceNode"],
     )
     def test_rule_r17_is_refused_where_it_is_given(
         self, give: Callable[[Any], object], parameter: str, yielding: Any
@@ -302,6 +297,22 @@ class TestYielding:
             f"{kind.__name__}.execute must return a NodeResult, and it yields; "
             "let it return one whose output is a list of what it yields"
         )
+
+    @pytest.mark.parametrize(
+        "yielding",
+        [_generator, _async_generator, partial(_generator), _Yielding(), _Yielding().method],
+    )
+    @pytest.mark.parametrize(
+        "wrap", [lambda fn: fn, retry(1), timeout(1), lambda fn: FunctionNode(fn) | len]
+    )
+    async def test_rule_r17_as_a_node_its_output_is_the_list_of_what_it_yields(
+        self, yielding: Any, wrap: Any
+    ) -> None:
+        (result,) = await BatchProcessor(wrap(yielding)).batch([5])
+        assert result.output in ([5], 1)
+        assert await MapNode("map", wrap(yielding)).run({"items": [5]}) == {
+            "results": [result.output]
+        }
 
     async def test_what_only_wraps_a_generator_function_is_a_function(self) -> None:
         @functools.wraps(_generator)

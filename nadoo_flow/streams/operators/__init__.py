@@ -5,13 +5,17 @@ They build on the subscription, and know neither sources nor sinks.
 
 from .allow_one_subscription import allow_one_subscription
 from .flat_map import Isolation, flat_map
+from .flat_map_many import ManyWork, Outputs, flat_map_many
 from .in_order import InOrder
 from .observe_on_loop import observe_on_loop
 
 __all__ = [
     "InOrder",
     "Isolation",
+    "ManyWork",
+    "Outputs",
     "allow_one_subscription",
     "flat_map",
+    "flat_map_many",
     "observe_on_loop",
 ]

@@ -79,7 +79,7 @@ class AsyncPump(Generic[T]):
             if task.has_strays:
                 await take_strays_off(task)
             try:
-                if run.outstanding >= run.window:
+                if run.outstanding >= run.limit:
                     self._waiter = run.loop.create_future()
                     await self._waiter
                 elif run.turn.is_spent():

@@ -75,7 +75,7 @@ class Pump(Generic[T]):
     def _emit(self) -> bool:
         run, inputs, on_next = self._run, self._inputs, self._observer.on_next
         turn, time = run.turn, run.turn.time
-        while run.outstanding < run.window and not self._stopped:
+        while run.outstanding < run.limit and not self._stopped:
             if time() >= turn.ends and turn.is_spent():
                 turn.call_later(self.pump)
                 return False

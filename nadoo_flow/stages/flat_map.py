@@ -1,0 +1,176 @@
+"""FlatMapNode: a node that gives many outputs, applied to each item of a list."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from typing import Any, TypeAlias
+
+from reactivex import Observable
+from reactivex import operators as ops
+
+from .._support.checks import check_bool, describe_value
+from .._support.typevars import Input, Output
+from ..errors import NO_MESSAGE, NodeError
+from ..events import note_failure
+from ..nodes.context import NodeResult, WorkflowContext, unwrap_item
+from ..nodes.execution import Bound, as_answer, check_answer, make_item_failure
+from ..nodes.node import BaseNode, FunctionNode, as_node, inherits
+from ..streams import (
+    Buffering,
+    CloseableAsyncIterator,
+    Indexed,
+    ManyWork,
+    Outputs,
+    OverflowStrategy,
+    Plan,
+    emit,
+    flat_map_many,
+)
+from .fusion import Operator, StageRun
+from .stage import ListStage
+
+Many: TypeAlias = "Iterable[Output] | AsyncIterable[Output] | Observable[Output]"
+"""What holds many outputs."""
+ManyNode: TypeAlias = (
+    "BaseNode[Input, Any] | Callable[[Input], Many[Output] | Awaitable[Many[Output]]]"
+)
+"""A node, or a function, that gives many outputs for one input."""
+
+
+class FlatMapNode(ListStage[Input, Output, list[Output]]):
+    """Apply a node that gives many outputs to each item of a list, and emit all the outputs.
+
+    Outputs are pulled within the demand: never more than the window of the run holds, however many
+    an item has. A generator that is left early is closed before the run ends.
+
+    Args:
+        node_id: The name in errors; defaults to the class name.
+        child_node: A generator function, sync or async, or a node or function (sync or async) that
+            gives an iterable, an async iterable or an Observable. A text, bytes or a mapping is one
+            output. What an Observable emits before it is wanted waits, without a limit. Behind a
+            policy or on an executor the outputs of a generator function arrive as a list.
+        input_key: Where the list is in the input.
+        output_key: Where the list of all outputs, in input order, is in the output.
+        max_concurrency: Most items whose outputs are pulled at a time.
+        continue_on_error: With False the first item that fails cancels the others and fails the
+            node; what it has given before is emitted. With True the run goes on without the rest of
+            the item, and ``metadata["errors"]`` holds it.
+    """
+
+    flattens = True
+
+    def __init__(
+        self,
+        node_id: str | None = None,
+        child_node: ManyNode[Input, Output] | None = None,
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+    ) -> None:
+        super().__init__(node_id, input_key, output_key, max_concurrency)
+        self.child_node = as_node(child_node, "child_node")
+        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+
+    def operator(self, stage_run: StageRun) -> Operator:
+        """Build the operator that pulls the outputs of the items."""
+        return flat_map_many(
+            stage_run.run,
+            _ChildWork(self, stage_run),
+            self.max_concurrency,
+            self.child_node.isolate,
+            ordered=stage_run.ordered,
+            wrap=stage_run.report_work,
+        )
+
+    def _describe_detail(self) -> str:
+        return f"{self.child_node.node_id}, {super()._describe_detail()}"
+
+
+class _ChildWork(ManyWork[Indexed[Any], Any]):
+    """Puts each item through the child of a stage, and iterates over what that gives."""
+
+    def __init__(self, stage: FlatMapNode[Any, Any], stage_run: StageRun) -> None:
+        self._stage = stage
+        self._stage_run = stage_run
+        self._call, self._gives_output = _bind(stage.child_node, stage_run.workflow_context)
+
+    def open(self, item: Indexed[Any]) -> Any:
+        return self._call(item[1])
+
+    def iterate(self, item: Indexed[Any], opened: Any) -> Outputs[Any]:
+        answer = check_answer(opened, self._gives_output)
+        if isinstance(answer, NodeResult):
+            if not answer.success:
+                raise _FailedError(answer)
+            answer = answer.output
+        return _iterate(answer)
+
+    def fail(self, item: Indexed[Any], error: BaseException, outputs: int) -> None:
+        failed = error.result if isinstance(error, _FailedError) else make_item_failure(error)
+        stage, stage_run, index = self._stage, self._stage_run, item[0]
+        text = failed.error or NO_MESSAGE
+        if outputs:
+            text = f"after {outputs:,} output{'s' if outputs > 1 else ''}: {text}"
+        if not stage.continue_on_error:
+            raise NodeError(stage.node_id, text, index) from failed.exception
+        if stage_run.report is not None:  # or it would be that of an item around the run
+            note_failure(text)
+        stage_run.on_failed(stage.node_id, index, text)
+
+
+class _FailedError(Exception):
+    """Carries the failed result of a child."""
+
+    def __init__(self, result: NodeResult) -> None:
+        super().__init__(result.error)
+        self.result = result
+
+
+def _bind(child: BaseNode, workflow_context: WorkflowContext) -> Bound:
+    """Bind the child of a stage, so that the outputs of a function are not collected or awaited."""
+    if not isinstance(child, FunctionNode) or not inherits(child, FunctionNode, "execute"):
+        return child._bind(workflow_context)
+    fn = child.fn
+
+    def call_function(value: Any) -> Any:
+        answer = fn(unwrap_item(value))
+        # An Observable can be awaited too, for its last value.
+        return answer if isinstance(answer, Observable) else as_answer(answer)
+
+    return Bound(call_function, gives_output=True)
+
+
+def _iterate(value: Any) -> Iterator[Any] | AsyncIterator[Any]:
+    """Iterate over the outputs of one item."""
+    if isinstance(value, (str, bytes, bytearray, Mapping)):
+        return iter([value])
+    if isinstance(value, Observable):
+        return _iterate_observable(value)
+    if isinstance(value, AsyncIterable):
+        return aiter(value)
+    if isinstance(value, Iterable):
+        return iter(value)
+    raise TypeError(
+        "the child must give many outputs (an iterable, an async iterable or an Observable), "
+        f"got {describe_value(value)}"
+    )
+
+
+def _iterate_observable(observable: Observable[Any]) -> AsyncIterator[Any]:
+    buffering = Buffering(overflow=OverflowStrategy.BUFFER)
+    return CloseableAsyncIterator(
+        Plan(lambda run: emit(run, observable, buffering).pipe(ops.map(_get_value)), 1)
+    )
+
+
+def _get_value(indexed: Indexed[Any]) -> Any:
+    return indexed[1]

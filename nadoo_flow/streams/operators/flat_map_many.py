@@ -1,0 +1,274 @@
+"""The operator that gets many outputs out of each item, and pulls them within the demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from contextvars import copy_context
+from itertools import count
+from types import CoroutineType
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from ..._support.tasks import is_closing
+from ..direct import CallingObserver, Direct, Indexed
+from ..subscription import Subscription
+from ..work import Work
+from .flat_map import Isolation, flat_map
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Outputs: TypeAlias = Iterator[R] | AsyncIterator[R]
+
+
+class ManyWork(Generic[T, R]):
+    """Opens the outputs of each item, and says what an error in them means."""
+
+    def open(self, item: T) -> Any:
+        """Return what :meth:`iterate` needs for an item, or a coroutine that returns it."""
+        raise NotImplementedError
+
+    def iterate(self, item: T, opened: Any) -> Outputs[R]:
+        """Return the outputs; a generator among them is closed when it is left."""
+        raise NotImplementedError
+
+    def fail(self, item: T, error: BaseException, outputs: int) -> None:
+        """Raise what ends the run, or return to go on with the other items.
+
+        Args:
+            item: The item.
+            error: What was raised.
+            outputs: How many outputs the item had given before.
+        """
+        raise error
+
+
+def flat_map_many(
+    run: Subscription,
+    work: ManyWork[T, R],
+    max_concurrent: int,
+    isolate: Isolation = "context",
+    *,
+    ordered: bool = False,
+    wrap: Callable[[Work[T, None]], Work[T, None]] = lambda work: work,
+) -> Callable[[Observable[T]], Observable[Indexed[R]]]:
+    """Emit the outputs of the items, numbered anew, from ``max_concurrent`` items at a time.
+
+    Each output counts as outstanding. An item passes its own place in the window on to its first
+    output, and waits for another before the next is pulled. So that an operator behind this one can
+    always go on, each such operator has one place in the window that those before it leave free.
+
+    Args:
+        run: The run that the operator belongs to.
+        work: Opens the outputs of an item when a lane is free for it.
+        max_concurrent: Most items at a time.
+        isolate: ``"task"`` gives each item an asyncio task of its own as well.
+        ordered: Emit all outputs of an item before those of the next. The items must come in order.
+            Later ones go ahead as far as the window allows.
+        wrap: Wraps the work on an item as a whole.
+    """
+    margin = run.reserve_place()
+
+    def operator(source: Observable[T]) -> Observable[Indexed[R]]:
+        def subscribe(
+            observer: abc.ObserverBase[Indexed[R]], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            pulling = _Pulling(run, work, observer.on_next, margin, ordered=ordered)
+            run.add_taker(pulling.hand_out)
+            lanes = flat_map(run, wrap(pulling), max_concurrent, isolate)
+            ends = CallingObserver[None](_discard, observer.on_error, observer.on_completed)
+            upstream = source.pipe(lanes).subscribe(ends, scheduler=scheduler)
+            return CompositeDisposable(Disposable(pulling.stop), upstream)
+
+        return Direct(subscribe)
+
+    return operator
+
+
+class _Parent(Generic[R]):
+    """An item whose outputs are pulled.
+
+    Attributes:
+        has_place: Whether it has a place in the window for its next output.
+        outputs: How many it has given.
+        ended: Whether it gives no more.
+        held: Outputs that wait for those of earlier items.
+        waiter: Done when it gets a place.
+    """
+
+    def __init__(self) -> None:
+        self.has_place = True
+        self.outputs = 0
+        self.ended = False
+        self.held: deque[R] = deque()
+        self.waiter: asyncio.Future[None] | None = None
+        self.emit_in = copy_context()
+
+
+class _Pulling(Work[T, None], Generic[T, R]):
+    """Pulls the outputs of each item, and emits them."""
+
+    def __init__(
+        self,
+        run: Subscription,
+        work: ManyWork[T, R],
+        on_next: Callable[[Indexed[R]], None],
+        margin: int,
+        *,
+        ordered: bool,
+    ) -> None:
+        self._run = run
+        self._work = work
+        self._on_next = on_next
+        self._margin = margin
+        self._ordered = ordered
+        self._numbers = count()
+        self._stopped = False
+        self._waiting: OrderedDict[_Parent[R], None] = OrderedDict()
+        # In the order in which they were started; with ``ordered`` only the first one emits.
+        self._parents: deque[_Parent[R]] = deque()
+        self._context = copy_context()
+
+    def stop(self) -> None:
+        """Emit nothing more."""
+        self._stopped = True
+
+    def start(self, item: T, started: float) -> Coroutine[Any, Any, None]:
+        parent = _Parent[R]()
+        parent.emit_in = self._context.copy()
+        if self._ordered:
+            self._parents.append(parent)
+        return self._pull(item, parent)
+
+    def fail(self, item: T, error: BaseException, started: float) -> None:
+        raise error
+
+    async def _pull(self, item: T, parent: _Parent[R]) -> None:
+        try:
+            opened = self._work.open(item)
+            if type(opened) is CoroutineType:
+                opened = await opened
+            outputs = self._work.iterate(item, opened)
+            if isinstance(outputs, AsyncIterator):
+                await self._pull_async(outputs, parent)
+            else:
+                await self._pull_sync(outputs, parent)
+        except BaseException as error:
+            self._work.fail(item, error, parent.outputs)
+        finally:
+            self._end(parent)
+
+    async def _pull_sync(self, outputs: Iterator[R], parent: _Parent[R]) -> None:
+        run, turn, time = self._run, self._run.turn, self._run.turn.time
+        try:
+            while not (run.stopped or self._stopped):
+                if time() >= turn.ends and turn.is_spent():
+                    await turn.create_waiter()
+                if not parent.has_place:
+                    await self._wait_for_place(parent)
+                try:
+                    output = next(outputs)
+                except StopIteration:
+                    return
+                self._give(parent, output)
+        finally:
+            if isinstance(outputs, Generator):
+                outputs.close()
+
+    async def _pull_async(self, outputs: AsyncIterator[R], parent: _Parent[R]) -> None:
+        run, turn, time = self._run, self._run.turn, self._run.turn.time
+        try:
+            while not (run.stopped or self._stopped):
+                if time() >= turn.ends and turn.is_spent():
+                    await turn.create_waiter()
+                if not parent.has_place:
+                    await self._wait_for_place(parent)
+                try:
+                    output = await anext(outputs)
+                except StopAsyncIteration:
+                    return
+                self._give(parent, output)
+        finally:
+            close = getattr(outputs, "aclose", None)
+            if close is not None and not is_closing():
+                await close()
+
+    async def _wait_for_place(self, parent: _Parent[R]) -> None:
+        run = self._run
+        if not self._waiting and run.outstanding < self._get_limit(parent):
+            run.outstanding += 1
+            parent.has_place = True
+            return
+        self._waiting[parent] = None
+        # The first item may have a place where others, which came before, have to wait.
+        self.hand_out()
+        if parent.has_place:
+            return
+        parent.waiter = run.loop.create_future()
+        try:
+            await parent.waiter
+        finally:
+            # Also where a cancellation came first; a place that was handed out is kept.
+            parent.waiter = None
+            self._waiting.pop(parent, None)
+
+    def hand_out(self) -> None:
+        """Give places that have become free to items that wait for one."""
+        run, waiting = self._run, self._waiting
+        while waiting:
+            parent = next(iter(waiting))
+            if self._ordered and self._parents[0] in waiting:
+                parent = self._parents[0]
+            if run.outstanding >= self._get_limit(parent):
+                return
+            del waiting[parent]
+            run.outstanding += 1
+            parent.has_place = True
+            if parent.waiter is not None and not parent.waiter.done():
+                parent.waiter.set_result(None)
+
+    def _get_limit(self, parent: _Parent[R]) -> int:
+        """Return how many items may be outstanding for an item to get a place."""
+        if self._ordered and parent is not self._parents[0]:
+            return self._run.limit
+        return self._run.window - self._margin
+
+    def _give(self, parent: _Parent[R], output: R) -> None:
+        parent.has_place = False
+        parent.outputs += 1
+        if self._ordered and parent is not self._parents[0]:
+            parent.held.append(output)
+        else:
+            parent.emit_in.run(self._emit, output)
+
+    def _emit(self, output: R) -> None:
+        if not (self._run.stopped or self._stopped):
+            self._on_next((next(self._numbers), output))
+
+    def _end(self, parent: _Parent[R]) -> None:
+        parent.ended = True
+        if self._ordered:
+            self._emit_held()
+        if parent.has_place:
+            parent.has_place = False
+            self._run.release()
+
+    def _emit_held(self) -> None:
+        """Emit what has waited for the items before it, as far as these have ended."""
+        parents = self._parents
+        while parents:
+            parent = parents[0]
+            while parent.held:
+                parent.emit_in.run(self._emit, parent.held.popleft())
+            if not parent.ended:
+                self.hand_out()
+                return
+            parents.popleft()
+
+
+def _discard(end: None) -> None:
+    """Take the end of an item, which is no output."""
