@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
     from .nodes import ParallelNode, ParallelStrategy
     from .policies import AdaptiveLimit, ConcurrencyLimit
-    from .stages import FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
+    from .stages import ExpandNode, FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
 
     __version__: str
 
@@ -32,6 +32,7 @@ __all__ = [
     "ConcurrencyLimit",
     "DynamicBatchProcessor",
     "Event",
+    "ExpandNode",
     "FilterNode",
     "FlatMapNode",
     "FunctionNode",
@@ -57,6 +58,7 @@ _LATE = {
     "CheckpointError": ".checkpoint",
     "ConcurrencyLimit": ".policies",
     "DynamicBatchProcessor": ".batch",
+    "ExpandNode": ".stages",
     "FilterNode": ".stages",
     "FlatMapNode": ".stages",
     "MapNode": ".stages",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, overload
 
 from reactivex import Observable
 
 from ._support.typevars import Input, Output
 from .nodes.node import Answering, AsyncFunction, Function, FunctionNode, NodeLike, as_node
-from .stages.flat_map import FlatMapNode
+from .stages.expand import ExpandNode
+from .stages.flat_map import FlatMapNode, ManyNode
 from .stages.map import MapNode
 
 
@@ -47,3 +48,31 @@ def flat_map(
     stage = kind(child.node_id, child, max_concurrency=max_concurrency)
     operator: Callable[[Observable[Any]], Observable[Any]] = stage.as_operator(ordered=ordered)
     return operator
+
+
+def expand(
+    node: ManyNode[Input, Input],
+    max_concurrency: int = 10,
+    ordered: bool = False,
+    *,
+    key: Callable[[Input], Hashable] | None = None,
+    max_items: int | None = None,
+) -> Callable[[Observable[Input]], Observable[Input]]:
+    """Emit each value, and as values all that a node gives for it, until nothing new comes.
+
+    Values whose outputs have not been asked for yet wait in memory, without a limit.
+
+    Args:
+        node: Gives many outputs for one value, as the child of a ``FlatMapNode`` does.
+        max_concurrency: Most values whose outputs are pulled at a time.
+        ordered: Emit all outputs of a value before those of the next.
+        key: Returns the key of a value; one whose key was seen before is dropped.
+        max_items: How many values are emitted at most; then it completes.
+
+    Errors, subscribing and disposing are as with :func:`flat_map`.
+    """
+    child = as_node(node, "node")
+    stage: ExpandNode[Input] = ExpandNode(
+        child.node_id, child, max_concurrency=max_concurrency, key=key, max_items=max_items
+    )
+    return stage.as_operator(ordered=ordered)

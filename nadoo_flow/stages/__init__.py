@@ -6,6 +6,7 @@ flow one by one.
 It may import ``nodes`` and the rooms below it.
 """
 
+from .expand import ExpandNode
 from .filter import FilterNode
 from .flat_map import FlatMapNode
 from .map import MapNode
@@ -15,6 +16,7 @@ from .stage import Chain, ListStage
 
 __all__ = [
     "Chain",
+    "ExpandNode",
     "FilterNode",
     "FlatMapNode",
     "ListStage",

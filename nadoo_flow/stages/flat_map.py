@@ -11,7 +11,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -35,6 +35,7 @@ from ..streams import (
     flat_map_many,
 )
 from .fusion import Operator, StageRun
+from .indexes import OutputIndex, get_source_index
 from .stage import ListStage
 
 Many: TypeAlias = "Iterable[Output] | AsyncIterable[Output] | Observable[Output]"
@@ -84,21 +85,34 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
         """Build the operator that pulls the outputs of the items."""
         return flat_map_many(
             stage_run.run,
-            _ChildWork(self, stage_run),
+            ChildWork(self, stage_run),
             self.max_concurrency,
             self.child_node.isolate,
             ordered=stage_run.ordered,
             wrap=stage_run.report_work,
+            get_index=_name_source if stage_run.indexed else None,
         )
 
     def _describe_detail(self) -> str:
         return f"{self.child_node.node_id}, {super()._describe_detail()}"
 
 
-class _ChildWork(ManyWork[Indexed[Any], Any]):
+def _name_source(number: int, parent: Indexed[Any]) -> int:
+    return OutputIndex(number, get_source_index(parent[0]))
+
+
+class ManyStage(Protocol):
+    """A stage whose child gives many outputs."""
+
+    node_id: str
+    child_node: BaseNode
+    continue_on_error: bool
+
+
+class ChildWork(ManyWork[Indexed[Any], Any]):
     """Puts each item through the child of a stage, and iterates over what that gives."""
 
-    def __init__(self, stage: FlatMapNode[Any, Any], stage_run: StageRun) -> None:
+    def __init__(self, stage: ManyStage, stage_run: StageRun) -> None:
         self._stage = stage
         self._stage_run = stage_run
         self._call, self._gives_output = _bind(stage.child_node, stage_run.workflow_context)

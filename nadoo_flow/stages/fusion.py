@@ -33,6 +33,7 @@ class StageRun:
             stage, the index of the item, and the error.
         on_dropped: Settles an item, named by its index, that goes no further.
         ordered: Whether what the stage emits must be in order.
+        indexed: Whether the indexes must tell the source item.
         report: Makes the events of the stage, if the run is watched.
     """
 
@@ -41,6 +42,7 @@ class StageRun:
     on_failed: OnFailed
     on_dropped: Callable[[int], None]
     ordered: bool
+    indexed: bool = False
     report: StageReporter | None = None
 
     def report_work(
@@ -75,6 +77,7 @@ def fuse(
     on_failed: OnFailed,
     *,
     ordered: bool,
+    indexed: bool = False,
     report: RunReporter | None = None,
 ) -> Operator:
     """Pipe the operators of stages, and restore order only where it can be seen.
@@ -93,7 +96,13 @@ def fuse(
         for link, stage_report in zip(reversed(links), reversed(reports), strict=True):
             on_dropped = _settle_dropped(run, in_order)
             stage_run = StageRun(
-                run, workflow_context, on_failed, on_dropped, in_order is not None, stage_report
+                run,
+                workflow_context,
+                on_failed,
+                on_dropped,
+                in_order is not None,
+                indexed,
+                stage_report,
             )
             operators.append(link.operator(stage_run))
             operators.append(

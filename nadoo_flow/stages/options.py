@@ -16,6 +16,7 @@ class RunOptions:
 
     Attributes:
         ordered: Emit in the order of the source instead of as completed.
+        indexed: Emit named tuples of the source item's index and the value.
         max_in_flight: Most items between the source and the consumer.
         workflow_context: State that the whole run shares; a fresh one for each run if None.
         buffering: What happens to the items of an Observable that come without demand.
@@ -23,6 +24,7 @@ class RunOptions:
     """
 
     ordered: bool = False
+    indexed: bool = False
     max_in_flight: int | None = None
     workflow_context: WorkflowContext | None = None
     buffering: Buffering = field(default_factory=Buffering)
@@ -30,5 +32,6 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_bool(self.ordered, "ordered")
+        check_bool(self.indexed, "indexed")
         if self.max_in_flight is not None:
             self.max_in_flight = check_positive_int(self.max_in_flight, "max_in_flight")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
-from typing import Any, Generic, TypeAlias, overload
+from typing import Any, Generic, Literal, TypeAlias, overload
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -58,6 +58,7 @@ from ..streams import (
 )
 from ..tracing.trace import Trace
 from .fusion import Link, OnFailed, Operator, StageRun, fuse
+from .indexes import IndexedOutput, make_indexed_output
 from .options import RunOptions
 
 _log = logging.getLogger(__name__)
@@ -173,18 +174,47 @@ class ListStage(
         output = {self.output_key: self._close([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
 
+    @overload
+    def stream(
+        self,
+        source: Source[Input_contra],
+        *,
+        ordered: bool = ...,
+        indexed: Literal[False] = ...,
+        max_in_flight: int | None = ...,
+        workflow_context: WorkflowContext | None = ...,
+        buffer: int = ...,
+        overflow: OverflowStrategy = ...,
+        progress: ProgressArgument = ...,
+        trace: Trace | None = ...,
+    ) -> CloseableAsyncIterator[Output_co]: ...
+    @overload
+    def stream(
+        self,
+        source: Source[Input_contra],
+        *,
+        ordered: bool = ...,
+        indexed: Literal[True],
+        max_in_flight: int | None = ...,
+        workflow_context: WorkflowContext | None = ...,
+        buffer: int = ...,
+        overflow: OverflowStrategy = ...,
+        progress: ProgressArgument = ...,
+        trace: Trace | None = ...,
+    ) -> CloseableAsyncIterator[IndexedOutput[Output_co]]: ...
     def stream(
         self,
         source: Source[Input_contra],
         *,
         ordered: bool = False,
+        indexed: bool = False,
         max_in_flight: int | None = None,
         workflow_context: WorkflowContext | None = None,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
-    ) -> CloseableAsyncIterator[Output_co]:
+    ) -> Any:
         """Yield the outputs of a source of items when they are there, endlessly if it is endless.
 
         A slow consumer slows the source down. Nothing starts before the first output is asked
@@ -194,6 +224,8 @@ class ListStage(
             source: An iterable, an async iterable, or an Observable. The latter may emit from any
                 thread, and cannot be slowed down.
             ordered: Yield in the order of the source instead of as completed.
+            indexed: Yield named tuples ``(index, value)`` with the position of the item in the
+                source; many outputs of one item have the same.
             max_in_flight: Most items between the source and the consumer; four for each of
                 ``max_concurrency`` by default.
             workflow_context: State that the whole run shares; a fresh one by default.
@@ -211,28 +243,57 @@ class ListStage(
             Exception: From the iterator: an error of the source, after all that came before it.
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
-        options = RunOptions(ordered, max_in_flight, workflow_context, buffering, watching)
+        options = RunOptions(ordered, indexed, max_in_flight, workflow_context, buffering, watching)
         return CloseableAsyncIterator(self._plan_values(source, options))
 
+    @overload
+    def observe(
+        self,
+        source: Source[Input_contra],
+        *,
+        ordered: bool = ...,
+        indexed: Literal[False] = ...,
+        max_in_flight: int | None = ...,
+        workflow_context: WorkflowContext | None = ...,
+        buffer: int = ...,
+        overflow: OverflowStrategy = ...,
+        progress: ProgressArgument = ...,
+        trace: Trace | None = ...,
+    ) -> Observable[Output_co]: ...
+    @overload
+    def observe(
+        self,
+        source: Source[Input_contra],
+        *,
+        ordered: bool = ...,
+        indexed: Literal[True],
+        max_in_flight: int | None = ...,
+        workflow_context: WorkflowContext | None = ...,
+        buffer: int = ...,
+        overflow: OverflowStrategy = ...,
+        progress: ProgressArgument = ...,
+        trace: Trace | None = ...,
+    ) -> Observable[IndexedOutput[Output_co]]: ...
     def observe(
         self,
         source: Source[Input_contra],
         *,
         ordered: bool = False,
+        indexed: bool = False,
         max_in_flight: int | None = None,
         workflow_context: WorkflowContext | None = None,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
-    ) -> Observable[Output_co]:
+    ) -> Any:
         """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
 
         Each subscription is a run of its own, needs a running event loop, and is cancelled by
         ``dispose()``.
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
-        options = RunOptions(ordered, max_in_flight, workflow_context, buffering, watching)
+        options = RunOptions(ordered, indexed, max_in_flight, workflow_context, buffering, watching)
         return observe(self._plan_values(source, options))
 
     def as_operator(
@@ -363,7 +424,15 @@ class ListStage(
                 Link(stage.node_id, stage.needs_order, stage.flattens, stage.operator)
                 for stage in self.stages
             ]
-            chain = fuse(links, run, shared, on_failed, ordered=options.ordered, report=report)
+            chain = fuse(
+                links,
+                run,
+                shared,
+                on_failed,
+                ordered=options.ordered,
+                indexed=options.indexed,
+                report=report,
+            )
             buffering = options.buffering
             if report is not None:
                 run.add_cleanup(report.end)
@@ -373,8 +442,9 @@ class ListStage(
         return Plan(build, self.max_concurrency, options.max_in_flight)
 
     def _plan_values(self, source: Source[Any], options: RunOptions) -> Plan[Any]:
-        """Plan runs that emit values without their indexes, and log items that are left out."""
-        return self._plan(source, options, _log_failed).pipe(ops.map(itemgetter(1)))
+        """Plan runs that emit values, and log items that are left out."""
+        emit_value = make_indexed_output if options.indexed else itemgetter(1)
+        return self._plan(source, options, _log_failed).pipe(ops.map(emit_value))
 
     def _report(self, items: object, watching: WatchOptions) -> RunReporter | None:
         flattened = [False, *(stage.flattens for stage in self.stages)]

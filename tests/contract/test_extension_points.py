@@ -22,7 +22,9 @@ from nadoo_flow import (
     BatchResults,
     ConcurrencyLimit,
     DynamicBatchProcessor,
+    ExpandNode,
     FilterNode,
+    FlatMapNode,
     FunctionNode,
     MapNode,
     NodeContext,
@@ -96,6 +98,8 @@ STAGES: dict[type, Callable[[Any], Any]] = {
     FilterNode: lambda kind: kind("stage", lambda value: value > 1),
     ReduceNode: lambda kind: kind("stage", lambda total, value: total + value, 0),
     OperatorNode: lambda kind: kind(ops.map(double)),
+    FlatMapNode: lambda kind: kind("stage", lambda value: [value, value]),
+    ExpandNode: lambda kind: kind("stage", lambda value: [value + 1] if value < 4 else []),
 }
 NODES: dict[type, Callable[[Any], Any]] = {
     Doubling: lambda kind: kind(),

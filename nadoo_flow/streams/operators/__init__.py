@@ -4,6 +4,7 @@ They build on the subscription, and know neither sources nor sinks.
 """
 
 from .allow_one_subscription import allow_one_subscription
+from .expand import expand
 from .flat_map import Isolation, flat_map
 from .flat_map_many import ManyWork, Outputs, flat_map_many
 from .in_order import InOrder
@@ -15,6 +16,7 @@ __all__ = [
     "ManyWork",
     "Outputs",
     "allow_one_subscription",
+    "expand",
     "flat_map",
     "flat_map_many",
     "observe_on_loop",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -55,6 +55,8 @@ def flat_map_many(
     *,
     ordered: bool = False,
     wrap: Callable[[Work[T, None]], Work[T, None]] = lambda work: work,
+    with_place: bool = True,
+    get_index: Callable[[int, T], int] | None = None,
 ) -> Callable[[Observable[T]], Observable[Indexed[R]]]:
     """Emit the outputs of the items, numbered anew, from ``max_concurrent`` items at a time.
 
@@ -70,6 +72,8 @@ def flat_map_many(
         ordered: Emit all outputs of an item before those of the next. The items must come in order.
             Later ones go ahead as far as the window allows.
         wrap: Wraps the work on an item as a whole.
+        with_place: Whether each item has a place in the window when it comes.
+        get_index: Makes the index of an output of its number and its item; the number by default.
     """
     margin = run.reserve_place()
 
@@ -77,7 +81,15 @@ def flat_map_many(
         def subscribe(
             observer: abc.ObserverBase[Indexed[R]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            pulling = _Pulling(run, work, observer.on_next, margin, ordered=ordered)
+            pulling = _Pulling(
+                run,
+                work,
+                observer.on_next,
+                margin,
+                ordered=ordered,
+                with_place=with_place,
+                get_index=get_index,
+            )
             run.add_taker(pulling.hand_out)
             lanes = flat_map(run, wrap(pulling), max_concurrent, isolate)
             ends = CallingObserver[None](_discard, observer.on_error, observer.on_completed)
@@ -93,20 +105,23 @@ class _Parent(Generic[R]):
     """An item whose outputs are pulled.
 
     Attributes:
+        item: The item.
         has_place: Whether it has a place in the window for its next output.
         outputs: How many it has given.
         ended: Whether it gives no more.
         held: Outputs that wait for those of earlier items.
         waiter: Done when it gets a place.
+        emit_in: The context of the subscriber, in which its outputs are emitted.
     """
 
-    def __init__(self) -> None:
-        self.has_place = True
+    def __init__(self, item: Any, has_place: bool, emit_in: Context) -> None:
+        self.item = item
+        self.has_place = has_place
+        self.emit_in = emit_in
         self.outputs = 0
         self.ended = False
         self.held: deque[R] = deque()
         self.waiter: asyncio.Future[None] | None = None
-        self.emit_in = copy_context()
 
 
 class _Pulling(Work[T, None], Generic[T, R]):
@@ -120,12 +135,16 @@ class _Pulling(Work[T, None], Generic[T, R]):
         margin: int,
         *,
         ordered: bool,
+        with_place: bool,
+        get_index: Callable[[int, T], int] | None,
     ) -> None:
         self._run = run
         self._work = work
         self._on_next = on_next
         self._margin = margin
         self._ordered = ordered
+        self._with_place = with_place
+        self._get_index = get_index
         self._numbers = count()
         self._stopped = False
         self._waiting: OrderedDict[_Parent[R], None] = OrderedDict()
@@ -138,8 +157,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         self._stopped = True
 
     def start(self, item: T, started: float) -> Coroutine[Any, Any, None]:
-        parent = _Parent[R]()
-        parent.emit_in = self._context.copy()
+        parent = _Parent[R](item, self._with_place, self._context.copy())
         if self._ordered:
             self._parents.append(parent)
         return self._pull(item, parent)
@@ -243,11 +261,14 @@ class _Pulling(Work[T, None], Generic[T, R]):
         if self._ordered and parent is not self._parents[0]:
             parent.held.append(output)
         else:
-            parent.emit_in.run(self._emit, output)
+            parent.emit_in.run(self._emit, parent, output)
 
-    def _emit(self, output: R) -> None:
+    def _emit(self, parent: _Parent[R], output: R) -> None:
         if not (self._run.stopped or self._stopped):
-            self._on_next((next(self._numbers), output))
+            index = next(self._numbers)
+            if self._get_index is not None:
+                index = self._get_index(index, parent.item)
+            self._on_next((index, output))
 
     def _end(self, parent: _Parent[R]) -> None:
         parent.ended = True
@@ -263,7 +284,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         while parents:
             parent = parents[0]
             while parent.held:
-                parent.emit_in.run(self._emit, parent.held.popleft())
+                parent.emit_in.run(self._emit, parent, parent.held.popleft())
             if not parent.ended:
                 self.hand_out()
                 return

@@ -1,0 +1,92 @@
+"""ExpandNode: items whose outputs are items too, until nothing new comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from .._support.checks import check_bool, check_callable, check_positive_int, describe_value
+from .._support.typevars import Input
+from ..errors import NodeError, describe_error
+from ..nodes.context import unwrap_item
+from ..nodes.node import as_node
+from ..streams import expand
+from .flat_map import ChildWork, ManyNode
+from .fusion import Operator, StageRun
+from .stage import ListStage
+
+
+class ExpandNode(ListStage[Input, Input, list[Input]]):
+    """Emit items, the outputs of a node for each, and the outputs for these: ``expand``.
+
+    So a crawler is a node from a page to its links. It ends when no item gives anything new. Items
+    whose outputs have not been asked for yet wait in memory, without a limit.
+
+    Args:
+        node_id: The name in errors; defaults to the class name.
+        child_node: Gives many outputs for one item, as that of a ``FlatMapNode`` does.
+        input_key: Where the list is in the input.
+        output_key: Where the list of all items is in the output: those of the input, then the
+            outputs of the first, and so on.
+        max_concurrency: Most items whose outputs are pulled at a time.
+        continue_on_error: With False the first item that fails cancels the others and fails the
+            node. With True the run goes on without the outputs of that item.
+        key: Returns the key of an item, as a function node would get the item. An item whose key
+            was seen before is dropped. All keys are remembered. By default nothing is dropped.
+        max_items: How many items are emitted at most; then it ends. No limit by default.
+    """
+
+    renumbers = True
+    flattens = True
+
+    def __init__(
+        self,
+        node_id: str | None = None,
+        child_node: ManyNode[Input, Input] | None = None,
+        input_key: str = "items",
+        output_key: str = "results",
+        max_concurrency: int = 10,
+        continue_on_error: bool = False,
+        *,
+        key: Callable[[Input], Hashable] | None = None,
+        max_items: int | None = None,
+    ) -> None:
+        super().__init__(node_id, input_key, output_key, max_concurrency)
+        self.child_node = as_node(child_node, "child_node")
+        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+        self.key = None if key is None else check_callable(key, "key")
+        self.max_items = None if max_items is None else check_positive_int(max_items, "max_items")
+
+    def operator(self, stage_run: StageRun) -> Operator:
+        """Build the operator that feeds the outputs of the items back."""
+        return expand(
+            stage_run.run,
+            ChildWork(self, stage_run),
+            self.max_concurrency,
+            self.child_node.isolate,
+            ordered=stage_run.ordered,
+            get_key=None if self.key is None else self._get_key,
+            name_error=self._name_error,
+            max_items=self.max_items,
+            wrap=stage_run.report_work,
+        )
+
+    def _get_key(self, value: Any) -> Hashable:
+        assert self.key is not None
+        key: Hashable = self.key(unwrap_item(value))
+        try:
+            hash(key)
+        except TypeError:
+            raise TypeError(
+                f"key must return something hashable, got {describe_value(key)} "
+                f"for the item {describe_value(value)}"
+            ) from None
+        return key
+
+    def _name_error(self, error: Exception) -> NodeError:
+        named = NodeError(self.node_id, describe_error(error))
+        named.__cause__ = error
+        return named
+
+    def _describe_detail(self) -> str:
+        return f"{self.child_node.node_id}, {super()._describe_detail()}"

@@ -1,0 +1,195 @@
+"""The operator that feeds the outputs of items back as items, until nothing new comes."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Hashable
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from ..direct import CallingObserver, Direct, Indexed
+from ..subscription import Subscription
+from ..work import Work
+from .flat_map import Isolation
+from .flat_map_many import ManyWork, flat_map_many
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def expand(
+    run: Subscription,
+    work: ManyWork[Indexed[T], T],
+    max_concurrent: int,
+    isolate: Isolation = "context",
+    *,
+    ordered: bool = False,
+    get_key: Callable[[T], Hashable] | None = None,
+    name_error: Callable[[Exception], Exception] = lambda error: error,
+    max_items: int | None = None,
+    wrap: Callable[[Work[Indexed[T], None]], Work[Indexed[T], None]] = lambda work: work,
+) -> Callable[[Observable[Indexed[T]]], Observable[Indexed[T]]]:
+    """Emit the items, and as items all outputs of theirs, numbered anew.
+
+    An output is pulled when there is a place in the window for it, and is emitted at once. Then it
+    waits as a plain value until a lane is free for its own outputs; there is no limit on how many
+    wait. An item of the source waits in its place until a lane is free, unless they are ordered.
+
+    Args:
+        run: The run that the operator belongs to.
+        work: Opens the outputs of an item when a lane is free for it.
+        max_concurrent: Most items at a time.
+        isolate: ``"task"`` gives each item an asyncio task of its own as well.
+        ordered: Emit all outputs of an item before those of the next, and items of the source as
+            they come.
+        get_key: Returns the key of an item; one whose key was seen before is dropped.
+        name_error: Makes the error that ends the run, if there is no key of an item of the source.
+        max_items: How many items are emitted at most.
+        wrap: Wraps the work on an item.
+    """
+
+    def operator(source: Observable[Indexed[T]]) -> Observable[Indexed[T]]:
+        def subscribe(
+            observer: abc.ObserverBase[Indexed[T]], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            ahead = math.inf if ordered else max_concurrent
+            expansion = _Expansion(run, observer, ahead, get_key, name_error, max_items)
+            outputs = flat_map_many(
+                run,
+                work,
+                max_concurrent,
+                isolate,
+                ordered=ordered,
+                wrap=lambda pulling: _Counted(wrap(pulling), expansion.end_item),
+                with_place=False,
+            )
+            return expansion.connect(source, outputs, scheduler)
+
+        return Direct(subscribe)
+
+    return operator
+
+
+class _Expansion(Generic[T]):
+    """Feeds items to the lanes, and their outputs back."""
+
+    def __init__(
+        self,
+        run: Subscription,
+        observer: abc.ObserverBase[Indexed[T]],
+        ahead: float,
+        get_key: Callable[[T], Hashable] | None,
+        name_error: Callable[[Exception], Exception],
+        max_items: int | None,
+    ) -> None:
+        self._run = run
+        self._observer = observer
+        self._ahead = ahead
+        self._get_key = get_key
+        self._name_error = name_error
+        self._left = max_items
+        self._numbers = count()
+        self._seen: set[Hashable] = set()
+        self._waiting: deque[T] = deque()
+        self._unfinished = 0
+        self._lanes: abc.ObserverBase[Indexed[T]] | None = None
+        self._end: Callable[[], None] | None = None
+        self._subscriptions = CompositeDisposable()
+
+    def connect(
+        self,
+        source: Observable[Indexed[T]],
+        outputs: Callable[[Observable[Indexed[T]]], Observable[Indexed[T]]],
+        scheduler: abc.SchedulerBase | None,
+    ) -> abc.DisposableBase:
+        """Subscribe to the lanes and then to the source."""
+
+        def subscribe_lanes(
+            lanes: abc.ObserverBase[Indexed[T]], _: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            self._lanes = lanes
+            return Disposable()
+
+        from_lanes = CallingObserver[Indexed[T]](
+            lambda indexed: self._accept(indexed[1]),
+            self._observer.on_error,
+            self._observer.on_completed,
+        )
+        from_source = CallingObserver[Indexed[T]](
+            self._on_item,
+            lambda error: self._on_source_end(lambda lanes: lanes.on_error(error)),
+            lambda: self._on_source_end(lambda lanes: lanes.on_completed()),
+        )
+        fed: Observable[Indexed[T]] = Direct(subscribe_lanes)
+        self._subscriptions.add(fed.pipe(outputs).subscribe(from_lanes, scheduler=scheduler))
+        self._subscriptions.add(source.subscribe(from_source, scheduler=scheduler))
+        return self._subscriptions
+
+    def end_item(self) -> None:
+        """Note that all outputs of an item have been pulled."""
+        self._unfinished -= 1
+        self._accept_waiting()
+
+    def _on_item(self, indexed: Indexed[T]) -> None:
+        self._waiting.append(indexed[1])
+        self._accept_waiting()
+
+    def _on_source_end(self, signal: Callable[[abc.ObserverBase[Indexed[T]]], None]) -> None:
+        self._end = lambda: None if self._lanes is None else signal(self._lanes)
+        self._accept_waiting()
+
+    def _accept_waiting(self) -> None:
+        while self._waiting and self._unfinished < self._ahead:
+            try:
+                self._accept(self._waiting.popleft())
+            except Exception as error:
+                self._run.fail(self._name_error(error))
+                return
+        if self._end is not None and not self._unfinished and not self._waiting:
+            end, self._end = self._end, None
+            end()
+
+    def _accept(self, value: T) -> None:
+        """Emit an item that has a place, and have its outputs pulled, unless it is not new."""
+        if self._left == 0 or not self._is_new(value):
+            self._run.release()
+            return
+        indexed = next(self._numbers), value
+        self._unfinished += 1
+        if self._lanes is not None:
+            self._lanes.on_next(indexed)
+        self._observer.on_next(indexed)
+        if self._left is not None:
+            self._left -= 1
+            if not self._left:
+                self._subscriptions.dispose()
+                self._observer.on_completed()
+
+    def _is_new(self, value: T) -> bool:
+        if self._get_key is None:
+            return True
+        key = self._get_key(value)
+        is_new = key not in self._seen
+        self._seen.add(key)
+        return is_new
+
+
+class _Counted(Work[Indexed[T], None]):
+    """Notes the end of the work on each item."""
+
+    def __init__(self, work: Work[Indexed[T], None], on_end: Callable[[], None]) -> None:
+        self._work = work
+        self._on_end = on_end
+        self.start = work.start  # type: ignore[method-assign]  # saves a call for each item
+
+    def finish(self, item: Indexed[T], answer: Any, started: float) -> None:
+        self._work.finish(item, answer, started)
+        self._on_end()
+
+    def fail(self, item: Indexed[T], error: BaseException, started: float) -> None:
+        self._work.fail(item, error, started)
+        self._on_end()

@@ -1,0 +1,88 @@
+"""Streams whose outputs say which item of the source they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from reactivex import operators as ops
+
+from nadoo_flow import ExpandNode, FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
+from nadoo_flow.stages.indexes import IndexedOutput, OutputIndex
+
+from ..stand_ins import observed, slowly
+
+
+async def tokens(text: str) -> AsyncIterator[str]:
+    for token in text.split():
+        await asyncio.sleep(len(token))
+        yield token
+
+
+TEXTS = ["aaa aaa", "b", "", "cc cc"]
+
+
+async def test_outputs_carry_the_index_of_their_item() -> None:
+    stage = MapNode("slow", slowly)
+    async with stage.stream([3, 1, 2], indexed=True) as outputs:
+        assert [output async for output in outputs] == [(1, 1), (2, 2), (0, 3)]
+    async with stage.stream([3, 1], indexed=True) as outputs:
+        first = await anext(outputs)
+    assert isinstance(first, IndexedOutput)
+    assert (first.index, first.value) == (1, 1)
+
+
+async def test_many_outputs_carry_that_of_their_parent() -> None:
+    stage = FlatMapNode("tokens", tokens)
+    async with stage.stream(TEXTS, indexed=True) as outputs:
+        found = [output async for output in outputs]
+    assert found == [(1, "b"), (3, "cc"), (0, "aaa"), (3, "cc"), (0, "aaa")]
+    async with stage.stream(TEXTS, indexed=True, ordered=True) as outputs:
+        found = [output async for output in outputs]
+    assert found == [(0, "aaa"), (0, "aaa"), (1, "b"), (3, "cc"), (3, "cc")]
+
+
+async def test_through_a_chain_they_carry_that_of_the_source() -> None:
+    chain = (
+        FlatMapNode("tokens", tokens, output_key="items")
+        | FilterNode("not b", lambda token: token != "b", output_key="items")
+        | FlatMapNode("letters", lambda token: list(token), output_key="items")
+        | MapNode("upper", str.upper)
+    )
+    async with chain.stream(TEXTS, indexed=True, ordered=True) as outputs:
+        found = [output async for output in outputs]
+    assert found == [(0, "A")] * 6 + [(3, "C")] * 4
+
+
+@pytest.mark.parametrize(
+    ("stage", "found"),
+    [
+        (OperatorNode(ops.skip(1)), [(0, 6), (1, 7)]),
+        (ReduceNode("sum", lambda total, value: total + value, 0), [(0, 18)]),
+        (ExpandNode("halves", lambda value: [value // 2] if value > 6 else []), None),
+    ],
+)
+async def test_what_belongs_to_no_one_item_carries_its_number(
+    stage: Any, found: list[tuple[int, int]] | None
+) -> None:
+    async with stage.stream([5, 6, 7], indexed=True, ordered=True) as outputs:
+        assert [output async for output in outputs] == (found or [(0, 5), (1, 6), (2, 7), (3, 3)])
+
+
+async def test_an_observed_run_has_them_too() -> None:
+    outputs: list[Any] = []
+    stage = MapNode("slow", slowly)
+    assert await observed(stage.observe([2, 1], indexed=True), outputs) is None
+    assert outputs == [(1, 1), (0, 2)]
+
+
+async def test_it_is_a_bool() -> None:
+    with pytest.raises(TypeError, match=r"^indexed must be "):
+        MapNode("slow", slowly).stream([1], indexed="yes")  # type: ignore[call-overload]
+
+
+def test_an_index_is_a_number_that_knows_its_source() -> None:
+    index = OutputIndex(7, 2)
+    assert (index, index.source, index + 1) == (7, 2, 8)
