@@ -17,6 +17,12 @@ def web_server() -> Iterator[WebServer]:
 
 
 @pytest.fixture
+def token_server() -> Iterator[WebServer]:
+    with WebServer(grace=60, program="token_server") as server:
+        yield server
+
+
+@pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     with RedisServer(tmp_path) as server:
         yield server

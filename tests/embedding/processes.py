@@ -67,15 +67,16 @@ class WebServer(Process):
 
     Args:
         grace: Whole seconds in which answers may end after SIGTERM.
+        program: The module with the program.
     """
 
-    def __init__(self, grace: int) -> None:
+    def __init__(self, grace: int, program: str = "server") -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             # The server inherits the socket: no port is lost to somebody else, and whoever connects
             # before the server is up waits in the queue of the socket.
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             listening.set_inheritable(True)
-            command = f"-m uvicorn tests.embedding.server:app --fd {listening.fileno()}"
+            command = f"-m uvicorn tests.embedding.{program}:app --fd {listening.fileno()}"
             options = f"--timeout-graceful-shutdown {grace} --no-access-log"
             super().__init__(
                 sys.executable,

@@ -1,4 +1,4 @@
-"""The page of the web program in a real browser, without a window."""
+"""The pages of the web programs in a real browser, without a window."""
 
 from __future__ import annotations
 
@@ -83,4 +83,35 @@ def test_a_page_shows_each_result_when_it_is_there_and_closing_its_tab_cancels_t
         seconds = max(cleaned_up.values()) - closed
         print(f"the run ended {seconds:.2f} s after its tab was closed")
         assert client.get("/idle").json()["permits"] == 0
+        browser.switch_to.window(first_tab)
+
+
+def test_a_page_shows_the_tokens_of_several_answers_and_closing_its_tab_cancels_the_run(
+    browser: webdriver.Chrome, token_server: WebServer
+) -> None:
+    def answers(browser: webdriver.Chrome) -> list[str]:
+        return [item.text for item in browser.find_elements(By.TAG_NAME, "dd")]
+
+    with token_server.client() as client:
+        first_tab = browser.current_window_handle
+        browser.switch_to.new_window("tab")
+        browser.get(token_server.url)
+        browser.find_element(By.TAG_NAME, "textarea").send_keys("one\ntwo\nthree")
+        browser.find_element(By.TAG_NAME, "button").click()
+        client.get("/running/3")
+        expected = ["", "", ""]
+        for index, prompt, word in [
+            (2, "three", "To"),
+            (0, "one", "Not"),
+            (2, "three", "be"),
+            (1, "two", "Or"),
+            (0, "one", "yet"),
+        ]:
+            client.post(f"/words/{prompt}/{word}")
+            expected[index] = f"{expected[index]} {word}".strip()
+            until(browser, lambda browser: answers(browser) == expected)
+        client.post("/words/two/end")
+        client.get("/running/2")
+        browser.close()
+        assert sorted(client.get("/running/0").json()) == ["one", "three"]
         browser.switch_to.window(first_tab)
