@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-import hypothesis  # noqa: F401  # before the heap is frozen, which it makes twice as large
+import hypothesis  # noqa: F401  # or its plugin does so after the last test, and fails on a warning
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -30,8 +30,9 @@ def pytest_asyncio_loop_factories(
     return {"virtual": VirtualTimeLoop}
 
 
-def pytest_collection_finish() -> None:
-    """Keep what is there by now out of the garbage collections that tests ask for."""
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Keep what is there before a module's tests out of the garbage collections they ask for."""
     gc.collect()
     gc.freeze()
 

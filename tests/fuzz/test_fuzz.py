@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,15 +15,6 @@ from .shrink import shrink
 
 BLOCK = 100
 """Seeds in a test."""
-
-
-@pytest.fixture(autouse=True)
-def _frozen() -> Iterator[None]:
-    """Spare the garbage collector, which is called after each case, what is there already."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("block", range(10))
