@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,20 +22,9 @@ from nadoo_flow.executors import ExecutorLost, WorkerLost, on
 
 from ..stand_ins import assert_only_the_caller_runs
 from .helpers import local_cluster, real, two_processes
+from .work import die_at_13, name_worker
 
 pytestmark = [real, pytest.mark.slow]
-
-
-def work(number: int) -> tuple[int, int]:
-    time.sleep(0.002)
-    return number, os.getpid()
-
-
-def deadly(number: int) -> int:
-    if number == 13:
-        os._exit(1)
-    time.sleep(0.002)
-    return number
 
 
 async def killing(node: Any, items: int, kill_at: set[int]) -> Counter[Any]:
@@ -61,13 +49,13 @@ class TestAPoolThatAFunctionMakes:
     async def test_loses_nothing_when_workers_are_killed(
         self, items: int, kill_at: set[int]
     ) -> None:
-        node = FunctionNode(work).pipe(on(two_processes))
+        node = FunctionNode(name_worker).pipe(on(two_processes))
         before = set(multiprocessing.active_children())
         assert await killing(node, items, kill_at) == Counter(range(items))
         assert set(multiprocessing.active_children()) == before
 
     async def test_finds_the_item_that_kills_its_workers(self) -> None:
-        node = FunctionNode(deadly, "it").pipe(on(two_processes, chunk=1, lanes=2))
+        node = FunctionNode(die_at_13, "it").pipe(on(two_processes, chunk=1, lanes=2))
         processor = BatchProcessor(node, 20)
         retried: Counter[int | None] = Counter()
 
@@ -91,7 +79,7 @@ class TestDask:
     async def test_loses_nothing_when_workers_are_killed(
         self, dask: Client, items: int, kill_at: set[int]
     ) -> None:
-        node = FunctionNode(work).pipe(on(dask))
+        node = FunctionNode(name_worker).pipe(on(dask))
         assert await killing(node, items, kill_at) == Counter(range(items))
 
     async def test_finds_the_item_that_kills_its_workers(self) -> None:
@@ -100,7 +88,7 @@ class TestDask:
             local_cluster() as cluster,
             Client(cluster) as client,
         ):
-            node = FunctionNode(deadly, "it").pipe(on(client, chunk=1))
+            node = FunctionNode(die_at_13, "it").pipe(on(client, chunk=1))
             results = await BatchProcessor(node, 20).batch(range(20))
         failed = [result for result in results if not result.success]
         assert [result.index for result in failed] == [13]
@@ -109,7 +97,7 @@ class TestDask:
 
 async def test_a_pool_of_the_callers_fails_what_it_has_when_it_breaks_and_all_after_it() -> None:
     with two_processes() as pool:
-        node = FunctionNode(deadly, "it").pipe(on(pool, chunk=1, lanes=2))
+        node = FunctionNode(die_at_13, "it").pipe(on(pool, chunk=1, lanes=2))
         results = await BatchProcessor(node, 2).batch(range(60))
     lost = [result for result in results if not result.success]
     assert {13, 59} <= {result.index for result in lost}
@@ -144,7 +132,7 @@ async def test_a_scheduler_of_dask_that_is_killed_is_told(tmp_path: Path) -> Non
     ):
         client.wait_for_workers(1, timeout=60)
         results = []
-        node = FunctionNode(work).pipe(on(client))
+        node = FunctionNode(name_worker).pipe(on(client))
         async for result in BatchProcessor(node, 20).batch_as_completed(range(200)):
             results.append(result)
             if len(results) == 50:

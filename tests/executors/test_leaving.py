@@ -8,7 +8,6 @@ import logging
 import multiprocessing
 import os
 import threading
-import time
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -25,17 +24,7 @@ from nadoo_flow.policies import timeout
 
 from ..stand_ins import assert_only_the_caller_runs, double, now, raised_by
 from .helpers import ByHand, real, turns, two_processes
-
-
-def slow(number: int) -> int:
-    time.sleep(0.01)
-    return number
-
-
-def noting(file: Path, number: int) -> int:
-    with file.open("ab") as notes:
-        notes.write(b"x")
-    return slow(number)
+from .work import note, rest
 
 
 async def first_of_many(node: Any) -> None:
@@ -65,7 +54,7 @@ class TestAnEarlyBreak:
             made.append(two_processes())
             return made[-1]
 
-        await first_of_many(FunctionNode(slow).pipe(on(make)))
+        await first_of_many(FunctionNode(rest).pipe(on(make)))
         assert len(made) == 1
         assert set(multiprocessing.active_children()) == processes
         assert set(threading.enumerate()) == threads
@@ -78,7 +67,7 @@ class TestAnEarlyBreak:
     ) -> None:
         executor: Executor = request.getfixturevalue(kind)
         file = tmp_path / "notes"
-        await first_of_many(FunctionNode(partial(noting, file), "it").pipe(on(executor)))
+        await first_of_many(FunctionNode(partial(note, file), "it").pipe(on(executor)))
         noted = file.read_bytes()
         # What was left would come before this.
         assert list(executor.map(double, range(10))) == list(range(0, 20, 2))
@@ -86,7 +75,7 @@ class TestAnEarlyBreak:
 
     @real
     async def test_leaves_no_task_on_dask(self, dask: Client) -> None:
-        await first_of_many(FunctionNode(slow).pipe(on(dask, chunk=2)))
+        await first_of_many(FunctionNode(rest).pipe(on(dask, chunk=2)))
         await assert_empty(dask)
 
 
@@ -96,7 +85,7 @@ async def test_dask_keeps_no_result_of_a_run_that_has_ended(dask: Client) -> Non
     def work(number: int) -> int:
         if number == 1:
             raise KeyboardInterrupt
-        return slow(number)
+        return rest(number)
 
     gc.collect()
     gc.disable()  # it could come late
