@@ -17,7 +17,7 @@ from .model import Case, Contestant, Measured, Outcome, Params, Run
 from .report import case_data, case_text, number, table
 from .runner import Row, Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
 CASES = all_cases()
 

@@ -16,7 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from .processes import PATIENCE, WebServer
 from .programs import program
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
 FLAGS = [
     "headless",

@@ -12,7 +12,7 @@ import pytest
 from .long_run import PIPELINES
 from .processes import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
 EVENTS = int(os.environ.get("NADOO_FLOW_EVENTS", "100000"))
 LANES = 10

@@ -21,7 +21,11 @@ from ..stand_ins import DIVISION, assert_only_the_caller_runs
 from .processes import PATIENCE, Process, RedisServer
 from .worker import EXECUTED, LANES, WINDOW
 
-pytestmark = [pytest.mark.asyncio(loop_factories=["real"]), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["real"]),
+    pytest.mark.slow,
+    pytest.mark.one_python,
+]
 
 ENTRIES = 20_000
 KILLS = 3

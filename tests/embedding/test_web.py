@@ -15,7 +15,11 @@ import pytest
 
 from .processes import PATIENCE, WebServer
 
-pytestmark = [pytest.mark.asyncio(loop_factories=["real"]), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.asyncio(loop_factories=["real"]),
+    pytest.mark.slow,
+    pytest.mark.one_python,
+]
 
 LIMIT = 20
 """What the clients of the program share."""

@@ -254,6 +254,7 @@ output = await (one | even | two).run({"items": [1, 2, 3, 4, 5]}, progress=True)
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 class TestInANotebook:
     def test_it_shows_a_widget_and_for_those_who_cannot_a_line(self, execute: Execute) -> None:
         notebook = new_notebook(cells=[new_code_cell(BATCH)])

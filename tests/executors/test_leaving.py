@@ -73,6 +73,7 @@ class TestAnEarlyBreak:
         assert list(executor.map(double, range(10))) == list(range(0, 20, 2))
         assert file.read_bytes() == noted
 
+    @pytest.mark.slow
     @real
     async def test_leaves_no_task_on_dask(self, dask: Client) -> None:
         await first_of_many(FunctionNode(rest).pipe(on(dask, chunk=2)))
@@ -97,6 +98,7 @@ async def test_dask_keeps_no_result_of_a_run_that_has_ended(dask: Client) -> Non
         gc.enable()
 
 
+@pytest.mark.slow
 @real
 async def test_a_stage_of_a_fused_pipeline_runs_on_dask_and_its_neighbours_in_the_loop(
     dask: Client,

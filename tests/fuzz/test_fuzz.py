@@ -31,6 +31,7 @@ def test_what_was_found_stays_mended(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_bug_is_found(name: str) -> None:
     assert find_planted(PLANTED[name], about=ABOUT.get(name, "")) is not None

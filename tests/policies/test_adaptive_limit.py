@@ -297,6 +297,7 @@ class TestBounds:
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_the_table_of_the_readme_is_what_the_simulation_gives() -> None:
     # The figures may move a little when the engine takes its turns in another order.
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

@@ -47,16 +47,19 @@ def run_pyright(path: Path, folder: Path, **settings: Any) -> dict[int, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_mypy_accepts_right_uses_and_rejects_wrong_ones() -> None:
     assert run_mypy("--strict", "--warn-unused-ignores", ACCEPTED, REJECTED) == []
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_pyright_accepts_right_uses(tmp_path: Path) -> None:
     assert run_pyright(ACCEPTED, tmp_path, typeCheckingMode="standard") == {}
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_pyright_rejects_wrong_uses(tmp_path: Path) -> None:
     settings = {"typeCheckingMode": "standard", "enableTypeIgnoreComments": False}
     lines = enumerate(REJECTED.read_text().splitlines(), 1)
@@ -71,6 +74,7 @@ def test_right_uses_are_accepted_as_they_are() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_the_examples_of_the_readme_have_no_wrong_types(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL))
