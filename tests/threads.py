@@ -46,6 +46,9 @@ def in_loops(
         except BaseException as error:
             errors.append(error)
             barrier.abort()
+        finally:
+            # Else Python 3.12 and later trace, and slow down, all threads from then on.
+            sys.settrace(None)
 
     workers = [threading.Thread(target=run, args=(own,), daemon=True) for own in answers]
     until = time.monotonic() + SECONDS
