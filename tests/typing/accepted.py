@@ -18,7 +18,9 @@ from nadoo_flow import (
     BatchResult,
     BatchResults,
     DynamicBatchProcessor,
+    ExpandNode,
     FilterNode,
+    FlatMapNode,
     FunctionNode,
     MapNode,
     NodeContext,
@@ -33,7 +35,7 @@ from nadoo_flow import (
     WorkflowContext,
 )
 from nadoo_flow.executors import on
-from nadoo_flow.operators import flat_map
+from nadoo_flow.operators import expand, flat_map
 from nadoo_flow.policies import ConcurrencyLimit, fallback, limit, rate_limit, retry, timeout
 from nadoo_flow.stages import ListStage
 
@@ -283,6 +285,27 @@ def add_up(total: float, score: float) -> float:
 
 def in_words(output: dict[str, list[Answer]]) -> str:
     return str(output)
+
+
+async def tokens(prompt: str) -> AsyncIterator[bytes]:
+    yield prompt.encode()
+
+
+def letters(text: str) -> list[str]:
+    return list(text)
+
+
+async def many_outputs(source: Observable[str]) -> None:
+    stage = FlatMapNode("tokens", tokens)
+    assert_type(stage, FlatMapNode[str, bytes])
+    assert_type(FlatMapNode("letters", letters), FlatMapNode[str, str])
+    async with stage.stream(["a"]) as outputs:
+        assert_type(await anext(outputs), bytes)
+    async with stage.stream(["a"], indexed=True) as indexed:
+        assert_type((await anext(indexed)).index, int)
+        assert_type((await anext(indexed)).value, bytes)
+    assert_type(ExpandNode("letters", letters, key=len, max_items=5), ExpandNode[str])
+    assert_type(source.pipe(expand(letters, key=len)), Observable[str])
 
 
 async def untyped_chains(child: BaseNode) -> None:

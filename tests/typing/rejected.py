@@ -130,8 +130,8 @@ def stages(stage: MapNode) -> None:
     ParallelNode([5])  # type: ignore[list-item]
     ParallelNode([len], "all")  # type: ignore[call-overload]
     stage.as_operator(True)  # type: ignore[call-arg]
-    stage.stream(5)  # type: ignore[arg-type]
-    stage.stream([1], False)  # type: ignore[call-arg]
+    stage.stream(5)  # type: ignore[call-overload]
+    stage.stream([1], False)  # type: ignore[call-overload]
     flat_map(5)  # type: ignore[call-overload]
     flat_map(len, ordered="yes")  # type: ignore[call-overload]
 
