@@ -72,7 +72,8 @@ BARE = frozenset({str, int, float, bytes, bool, type(None), list, tuple})
 
 def is_bare_item(data: Any) -> bool:
     """Tell whether a mapping is exactly ``{"item": value}``, the envelope of a bare value."""
-    return isinstance(data, Mapping) and len(data) == 1 and "item" in data
+    is_mapping = type(data) is dict or isinstance(data, Mapping)
+    return is_mapping and len(data) == 1 and "item" in data
 
 
 def unwrap_item(data: Any) -> Any:

@@ -2,8 +2,10 @@
 
 ``node.pipe(timeout(5), retry(attempts=3))`` gives each try five seconds;
 ``node.pipe(retry(attempts=3), timeout(5))`` gives all tries together five seconds. The recommended
-stack, from the inside out, is ``timeout``, ``rate_limit``, ``limit``, ``retry``, ``fallback``:
+stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``limit``, ``retry``,
+``fallback``:
 
+- ``in_thread`` around a function that blocks, before all others.
 - ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
 - ``rate_limit`` inside ``limit``: an item that has had its turn starts at once. The other way round
   it could have to wait for a permit, and start in a burst with others.
@@ -16,6 +18,7 @@ This room may import ``nodes`` and the rooms below it.
 from .adaptive_limit import AdaptiveLimit
 from .concurrency_limit import ConcurrencyLimit
 from .fallback import fallback
+from .in_thread import in_thread
 from .limit import limit
 from .rate_limit import rate_limit
 from .retry import retry
@@ -25,6 +28,7 @@ __all__ = [
     "AdaptiveLimit",
     "ConcurrencyLimit",
     "fallback",
+    "in_thread",
     "limit",
     "rate_limit",
     "retry",

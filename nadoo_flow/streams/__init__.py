@@ -49,7 +49,7 @@ from .sources import (
     as_source,
     emit,
 )
-from .subscription import Subscription, find_outermost_run
+from .subscription import Subscription, find_innermost_run, find_outermost_run
 from .work import Work, do_work
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "drain",
     "emit",
     "expand",
+    "find_innermost_run",
     "find_outermost_run",
     "flat_map",
     "flat_map_many",

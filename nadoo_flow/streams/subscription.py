@@ -237,9 +237,19 @@ class Subscription(RunScope):
 
 def find_outermost_run() -> Subscription | None:
     """Return the run that all runs around the caller are part of, if there is one on this loop."""
-    loop = _get_running_loop()
-    runs = [run for run in find_scopes() if isinstance(run, Subscription) and run.loop is loop]
+    runs = _find_runs()
     return runs[-1] if runs else None
+
+
+def find_innermost_run() -> Subscription | None:
+    """Return the run that the caller is part of, if there is one on this loop."""
+    runs = _find_runs()
+    return runs[0] if runs else None
+
+
+def _find_runs() -> list[Subscription]:
+    loop = _get_running_loop()
+    return [run for run in find_scopes() if isinstance(run, Subscription) and run.loop is loop]
 
 
 def _get_running_loop() -> asyncio.AbstractEventLoop:

@@ -18,7 +18,15 @@ from nadoo_flow import (
     Pipeline,
 )
 from nadoo_flow.executors import on
-from nadoo_flow.policies import AdaptiveLimit, fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import (
+    AdaptiveLimit,
+    fallback,
+    in_thread,
+    limit,
+    rate_limit,
+    retry,
+    timeout,
+)
 from nadoo_flow.policies.wrapper import PolicyNode
 
 from ..stand_ins import double
@@ -30,6 +38,8 @@ POLICIES: dict[str, Callable[[], Any]] = {
     "limit(ConcurrencyLimit(2, in_use=0))": lambda: limit(ConcurrencyLimit(2)),
     "limit(AdaptiveLimit(10, in_use=0))": lambda: limit(AdaptiveLimit()),
     "rate_limit(5, per=1)": lambda: rate_limit(5),
+    "in_thread()": in_thread,
+    "in_thread(max_workers=2)": lambda: in_thread(2),
     "on": lambda: on(ThreadPoolExecutor),
 }
 each_policy = pytest.mark.parametrize(
