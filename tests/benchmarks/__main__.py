@@ -3,9 +3,10 @@
     python -m tests.benchmarks [NAME ...] [--json FILE] [--rounds N] [--n N] [--quick] [--cpu]
                                [--list]
 
-NAME is a case, or the beginning of the names of several. The one name ``targets`` measures what the
-targets of the project need and says of each whether it is met. Without a name every case is run,
-which takes an hour or two; ``--quick`` takes the smallest size of each.
+NAME is a case, or the beginning of the names of several. ``targets`` measures what the targets of
+the project need, and says of each whether it is met; names after it choose the targets that need no
+other cases than these. Without a name every case is run, which takes an hour or two; ``--quick``
+takes the smallest size of each.
 
 ``pip install -e '.[bench]'`` installs the peers; one that shares our import name gets a virtual
 environment of its own in ``--cache`` when it is first needed. A peer that is missing is listed as
@@ -22,7 +23,8 @@ medians, and the peak of memory above what the process had before the run. On a 
 
 A case is a module in ``cases/`` with a tuple ``CASES``; a new file there is found by itself. It
 imports nothing but the standard library at the top, since the peers live in different
-environments. What runs a node over many inputs is in ``ways.py``, the nodes are in ``nodes.py``.
+environments. What runs a node or a function over many inputs is in ``ways.py`` and, for the peers,
+in ``peer_ways.py``; the nodes and functions are in ``nodes.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import runner, targets
+from . import figures, runner, targets
 from .cases import all_cases
 from .model import Case
 from .peers import default_cache, versions
@@ -47,17 +49,24 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(f"{case.name:<20} {case.title} ({case.unit})" for case in cases.values()))
         print(f"{targets.NAME:<20} What the targets need, and whether they are met")
         return 0
-    with_targets = options.names == [targets.NAME]
-    chosen = targets.cases(cases) if with_targets else named(cases, options.names)
-    chosen = [_sized(case, options) for case in chosen]
+    wanted: list[figures.Target] = []
+    if options.names[:1] == [targets.NAME]:
+        among = [case.name for case in named(cases, options.names[1:])]
+        wanted = figures.select(targets.TARGETS, among)
+        chosen = figures.cases(cases, wanted)
+    else:
+        chosen = [_sized(case, options) for case in named(cases, options.names)]
     settings = runner.Settings(
         options.rounds, options.budget, options.cache, options.cpu, _progress
     )
-    return _run(chosen, settings, with_targets, options.json)
+    return _run(chosen, settings, wanted, options.json)
 
 
 def _run(
-    cases: list[Case], settings: runner.Settings, with_targets: bool, file: Path | None
+    cases: list[Case],
+    settings: runner.Settings,
+    wanted: list[figures.Target],
+    file: Path | None,
 ) -> int:
     peers = {one.peer for case in cases for one in case.contestants if one.peer is not None}
     about = {**runner.environment(), **versions(peers, settings.cache)}
@@ -69,8 +78,8 @@ def _run(
         print(f"\n{case_text(case, rows[case.name])}", flush=True)
         if file is not None:
             file.write_text(json.dumps({"about": about, "cases": data}, indent=1) + "\n")
-    if with_targets:
-        print(f"\n{targets.text(rows)}")
+    if wanted:
+        print(f"\n{figures.text(rows, wanted)}")
     return int(any(row.wrong for case_rows in rows.values() for row in case_rows))
 
 
@@ -100,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.benchmarks",
         description=(__doc__ or "").partition("\n")[0],
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="cases, or targets")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="cases, or targets and cases")
     parser.add_argument("--list", action="store_true", help="list the cases and exit")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--rounds", type=_positive, default=5, help="rounds of each (default 5)")

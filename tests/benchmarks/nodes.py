@@ -1,4 +1,7 @@
-"""The nodes that every contestant runs, made of whichever ``nadoo_flow`` can be imported."""
+"""The functions and nodes that every contestant runs.
+
+The nodes are made of whichever ``nadoo_flow`` can be imported.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,19 @@ def expected_total(params: dict[str, Any]) -> list[int]:
     """Say what n inputs come to: the nodes answer ``n + 1``."""
     n = params["n"]
     return [n, n * (n + 1) // 2]
+
+
+async def suspend_once(data: Input) -> int:
+    """Suspend once, and do nothing else."""
+    await asyncio.sleep(0)
+    number: int = data["n"]
+    return number + 1
+
+
+def return_at_once(data: Input) -> int:
+    """Do nothing, and be no coroutine either."""
+    number: int = data["n"]
+    return number + 1
 
 
 async def _plain(self: Any, node_context: Any, workflow_context: Any) -> Any:
@@ -54,6 +70,11 @@ async def _waiting(self: Any, node_context: Any, workflow_context: Any) -> Any:
             self.ended += 1
 
 
+FUNCTIONS: dict[str, Callable[[Input], Any]] = {
+    "function": suspend_once,
+    "sync-function": return_at_once,
+}
+
 _EXECUTE: dict[str, Callable[..., Any]] = {
     "plain": _plain,  # never suspends
     "yield": _yielding,  # suspends once
@@ -63,11 +84,16 @@ _EXECUTE: dict[str, Callable[..., Any]] = {
 }
 
 
+def make_work(kind: str) -> Any:
+    """Make what items go through: a function or a node of one kind."""
+    return FUNCTIONS.get(kind) or make_node(kind)
+
+
 def make_node(kind: str, **attributes: Any) -> Any:
     """Make a node of one kind.
 
     Args:
-        kind: One of those above.
+        kind: One of ``_EXECUTE``.
         attributes: Further attributes of its class.
     """
     from nadoo_flow import BaseNode, NodeResult

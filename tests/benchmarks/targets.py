@@ -1,73 +1,24 @@
-"""The targets of the project, and whether they are met."""
+"""The targets of the project."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
-
-from .cases.executors import IN_THE_LOOP, ON_DASK, ON_PROCESSES
+from .cases.crossing import BACK, PICKLING, THERE
+from .cases.executors import IN_THE_LOOP, LONG, ON_DASK, ON_PROCESSES, SHORT
+from .cases.further_stages import CHAIN, PIPELINE, suspending, sync
+from .cases.further_stages import OWN as OWN_STAGES
+from .cases.growth import watched
 from .cases.pipelines import BY_HAND, FUSED
+from .cases.policies import FOUR, NO_POLICY
+from .cases.watching import watched_by
 from .cases.wide import GATHER, OURS_WIDE
-from .model import Case, Params
-from .report import find, number, table
-from .runner import Row
-from .ways import BARE, CORE, CORE_BATCH, LANGCHAIN_ABATCH, OURS, OURS_BATCH, RX
+from .figures import Cell, Relation, Target, added, ratio
+from .model import Params
+from .watchers import BAR, CHECKPOINT, SUBSCRIBER, TRACE
+from .ways import BARE, CORE, CORE_BATCH, LANGCHAIN_ABATCH, OURS, OURS_BATCH, OWN, RX
 
 NAME = "targets"
+US = " us"
 MEGABYTES = " MB"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One figure of one case, or its memory."""
-
-    case: str
-    contestant: str
-    params: Params
-    memory: bool = False
-
-    def value(self, rows: Mapping[str, Sequence[Row]]) -> float | None:
-        """Return it, if it was measured."""
-        row = find(rows.get(self.case, ()), self.contestant, self.params)
-        if row is None:
-            return None
-        return row.peak_mb if self.memory else row.median
-
-
-@dataclass(frozen=True)
-class Target:
-    """A figure, and what it should be.
-
-    Attributes:
-        text: What the figure is.
-        bound: Whether it should be high or low.
-        limit: The highest, or lowest, that is good.
-        cell: What is measured.
-        base: What that is related to, if it does not count by itself.
-        unit: What stands behind the figure. Megabytes are related by their difference.
-    """
-
-    text: str
-    bound: Literal["at most", "at least"]
-    limit: float
-    cell: Cell
-    base: Cell | None = None
-    unit: str = "x"
-
-    def figure(self, rows: Mapping[str, Sequence[Row]]) -> float | None:
-        """Work the figure out, if all that it needs was measured."""
-        value = self.cell.value(rows)
-        if value is None or self.base is None:
-            return value
-        base = self.base.value(rows)
-        if base is None:
-            return None
-        return value - base if self.unit == MEGABYTES else value / base
-
-    def met(self, figure: float) -> bool:
-        """Tell whether a figure is good."""
-        return figure <= self.limit if self.bound == "at most" else figure >= self.limit
 
 
 def _short(ours: str) -> str:
@@ -79,8 +30,69 @@ def _per_item(node: str, contestant: str) -> Cell:
     return Cell(f"per-item-{node}", contestant, params)
 
 
-def _lazy(n: int, *, memory: bool = False) -> Cell:
-    return Cell("growth", OURS, {"n": n, "concurrency": 10}, memory)
+def _cost(text: str, limit: float, node: str, base: str) -> list[Target]:
+    return [
+        Target(
+            f"{text}: {_short(ours)} over {base}",
+            "at most",
+            limit,
+            ratio(_per_item(node, ours), _per_item(node, base)),
+        )
+        for ours in (OURS, OURS_BATCH)
+    ]
+
+
+def _slower(peer: str, ours: str, limit: float) -> Target:
+    figure = ratio(_per_item("function", peer), _per_item("function", ours))
+    return Target(f"{peer} over {_short(ours)}", "at least", limit, figure)
+
+
+def _lazy(n: int, contestant: str = OURS, *, memory: bool = False) -> Cell:
+    return Cell("growth", contestant, {"n": n, "concurrency": 10}, memory)
+
+
+def _memory(contestant: str) -> Target:
+    text = f"memory at 1M lazy inputs above that at 10k, {_short(contestant)}"
+    few, many = (_lazy(n, contestant, memory=True) for n in (10_000, 1_000_000))
+    return Target(text, "at most", 2, added(many, few), MEGABYTES)
+
+
+def _further_stage(contestant: str) -> Relation:
+    one, three = (
+        Cell("further-stages", contestant, {"n": 20_000, "stages": stages}) for stages in (1, 3)
+    )
+    return Relation(lambda more, less: (more - less) / 2, three, one)
+
+
+def _stages(text: str, contestant: str, limit: float | None) -> Target:
+    return Target(f"a further stage of {text}", "at most", limit, _further_stage(contestant), US)
+
+
+def _above_own(text: str, contestant: str, limit: float) -> Target:
+    figure = added(_further_stage(contestant), _further_stage(suspending(OWN_STAGES)))
+    return Target(f"the same of {text}, above the own pool's", "at most", limit, figure, US)
+
+
+def _policy(name: str, limit: float | None) -> Target:
+    policy, none = (Cell("policies", one, {"n": 20_000}) for one in (name, NO_POLICY))
+    return Target(f"added by {name}, nothing wrong", "at most", limit, added(policy, none), US)
+
+
+def _watching(name: str, limit: float) -> Target:
+    params = {"n": 20_000, "concurrency": 10, "node": "sync-function"}
+    cell = Cell("watching", watched_by(name), params)
+    return Target(f"added by {name}, to a sync function", "at most", limit, cell, US)
+
+
+def _workers(text: str, params: Params, contestant: str, limit: float) -> Target:
+    loop, workers = (Cell("executors", one, params) for one in (IN_THE_LOOP, contestant))
+    text = f"items of {text}, {_short(IN_THE_LOOP)} over {_short(contestant)}"
+    return Target(text, "at least", limit, ratio(loop, workers))
+
+
+def _crossing(contestant: str, case: str, unit: str) -> Target:
+    cell = Cell(case, contestant, SHORT)
+    return Target(f"{_short(contestant)}, an item", "at most", None, cell, unit)
 
 
 def _busy(contestant: str) -> Cell:
@@ -100,7 +112,7 @@ def _heartbeat(ours: str, *, collector: bool) -> Target:
         "at most",
         15,
         Cell("heartbeat", ours, {"n": 100_000, "concurrency": 10, "collector": collector}),
-        unit=" ms",
+        " ms",
     )
 
 
@@ -112,47 +124,49 @@ def _import(module: str) -> Cell:
     return Cell("import-time", f"import {module}", {"repeats": 5})
 
 
-def _cost(node: str, limit: float, text: str) -> list[Target]:
-    """Limit what both of our ways cost over the bare pool."""
-    return [
-        Target(
-            f"{_short(ours)} over the bare pool, {text}",
-            "at most",
-            limit,
-            _per_item(node, ours),
-            _per_item(node, BARE),
-        )
-        for ours in (OURS_BATCH, OURS)
-    ]
-
-
-def _slower(peer: str, ours: str, limit: float) -> Target:
-    text = f"{peer} over {_short(ours)}"
-    return Target(text, "at least", limit, _per_item("yield", peer), _per_item("yield", ours))
-
-
 TARGETS = (
-    *_cost("yield", 2.0, "one suspension"),
-    *_cost("plain", 5.0, "no suspension"),
-    _slower(CORE_BATCH, OURS_BATCH, 5),
+    *_cost("function that suspends once", 2.0, "function", OWN),
+    *_cost("node class that suspends once", 1.5, "yield", BARE),
+    *_cost("node class that never suspends", 5.0, "plain", BARE),
+    *(
+        Target(
+            f"sync function, {_short(ours)}", "at most", 1.3, _per_item("sync-function", ours), US
+        )
+        for ours in (OURS, OURS_BATCH)
+    ),
+    _slower(CORE_BATCH, OURS_BATCH, 6),
     _slower(CORE, OURS, 5),
-    _slower(RX, OURS, 10),
-    _slower(LANGCHAIN_ABATCH, OURS_BATCH, 25),
+    _slower(RX, OURS, 20),
+    _slower(LANGCHAIN_ABATCH, OURS_BATCH, 40),
     Target(
         "cost of an item at 1M over 10k, as completed",
         "at most",
-        1.15,
-        _lazy(1_000_000),
-        _lazy(10_000),
+        1.05,
+        ratio(_lazy(1_000_000), _lazy(10_000)),
     ),
-    Target(
-        "memory at 1M lazy inputs above that at 10k",
-        "at most",
-        8,
-        _lazy(1_000_000, memory=True),
-        _lazy(10_000, memory=True),
-        MEGABYTES,
-    ),
+    *map(_memory, (OURS, watched(TRACE), watched(BAR), watched(CHECKPOINT))),
+    _stages("a Pipeline, sync function", sync(PIPELINE), 1.0),
+    _stages("a Pipeline, function that suspends once", suspending(PIPELINE), 1.0),
+    _stages("an own pool, function that suspends once", suspending(OWN_STAGES), None),
+    _above_own("a Pipeline", suspending(PIPELINE), 1.0),
+    _stages("a MapNode chain, sync function", sync(CHAIN), 1.5),
+    _stages("a MapNode chain, function that suspends once", suspending(CHAIN), 1.5),
+    _above_own("a MapNode chain", suspending(CHAIN), 1.5),
+    _policy("timeout", 1.5),
+    _policy("limit(ConcurrencyLimit)", 0.7),
+    _policy("limit(AdaptiveLimit)", 1.2),
+    _policy("retry", 0.5),
+    _policy("fallback", None),
+    _policy("rate_limit", None),
+    _policy(FOUR, 4.0),
+    *(_watching(name, 0.8) for name in (SUBSCRIBER, TRACE, BAR)),
+    _watching(CHECKPOINT, 5.0),
+    _workers("0.1 ms", SHORT, ON_PROCESSES, 1.7),
+    _workers("5 ms", LONG, ON_PROCESSES, 1.9),
+    _workers("5 ms", LONG, ON_DASK, 1.3),
+    _crossing(THERE, "crossing-bytes", " bytes"),
+    _crossing(BACK, "crossing-bytes", " bytes"),
+    _crossing(PICKLING, "crossing-time", US),
     Target(
         "makespan over the ideal, 10,000 sleeps of 10 ms",
         "at most",
@@ -163,77 +177,36 @@ TARGETS = (
         "the same over the bare pool (what the loop's timers allow)",
         "at most",
         1.03,
-        _busy(OURS_BATCH),
-        _busy(BARE),
+        ratio(_busy(OURS_BATCH), _busy(BARE)),
     ),
     Target(
         "two-stage pipeline over the hand-written one",
         "at most",
         1.1,
-        _two_stages(FUSED),
-        _two_stages(BY_HAND),
+        ratio(_two_stages(FUSED), _two_stages(BY_HAND)),
     ),
     *(
         _heartbeat(ours, collector=collector)
         for collector in (False, True)
         for ours in (OURS_BATCH, OURS)
     ),
-    *(
-        Target(
-            f"400 items of 5 ms, {_short(IN_THE_LOOP)} over {_short(workers)}",
-            "at least",
-            limit,
-            Cell("executors", IN_THE_LOOP, {"n": 400}),
-            Cell("executors", workers, {"n": 400}),
-        )
-        for workers, limit in ((ON_PROCESSES, 1.6), (ON_DASK, 1.3))
-    ),
     Target(
         "100,000 at once over asyncio.gather",
         "at most",
         2.5,
-        _wide(OURS_WIDE),
-        _wide(GATHER),
+        ratio(_wide(OURS_WIDE), _wide(GATHER)),
     ),
     Target(
         "longest turn of the loop while 100,000 are in work at once, garbage collector off",
         "at most",
         20,
         _wide(OURS_WIDE, "wide-heartbeat"),
-        unit=" ms",
+        " ms",
     ),
     Target(
         "import nadoo_flow over import reactivex",
         "at most",
         1.25,
-        _import("nadoo_flow"),
-        _import("reactivex"),
+        ratio(_import("nadoo_flow"), _import("reactivex")),
     ),
 )
-
-
-def cases(available: Mapping[str, Case], targets: Iterable[Target] = TARGETS) -> list[Case]:
-    """Return the cases that the targets need, without what they do not need of them."""
-    needed: dict[str, list[Cell]] = {}
-    for target in targets:
-        for cell in (target.cell, target.base):
-            if cell is not None:
-                needed.setdefault(cell.case, []).append(cell)
-    return [_only(available[name], cells) for name, cells in needed.items()]
-
-
-def _only(case: Case, cells: Sequence[Cell]) -> Case:
-    contestants = [one for one in case.contestants if any(one.name == c.contestant for c in cells)]
-    variants = [params for params in case.variants if any(params == c.params for c in cells)]
-    return replace(case, contestants=tuple(contestants), variants=tuple(variants))
-
-
-def text(rows: Mapping[str, Sequence[Row]], targets: Iterable[Target] = TARGETS) -> str:
-    """Write each figure beside its target."""
-    lines = []
-    for target in targets:
-        figure = target.figure(rows)
-        verdict = "not measured" if figure is None else "met" if target.met(figure) else "missed"
-        shown = "" if figure is None else f"{number(figure)}{target.unit}"
-        lines.append([target.text, f"{target.bound} {target.limit}{target.unit}", shown, verdict])
-    return f"## {NAME}\n\n{table(['figure', 'target', 'measured', ''], lines)}"

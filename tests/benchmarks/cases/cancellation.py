@@ -11,7 +11,8 @@ from time import perf_counter
 
 from ..model import Case, Outcome, Params, Run, milliseconds
 from ..nodes import inputs, make_node
-from ..ways import WAYS, Way, contestants
+from ..shapes import Way
+from ..ways import NODE_WAYS, contestants
 
 GRACE = 1.0
 """Seconds until what still runs is said to run on."""
@@ -51,7 +52,7 @@ CASES = (
         title="Time from cancelling a run to the end of its items' clean-up",
         unit="ms",
         variants=({"n": 1_000},),
-        contestants=contestants(WAYS, _prepare),
+        contestants=contestants(NODE_WAYS, _prepare),
         expected=lambda params: params["n"],
         figure=milliseconds,
         steady=False,

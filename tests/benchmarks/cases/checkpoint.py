@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ..model import Case, Contestant, Outcome, Params, Run, us_per_item
-from ..nodes import expected_total, inputs, make_node
+from ..nodes import expected_total, inputs, make_work
+from ..watchers import new_file
 
 
 async def _total(runner: Any, given: list[dict[str, Any]]) -> Outcome:
@@ -22,18 +19,16 @@ async def _total(runner: Any, given: list[dict[str, Any]]) -> Outcome:
 def _prepare(kind: str, params: Params) -> Run:
     from nadoo_flow import BatchProcessor
 
-    node, given = make_node("yield"), inputs(params["n"])
-    kept = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, kept, ignore_errors=True)
-    numbers = count()
+    work, given = make_work("function"), inputs(params["n"])
+    done = new_file()
 
     async def once() -> Outcome:
         checkpoint: Path | None = None
         if kind == "recording":
-            checkpoint = kept / str(next(numbers))
+            checkpoint = new_file()
         elif kind == "resuming":
-            checkpoint = kept / "done"
-        return await _total(BatchProcessor(node, checkpoint=checkpoint), given)
+            checkpoint = done
+        return await _total(BatchProcessor(work, checkpoint=checkpoint), given)
 
     return once
 
@@ -46,7 +41,7 @@ CASES = (
     Case(
         module=__name__,
         name="checkpoint",
-        title="Cost of an item whose result is recorded, node suspends once",
+        title="Cost of an item whose result is recorded, function suspends once",
         unit="us/item",
         variants=({"n": 10_000},),
         contestants=(

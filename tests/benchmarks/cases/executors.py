@@ -18,12 +18,15 @@ IN_THE_LOOP = "nadoo-flow, in the loop"
 ON_PROCESSES = "nadoo-flow, on two processes"
 ON_DASK = "nadoo-flow, on two workers of Dask"
 
-TURNS = 120_000
-"""Turns of a loop that take about 5 ms."""
+SHORT: Params = {"n": 10_000, "concurrency": 1_000, "microseconds": 100}
+LONG: Params = {"n": 400, "concurrency": 100, "microseconds": 5_000}
+
+TURNS = 24
+"""Turns of a loop that take about a microsecond."""
 
 
-def _computed(n: int) -> int:
-    for _ in range(TURNS):
+def compute(microseconds: int, n: int) -> int:
+    for _ in range(TURNS * microseconds):
         pass
     return n + 1
 
@@ -50,10 +53,10 @@ def _prepare(make: Callable[[], Any] | None, params: Params) -> Run:
     from nadoo_flow import BatchProcessor, FunctionNode
     from nadoo_flow.executors import on
 
-    node: Any = FunctionNode(_computed)
+    node: Any = FunctionNode(partial(compute, params["microseconds"]))
     if make is not None:
         node = node.pipe(on(make()))
-    processor = BatchProcessor(node, max_concurrency=100)
+    processor = BatchProcessor(node, params["concurrency"])
     given = [each["n"] for each in inputs(params["n"])]
     warm = False
 
@@ -72,9 +75,9 @@ CASES = (
     Case(
         module=__name__,
         name="executors",
-        title="Makespan of items that compute for 5 ms, workers started",
+        title="Makespan of items that compute for 0.1 and 5 ms, workers started",
         unit="s",
-        variants=({"n": 400},),
+        variants=(SHORT, LONG),
         contestants=(
             Contestant(IN_THE_LOOP, partial(_prepare, None)),
             Contestant(ON_PROCESSES, partial(_prepare, _two_processes)),

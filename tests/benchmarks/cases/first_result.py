@@ -6,7 +6,8 @@ from time import perf_counter
 
 from ..model import Case, Outcome, Params, Run, milliseconds
 from ..nodes import inputs, make_node
-from ..ways import STREAMS, StreamWay, contestants
+from ..shapes import StreamWay
+from ..ways import STREAMS, contestants
 
 
 def _prepare(way: StreamWay, params: Params) -> Run:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
-from ..model import Case, Params, Run, us_per_item
-from ..nodes import Input, expected_total, make_node
-from ..ways import OURS, WAYS, Way, contestants, over
+from ..model import Case, Contestant, Outcome, Params, Run, us_per_item
+from ..nodes import Input, expected_total, make_work
+from ..shapes import Stream, Way, folded, over
+from ..watchers import BAR, CHECKPOINT, TRACE, WATCHERS, Make
+from ..ways import FUNCTION_WAYS, OURS, contestants
 
 
 class _Lazy(Iterable[Input]):
@@ -20,8 +23,23 @@ class _Lazy(Iterable[Input]):
 
 
 def _prepare(way: Way, params: Params) -> Run:
-    run = way(make_node("yield"), params["concurrency"])
+    run = way(make_work("function"), params["concurrency"])
     return over(run, _Lazy(params["n"]))
+
+
+def _prepare_watched(make: Make, params: Params) -> Run:
+    given = _Lazy(params["n"])
+
+    async def once() -> Outcome:
+        way = folded(lambda work, limit: Stream(make(work, limit).batch_as_completed))
+        return Outcome(await way(make_work("function"), params["concurrency"])(given))
+
+    return once
+
+
+def watched(name: str) -> str:
+    """Name the contestant whose run has one of the watchers."""
+    return f"{OURS}, {name}"
 
 
 CASES = (
@@ -31,7 +49,13 @@ CASES = (
         title="Cost of an item, and memory, over the number of inputs that are made as needed",
         unit="us/item",
         variants=tuple({"n": n, "concurrency": 10} for n in (10_000, 100_000, 1_000_000)),
-        contestants=contestants(WAYS, _prepare, first=OURS),
+        contestants=(
+            *contestants(FUNCTION_WAYS, _prepare, first=OURS),
+            *(
+                Contestant(watched(name), partial(_prepare_watched, WATCHERS[name]))
+                for name in (TRACE, BAR, CHECKPOINT)
+            ),
+        ),
         expected=expected_total,
         figure=us_per_item,
         never_waits=True,

@@ -13,7 +13,8 @@ from time import perf_counter
 
 from ..model import Case, Outcome, Params, Run, milliseconds
 from ..nodes import expected_total, inputs, make_node
-from ..ways import WAYS, Way, contestants
+from ..shapes import Way
+from ..ways import NODE_WAYS, contestants
 
 PERIOD = 0.001
 
@@ -57,7 +58,7 @@ CASES = (
         variants=tuple(
             {"n": 100_000, "concurrency": 10, "collector": collector} for collector in (True, False)
         ),
-        contestants=contestants(WAYS, _prepare),
+        contestants=contestants(NODE_WAYS, _prepare),
         expected=expected_total,
         figure=milliseconds,
         steady=False,

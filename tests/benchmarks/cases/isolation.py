@@ -10,7 +10,9 @@ from typing import Any
 
 from ..model import Case, Contestant, Params, Run, us_per_item
 from ..nodes import Total, expected_total, inputs, make_node
-from ..ways import Inputs, Way, bare_pool, calling, folded, ours_as_completed, over
+from ..peer_ways import calling
+from ..shapes import Inputs, Way, folded, over
+from ..ways import bare_pool, ours_as_completed
 
 
 def _pool_through(call: Callable[[Any], Any]) -> Callable[[Inputs], Coroutine[Any, Any, Total]]:

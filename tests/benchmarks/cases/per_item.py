@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..model import Case, Params, Run, us_per_item
-from ..nodes import expected_total, inputs, make_node
-from ..ways import WAYS, Way, contestants, over
+from ..nodes import expected_total, inputs, make_work
+from ..shapes import Way, over
+from ..ways import FUNCTION_WAYS, NODE_WAYS, SYNC_WAYS, contestants
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def _prepare(way: Way, params: Params) -> Run:
-    run = way(make_node(params["node"]), params["concurrency"])
+    run = way(make_work(params["node"]), params["concurrency"])
     return over(run, inputs(params["n"]))
 
 
-def _case(name: str, title: str, node: str, *concurrencies: int) -> Case:
+def _case(node: str, ways: dict[str, Any], title: str, *concurrencies: int) -> Case:
     return Case(
         module=__name__,
-        name=name,
+        name=f"per-item-{node}",
         title=title,
         unit="us/item",
         variants=tuple(
@@ -25,7 +28,7 @@ def _case(name: str, title: str, node: str, *concurrencies: int) -> Case:
             for concurrency in concurrencies
             for n in SIZES
         ),
-        contestants=contestants(WAYS, _prepare),
+        contestants=contestants(ways, _prepare),
         expected=expected_total,
         figure=us_per_item,
         never_waits=node != "sleep",
@@ -33,7 +36,11 @@ def _case(name: str, title: str, node: str, *concurrencies: int) -> Case:
 
 
 CASES = (
-    _case("per-item-plain", "Cost of an item whose node never suspends", "plain", 10),
-    _case("per-item-yield", "Cost of an item whose node suspends once", "yield", 10),
-    _case("per-item-sleep", "Time for an item whose node sleeps 1 ms", "sleep", 10, 100, 1000),
+    _case(
+        "function", FUNCTION_WAYS, "Cost of an item that goes to a function that suspends once", 10
+    ),
+    _case("sync-function", SYNC_WAYS, "Cost of an item that goes to a function without async", 10),
+    _case("yield", NODE_WAYS, "Cost of an item whose node class suspends once", 10),
+    _case("plain", NODE_WAYS, "Cost of an item whose node class never suspends", 10),
+    _case("sleep", NODE_WAYS, "Time for an item whose node class sleeps 1 ms", 10, 100, 1000),
 )

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from ..model import Case, Contestant, Outcome, Params, Peer, Run, as_measured, us_per_item
 from ..nodes import Input
+from ..peer_ways import awaited, mapped
 from ..peers import AIOSTREAM, LANGCHAIN, REACTIVEX
-from ..ways import awaited, mapped
 
 Stage: TypeAlias = Callable[[Input], Awaitable[Input]]
 PipelineWay: TypeAlias = Callable[

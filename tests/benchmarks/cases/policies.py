@@ -7,11 +7,15 @@ from functools import partial
 from typing import Any
 
 from ..model import Case, Contestant, Params, Run, us_per_item
-from ..nodes import expected_total, inputs, make_node
-from ..ways import folded, ours_as_completed, over
+from ..nodes import expected_total, inputs, suspend_once
+from ..shapes import folded, over
+from ..ways import ours_as_completed
 
-ENOUGH = 1_000_000_000
+CONCURRENCY = 10
+ENOUGH_PERMITS = 2 * CONCURRENCY
 """A limit that no item has to wait for."""
+ENOUGH_A_SECOND = 1_000_000_000
+"""A rate that no item has to wait for."""
 
 
 def _timeout() -> Any:
@@ -29,54 +33,58 @@ def _retry() -> Any:
 def _rate_limit() -> Any:
     from nadoo_flow.policies import rate_limit
 
-    return rate_limit(ENOUGH)
+    return rate_limit(ENOUGH_A_SECOND)
 
 
 def _limit() -> Any:
     from nadoo_flow.policies import ConcurrencyLimit, limit
 
-    return limit(ConcurrencyLimit(ENOUGH))
+    return limit(ConcurrencyLimit(ENOUGH_PERMITS))
 
 
 def _adaptive_limit() -> Any:
     from nadoo_flow.policies import AdaptiveLimit, limit
 
-    return limit(AdaptiveLimit(100, 100, 100))
+    return limit(AdaptiveLimit(ENOUGH_PERMITS, minimum=ENOUGH_PERMITS))
 
 
 def _fallback() -> Any:
     from nadoo_flow.policies import fallback
 
-    return fallback(make_node("yield"))
+    return fallback(suspend_once)
 
 
 def _prepare(policies: tuple[Callable[[], Any], ...], params: Params) -> Run:
-    node = make_node("yield").pipe(*(policy() for policy in policies))
-    return over(folded(ours_as_completed)(node, 10), inputs(params["n"]))
+    from nadoo_flow import FunctionNode
+
+    node = FunctionNode(suspend_once).pipe(*(policy() for policy in policies))
+    return over(folded(ours_as_completed)(node, CONCURRENCY), inputs(params["n"]))
 
 
 def _contestant(name: str, *policies: Callable[[], Any]) -> Contestant:
     return Contestant(name, partial(_prepare, policies))
 
 
-_STACK = (_timeout, _rate_limit, _limit, _retry, _fallback)
+_FOUR = (_timeout, _retry, _limit, _fallback)
+NO_POLICY = "nadoo-flow, no policy"
+FOUR = "timeout, retry, limit and fallback"
 
 CASES = (
     Case(
         module=__name__,
         name="policies",
-        title="Cost of an item behind policies, concurrency 10, node suspends once",
+        title="Cost of an item behind policies, concurrency 10, function suspends once",
         unit="us/item",
         variants=({"n": 20_000},),
         contestants=(
-            _contestant("nadoo-flow, no policy"),
+            _contestant(NO_POLICY),
             _contestant("timeout", _timeout),
             _contestant("rate_limit", _rate_limit),
             _contestant("limit(ConcurrencyLimit)", _limit),
             _contestant("limit(AdaptiveLimit)", _adaptive_limit),
             _contestant("retry", _retry),
             _contestant("fallback", _fallback),
-            _contestant("all of them", *_STACK),
+            _contestant(FOUR, *_FOUR),
         ),
         expected=expected_total,
         figure=us_per_item,

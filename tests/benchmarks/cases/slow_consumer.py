@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ..model import Case, Outcome, Params, Run, as_measured
 from ..nodes import Input, expected_total, make_node
-from ..ways import STREAMS, StreamWay, contestants
+from ..shapes import StreamWay
+from ..ways import STREAMS, contestants
 
 
 def _prepare(way: StreamWay, params: Params) -> Run:

@@ -7,7 +7,8 @@ import random
 
 from ..model import Case, Measured, Params, Run
 from ..nodes import expected_total, make_node
-from ..ways import WAYS, Way, contestants, over
+from ..shapes import Way, over
+from ..ways import NODE_WAYS, contestants
 
 
 def latencies(params: Params) -> list[float]:
@@ -46,7 +47,7 @@ CASES = (
             {"n": 10_000, "concurrency": 100, "latency": latency}
             for latency in ("constant", "heavy-tailed")
         ),
-        contestants=contestants(WAYS, _prepare),
+        contestants=contestants(NODE_WAYS, _prepare),
         expected=expected_total,
         figure=_over_ideal,
     ),

@@ -3,106 +3,69 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from time import process_time
 from typing import Any
 
 from .._worker import agreed
 from ..model import Case, Contestant, Outcome, Params, Run, as_measured
-from ..nodes import expected_total, inputs, make_node
+from ..nodes import expected_total, inputs, make_work
+from ..watchers import WATCHERS, Make, left, plain
 
-TURNS = 25
+TURNS = 5
 """How often the run that is watched and the one that is not follow each other, and both again."""
 
 
-def _unsubscribed(node: Any) -> Any:
-    """Have a subscriber, but not any more when the run begins."""
-    from nadoo_flow import BatchProcessor
-
-    processor = BatchProcessor(node)
-    processor.events.subscribe(print).dispose()
-    return processor
-
-
-def _subscribed(node: Any) -> Any:
-    from nadoo_flow import BatchProcessor
-
-    kinds: Counter[str] = Counter()
-
-    def count(event: Any) -> None:
-        kinds[event.kind] += 1
-
-    processor = BatchProcessor(node)
-    processor.events.subscribe(count)
-    return processor
-
-
-def _traced(node: Any) -> Any:
-    from nadoo_flow import BatchProcessor
-
-    return BatchProcessor(node, trace=True)
-
-
-def _with_progress(node: Any) -> Any:
-    from nadoo_flow import BatchProcessor
-
-    return BatchProcessor(node, progress="always")
-
-
-def _without_events(node: Any) -> Any:
-    """Make a processor that does not even look whether anybody wants to know."""
-    from nadoo_flow import BatchProcessor
-
-    processor = BatchProcessor(node)
-    # Of the same class as the others: the interpreter adapts its bytecode to one.
-    vars(processor)["_report"] = lambda *_: None
-    return processor
-
-
-def _prepare(make: Callable[[Any], Any], params: Params) -> Run:
-    node, given = make_node(params["node"]), inputs(params["n"])
-    without, watched = _without_events(node), make(node)
+def _prepare(make: Make, params: Params) -> Run:
+    work, given = make_work(params["node"]), inputs(params["n"])
     answers: list[list[int]] = []
 
-    async def timed(processor: Any) -> float:
+    async def timed(make: Make) -> float:
+        processor: Any = make(work, params["concurrency"])
+        count = total = 0
         started = process_time()
-        results = await processor.batch(given)
+        async for result in processor.batch_as_completed(given):
+            count += 1
+            total += result.output
         seconds = process_time() - started
-        answers.append([len(results), sum(result.output for result in results)])
+        answers.append([count, total])
         return seconds
 
     async def once() -> Outcome:
         # Neighbours in time, so that a change of the machine's pace hits both, in either order.
         pairs = []
         for _ in range(TURNS):
-            first = await timed(without), await timed(watched)
-            second = await timed(watched), await timed(without)
+            first = await timed(plain), await timed(make)
+            second = await timed(make), await timed(plain)
             pairs += [first, second[::-1]]
         ratio = statistics.median(more / less for less, more in pairs)
         added = (ratio - 1) * statistics.median(less for less, _ in pairs) / params["n"] * 1e6
-        return Outcome(agreed(answers), ratio, f"{added:+.2f} us/item")
+        return Outcome(agreed(answers), added, f"{ratio:.2f}x")
 
     return once
 
 
-def _contestant(name: str, make: Callable[[Any], Any]) -> Contestant:
-    return Contestant(f"nadoo-flow batch, {name}", partial(_prepare, make))
+def watched_by(name: str) -> str:
+    """Name the contestant whose run has one of the watchers."""
+    return f"nadoo-flow, {name}"
+
+
+def _contestant(name: str, make: Make) -> Contestant:
+    return Contestant(watched_by(name), partial(_prepare, make))
 
 
 CASES = (
     Case(
         module=__name__,
         name="watching",
-        title="Processor time of a run over that of one without events, in turns",
-        unit="x",
-        variants=tuple({"n": 4_000, "node": node} for node in ("yield", "plain")),
+        title="Processor time that watching adds to an item, measured in turns",
+        unit="us/item",
+        variants=tuple(
+            {"n": 20_000, "concurrency": 10, "node": node} for node in ("sync-function", "yield")
+        ),
         contestants=(
-            _contestant("nobody is subscribed", _unsubscribed),
-            _contestant("a subscriber counts events", _subscribed),
-            _contestant("trace=True", _traced),
-            _contestant('progress="always"', _with_progress),
+            _contestant("a subscriber that has left", left),
+            *(_contestant(name, make) for name, make in WATCHERS.items()),
         ),
         expected=expected_total,
         figure=as_measured,
