@@ -6,7 +6,7 @@ import configparser
 import re
 from pathlib import Path
 
-REQUIREMENT = re.compile(r"(?P<name>[\w-]+)>=(?P<floor>[\d.]+)(,<[\d.]+)?")
+REQUIREMENT = re.compile(r"(?P<name>[\w-]+)>=(?P<floor>[\d.]+)(,<[\d.]+)?(;\S+)?")
 
 
 def lowest_versions(setup: configparser.ConfigParser) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Measure the engine beside its peers.
 
     python -m tests.benchmarks [NAME ...] [--json FILE] [--rounds N] [--n N] [--quick] [--cpu]
-                               [--list]
+                               [--uvloop] [--list]
 
 NAME is a case, or the beginning of the names of several. ``targets`` measures what the targets of
 the project need, and says of each whether it is met; names after it choose the targets that need no
@@ -18,8 +18,9 @@ clock starts; a run shorter than a quarter of a second is repeated there. The co
 turns (A B C, A B C, ...), so a change of the machine's pace hits all of them. The tables show the
 median of the rounds, the lowest and the highest (and how many rounds there were), the ratio of the
 medians, and the peak of memory above what the process had before the run. On a busy machine
-``--cpu`` counts the processor's time instead, in the cases that never wait. The process exits with
-1 if a contestant failed or came to a wrong answer; a missed target is no failure.
+``--cpu`` counts the processor's time instead, in the cases that never wait. ``--uvloop`` runs the
+same on the event loop of uvloop. The process exits with 1 if a contestant failed or came to a wrong
+answer; a missed target is no failure.
 
 A case is a module in ``cases/`` with a tuple ``CASES``; a new file there is found by itself. It
 imports nothing but the standard library at the top, since the peers live in different
@@ -30,6 +31,7 @@ in ``peer_ways.py``; the nodes and functions are in ``nodes.py``.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -37,7 +39,7 @@ from pathlib import Path
 from . import figures, runner, targets
 from .cases import all_cases
 from .model import Case
-from .peers import default_cache, versions
+from .peers import UVLOOP, default_cache, versions
 from .report import case_data, case_text
 
 
@@ -49,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(f"{case.name:<20} {case.title} ({case.unit})" for case in cases.values()))
         print(f"{targets.NAME:<20} What the targets need, and whether they are met")
         return 0
+    if options.uvloop and importlib.util.find_spec(UVLOOP.module) is None:
+        raise SystemExit("--uvloop needs uvloop: pip install 'nadoo-flow[bench]'")
     wanted: list[figures.Target] = []
     if options.names[:1] == [targets.NAME]:
         among = [case.name for case in named(cases, options.names[1:])]
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         chosen = [_sized(case, options) for case in named(cases, options.names)]
     settings = runner.Settings(
-        options.rounds, options.budget, options.cache, options.cpu, _progress
+        options.rounds, options.budget, options.cache, options.cpu, options.uvloop, _progress
     )
     return _run(chosen, settings, wanted, options.json)
 
@@ -69,6 +73,8 @@ def _run(
     file: Path | None,
 ) -> int:
     peers = {one.peer for case in cases for one in case.contestants if one.peer is not None}
+    if settings.uvloop:
+        peers.add(UVLOOP)
     about = {**runner.environment(), **versions(peers, settings.cache)}
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     data, rows = [], {}
@@ -118,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cpu", action="store_true", help="count processor time where it is never idle"
     )
+    parser.add_argument("--uvloop", action="store_true", help="run on the event loop of uvloop")
     parser.add_argument(
         "--budget",
         type=float,

@@ -8,12 +8,16 @@ import importlib
 import json
 import statistics
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import TypeAlias
 
 from .model import Case, Contestant, Measured, Outcome, Params, Run
+
+LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 WARM_UP = 200
 """Items of the run that warms up code and caches, and is not timed."""
@@ -24,17 +28,29 @@ TIMED = 0.25
 
 def main() -> None:
     """Measure what the command line names, and print it as one line of JSON."""
-    module, case_name, contestant_name, params = sys.argv[1:]
+    module, case_name, contestant_name, params, *loop = sys.argv[1:]
     case = next(case for case in importlib.import_module(module).CASES if case.name == case_name)
     contestant = next(one for one in case.contestants if one.name == contestant_name)
-    print(json.dumps(asdict(measure(case, contestant, json.loads(params)))))
+    make_loop = find_loop_factory(*loop)
+    print(json.dumps(asdict(measure(case, contestant, json.loads(params), make_loop))))
 
 
-def measure(case: Case, contestant: Contestant, params: Params) -> Measured:
+def find_loop_factory(module: str | None = None) -> LoopFactory | None:
+    """Return what makes the event loops of a module such as uvloop; None stands for asyncio's."""
+    if module is None:
+        return None
+    make_loop: LoopFactory = importlib.import_module(module).new_event_loop
+    return make_loop
+
+
+def measure(
+    case: Case, contestant: Contestant, params: Params, make_loop: LoopFactory | None = None
+) -> Measured:
     """Warm up, run, and run again where one run is too short to be timed."""
     warm_up = contestant.prepare({**params, "n": min(params.get("n", 1), WARM_UP)})
     run = contestant.prepare(params)
-    return asyncio.run(_measure(warm_up, run, TIMED if case.steady else 0))
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(_measure(warm_up, run, TIMED if case.steady else 0))
 
 
 async def _measure(warm_up: Run, run: Run, at_least: float) -> Measured:

@@ -17,6 +17,7 @@ AIOSTREAM = Peer("aiostream", "aiostream")
 LANGCHAIN = Peer("langchain-core", "langchain_core")
 NADOO_FLOW_CORE = Peer("nadoo-flow-core", "nadoo_flow", own_venv=True)
 REACTIVEX = Peer("reactivex", "reactivex")
+UVLOOP = Peer("uvloop", "uvloop")
 
 
 class NotInstalledError(Exception):
@@ -29,8 +30,13 @@ def default_cache() -> Path:
     return Path(home) / "nadoo-flow-bench"
 
 
-def python_for(peer: Peer | None, cache: Path) -> str:
+def python_for(peer: Peer | None, cache: Path, *also: Peer) -> str:
     """Return the Python that can import a peer; makes the environment of one that needs its own.
+
+    Args:
+        peer: The peer, or None for what needs none.
+        cache: Where environments are kept.
+        also: What is installed beside a peer in an environment of its own.
 
     Raises:
         NotInstalledError: If there is none.
@@ -38,7 +44,7 @@ def python_for(peer: Peer | None, cache: Path) -> str:
     if peer is None:
         return sys.executable
     if peer.own_venv:
-        return _own_python(peer, cache)
+        return _own_python(peer, cache, also)
     if importlib.util.find_spec(peer.module) is None:
         raise NotInstalledError(f"pip install {peer.package}")
     return sys.executable
@@ -59,17 +65,27 @@ def _version(peer: Peer, cache: Path) -> str:
         return "not installed"
 
 
-def _own_python(peer: Peer, cache: Path) -> str:
+def _own_python(peer: Peer, cache: Path, also: Iterable[Peer]) -> str:
     folder = cache / f"{peer.package}-py{sys.version_info.major}.{sys.version_info.minor}"
     python = venv.EnvBuilder().ensure_directories(folder).env_exe
     if not _can_import(python, peer):
         print(f"installing {peer.package} into {folder}", file=sys.stderr)
         try:
             venv.EnvBuilder(clear=True, with_pip=True).create(folder)
-            _run(python, "-m", "pip", "install", "--quiet", peer.package)
         except subprocess.CalledProcessError as error:
-            raise NotInstalledError(f"pip install {peer.package} failed") from error
+            raise NotInstalledError(f"no environment could be made in {folder}") from error
+        _pip_install(python, peer)
+    for other in also:
+        if not _can_import(python, other):
+            _pip_install(python, other)
     return str(python)
+
+
+def _pip_install(python: str, peer: Peer) -> None:
+    try:
+        _run(python, "-m", "pip", "install", "--quiet", peer.package)
+    except subprocess.CalledProcessError as error:
+        raise NotInstalledError(f"pip install {peer.package} failed") from error
 
 
 def _can_import(python: str, peer: Peer) -> bool:

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from .model import Case, Contestant, Measured, Params
-from .peers import NotInstalledError, python_for
+from .peers import UVLOOP, NotInstalledError, python_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,6 +71,7 @@ class Settings:
             one round is skipped, and nobody gets more rounds when it is spent.
         cache: Where environments for peers are kept.
         cpu: Whether to count the processor's time, in cases in which it is never idle.
+        uvloop: Whether the event loops are those of uvloop.
         say: Told of each round that begins.
     """
 
@@ -78,12 +79,13 @@ class Settings:
     budget: float
     cache: Path
     cpu: bool = False
+    uvloop: bool = False
     say: Callable[[str], None] = lambda text: None
 
 
 def run(case: Case, settings: Settings) -> list[Row]:
     """Measure all contestants in all variants of a case, in turns."""
-    pythons = {one.name: _python(one, settings.cache) for one in case.contestants}
+    pythons = {one.name: _python(one, settings) for one in case.contestants}
     turns = [
         (contestant, Row(params, contestant.name))
         for params in case.variants
@@ -116,9 +118,10 @@ def quick(case: Case) -> Case:
     return at_size(case, min(sizes)) if sizes else case
 
 
-def _python(contestant: Contestant, cache: Path) -> str | NotInstalledError:
+def _python(contestant: Contestant, settings: Settings) -> str | NotInstalledError:
+    also = [UVLOOP] if settings.uvloop else []
     try:
-        return python_for(contestant.peer, cache)
+        return python_for(contestant.peer, settings.cache, *also)
     except NotInstalledError as error:
         return error
 
@@ -137,7 +140,7 @@ def _take_turn(
         return
     started = perf_counter()
     try:
-        measured = in_process(case, contestant, row.params, python, 3 * settings.budget)
+        measured = in_process(case, contestant, row.params, python, settings)
     except subprocess.TimeoutExpired as error:
         row.problem, row.seconds = f"stopped after {error.timeout:.0f} s", error.timeout
     except subprocess.CalledProcessError as error:
@@ -178,9 +181,9 @@ def _predicted(row: Row, rows: Iterable[Row]) -> float:
 
 
 def in_process(
-    case: Case, contestant: Contestant, params: Params, python: str, timeout: float
+    case: Case, contestant: Contestant, params: Params, python: str, settings: Settings
 ) -> Measured:
-    """Measure in a fresh process.
+    """Measure in a fresh process, which gets three times the budget.
 
     Raises:
         subprocess.CalledProcessError: If the contestant fails.
@@ -189,12 +192,15 @@ def in_process(
     apart = contestant.peer is not None and contestant.peer.own_venv
     flag, path = ("-I", _OURS_LAST) if apart else ("-P", _OURS_FIRST)
     code = f"{path.format(root=str(ROOT))}; {_MAIN}"
+    what = [case.module, case.name, contestant.name, json.dumps(params)]
+    if settings.uvloop:
+        what.append(UVLOOP.module)
     ended = subprocess.run(
-        [python, flag, "-c", code, case.module, case.name, contestant.name, json.dumps(params)],
+        [python, flag, "-c", code, *what],
         check=True,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=3 * settings.budget,
         cwd=ROOT,
     )
     answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -77,6 +78,20 @@ def test_a_fresh_process_measures(settings: Settings) -> None:
         ("right", [2000.0, 2000.0], ""),
         ("also right", [2000.0, 2000.0], ""),
     ]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_event_loop_may_be_that_of_uvloop(loop: str, settings: Settings) -> None:
+    pytest.importorskip(loop)
+    case = replace(trials.LOOP, variants=({"n": 1},), expected=lambda params: loop)
+    (row,) = runner.run(case, replace(settings, uvloop=loop == "uvloop"))
+    assert (row.problem, len(row.figures)) == ("", 2)
+
+
+def test_without_uvloop_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    with pytest.raises(SystemExit, match=r"--uvloop needs uvloop: pip install"):
+        main(["first-result", "--uvloop"])
 
 
 def test_contestants_take_turns(settings: Settings, tmp_path: Path) -> None:

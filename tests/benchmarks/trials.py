@@ -49,6 +49,13 @@ def _case(name: str, *contestants: Contestant) -> Case:
     )
 
 
+def _prepare_loop(params: Params) -> Run:
+    async def once() -> Outcome:
+        return Outcome(type(asyncio.get_running_loop()).__module__.partition(".")[0], 1.0)
+
+    return once
+
+
 RIGHT = Contestant("right", partial(_prepare, 1))
 WRONG = Contestant("wrong", partial(_prepare, 2))
 CRASHING = Contestant("crashing", _prepare_crash)
@@ -57,6 +64,7 @@ ABSENT = Contestant("absent", partial(_prepare, 1), Peer("absent-package", "abse
 
 FAIR = _case("fair", RIGHT, Contestant("also right", partial(_prepare, 1)))
 UNFAIR = _case("unfair", RIGHT, WRONG, CRASHING, ABSENT)
+LOOP = _case("loop", Contestant("looking", _prepare_loop))
 STUCK = _case("stuck", ENDLESS)
 TURNS = _case("turns", *(Contestant(f"{mark}s", partial(_prepare_marking, mark)) for mark in "ab"))
-CASES = (FAIR, UNFAIR, STUCK, TURNS)
+CASES = (FAIR, UNFAIR, LOOP, STUCK, TURNS)
