@@ -72,7 +72,7 @@ def _make_folder() -> Path:
     return folder
 
 
-SUBSCRIBER = "a subscriber counts events"
+SUBSCRIBER = "a subscriber that counts events"
 TRACE = "a trace"
 BAR = "a progress bar"
 CHECKPOINT = "a new checkpoint"
