@@ -2,13 +2,15 @@
 
 ``node.pipe(timeout(5), retry(attempts=3))`` gives each try five seconds;
 ``node.pipe(retry(attempts=3), timeout(5))`` gives all tries together five seconds. The recommended
-stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``limit``, ``retry``,
-``fallback``:
+stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``limit``,
+``circuit_breaker``, ``retry``, ``fallback``:
 
 - ``in_thread`` around a function that blocks, before all others.
 - ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
 - ``rate_limit`` inside ``limit``: an item that has had its turn starts at once. The other way round
   it could have to wait for a permit, and start in a burst with others.
+- ``circuit_breaker`` around these, inside ``retry``: each try counts, and none waits for a permit
+  while the service is down.
 - ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.
 - ``fallback`` around all: another node is asked only when no try is left.
 
@@ -16,17 +18,24 @@ This room may import ``nodes`` and the rooms below it.
 """
 
 from .adaptive_limit import AdaptiveLimit
+from .circuit_breaker import CircuitBreaker, CircuitChange, CircuitOpen, circuit_breaker
 from .concurrency_limit import ConcurrencyLimit
 from .fallback import fallback
 from .in_thread import in_thread
 from .limit import limit
 from .rate_limit import rate_limit
 from .retry import retry
+from .retry_budget import RetryBudget
 from .timeout import timeout
 
 __all__ = [
     "AdaptiveLimit",
+    "CircuitBreaker",
+    "CircuitChange",
+    "CircuitOpen",
     "ConcurrencyLimit",
+    "RetryBudget",
+    "circuit_breaker",
     "fallback",
     "in_thread",
     "limit",

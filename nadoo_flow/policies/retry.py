@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._support.backoff import Wait, as_wait
-from .._support.checks import check_positive_int, describe_value
+from .._support.checks import check_positive_int, check_positive_number, describe_value
 from ..errors import NO_MESSAGE, NodeError
 from ..events.event import report_retry
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import NodeLike
+from .retry_budget import RetryBudget
 from .signals import read_retry_after
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
@@ -26,7 +28,15 @@ RetryOn: TypeAlias = (
 )
 
 
-def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Exception) -> NodePolicy:
+def retry(
+    attempts: int = 3,
+    wait: Wait | None = None,
+    retry_on: RetryOn = Exception,
+    *,
+    give_up_on: RetryOn = (),
+    longest_wait: float = 300.0,
+    budget: RetryBudget | None = None,
+) -> NodePolicy:
     """Try an item again when it fails, by an exception or a ``success=False``, on tenacity.
 
     Items are retried independently: one that waits occupies its slot and delays no other. The
@@ -40,34 +50,65 @@ def retry(attempts: int = 3, wait: Wait | None = None, retry_on: RetryOn = Excep
             ``response``, or ``metadata["retry_after"]``) is waited for at least that long.
         retry_on: Which failures are worth another try: exception classes, or a predicate on the
             exception. A failure without an exception counts as a :class:`NodeError`.
+        give_up_on: Which failures are final all the same, such as a wrong key.
+        longest_wait: Seconds. A failure that asks for a longer wait is final, and says so.
+        budget: Limits the retries of all that share it. A failure beyond it is final, and says so.
     """
     attempts = check_positive_int(attempts, "attempts")
-    worth = _make_predicate(retry_on)
-    strategy = as_wait(wait)
-    return FunctionPolicy(
-        lambda node: RetryNode(node, attempts, strategy, worth), f"retry(attempts={attempts})"
+    worth = make_predicate(retry_on, "retry_on")
+    hopeless = make_predicate(give_up_on or _Nothing, "give_up_on")
+    longest_wait = check_positive_number(longest_wait, "longest_wait")
+    if budget is not None and not isinstance(budget, RetryBudget):
+        raise TypeError(f"budget must be a RetryBudget, got {describe_value(budget)}")
+    rules = RetryRules(
+        attempts,
+        as_wait(wait),
+        lambda error: worth(error) and not hopeless(error),
+        longest_wait,
+        budget,
     )
+    return FunctionPolicy(lambda node: RetryNode(node, rules), f"retry(attempts={attempts})")
+
+
+@dataclass(frozen=True)
+class RetryRules:
+    """When a node is tried again.
+
+    Attributes:
+        attempts: Most tries.
+        wait: The seconds before the next.
+        is_worth: Whether a failure is worth another try.
+        longest_wait: Most seconds that a failure may ask for.
+        budget: Limits the retries of all that share it.
+    """
+
+    attempts: int
+    wait: Callable[[RetryCallState], float]
+    is_worth: Callable[[BaseException], bool]
+    longest_wait: float
+    budget: RetryBudget | None
+
+
+class _Nothing(Exception):
+    """What no node raises."""
 
 
 class RetryNode(PolicyNode):
     """A node that is tried again when it fails."""
 
-    def __init__(
-        self,
-        node: NodeLike,
-        attempts: int,
-        wait: Callable[[RetryCallState], float],
-        worth: Callable[[BaseException], bool],
-    ) -> None:
+    def __init__(self, node: NodeLike, rules: RetryRules) -> None:
         super().__init__(node)
-        self.attempts = attempts
-        self._wait = wait
-        self._worth = worth
+        self.attempts = rules.attempts
+        self._rules = rules
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         attempt = self._bind_attempt(workflow_context)
 
+        budget = self._rules.budget
+
         async def attempt_until_success(value: Any) -> NodeResult:
+            if budget is not None:
+                budget.note_call()
             answer = await answer_safely(attempt, value)
             if not isinstance(answer, NodeResult):
                 return NodeResult(True, answer, None, {"attempts": 1})
@@ -85,7 +126,7 @@ class RetryNode(PolicyNode):
     ) -> tuple[NodeResult, int]:
         from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
-        tried, result = 0, first
+        tried, result, refusal = 0, first, ""
 
         async def next_try() -> NodeResult:
             nonlocal tried, result
@@ -95,17 +136,38 @@ class RetryNode(PolicyNode):
                 result = as_result(await attempt())
             return result
 
+        def is_to_be_tried_again(failed: NodeResult) -> bool:
+            nonlocal refusal
+            if tried >= self.attempts or not self._is_worth_a_retry(failed):
+                return False
+            refusal = self._refuse(failed)
+            return not refusal
+
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
             stop=stop_after_attempt(self.attempts),
             wait=self._choose_wait,
-            retry=retry_if_result(self._is_worth_a_retry),
+            retry=retry_if_result(is_to_be_tried_again),
             retry_error_callback=_get_last_result,
         )
-        return await retrying(next_try), tried
+        last: NodeResult = await retrying(next_try)
+        return (_explain(last, refusal) if refusal else last), tried
+
+    def _refuse(self, failed: NodeResult) -> str:
+        """Say why a failure that is worth another try gets none, if it does not."""
+        asked, longest, budget = (
+            read_retry_after(failed),
+            self._rules.longest_wait,
+            self._rules.budget,
+        )
+        if asked > longest:
+            return f"{asked:,.4g} s were asked for, the longest wait is {longest:g} s"
+        if budget is not None and not budget.take():
+            return f"the budget of retries is spent: {budget!r}"
+        return ""
 
     def _is_worth_a_retry(self, result: NodeResult) -> bool:
-        return not result.success and self._worth(self._get_exception(result))
+        return not result.success and self._rules.is_worth(self._get_exception(result))
 
     def _get_exception(self, result: NodeResult) -> BaseException:
         return result.exception or NodeError(self.node_id, result.error or NO_MESSAGE)
@@ -116,7 +178,7 @@ class RetryNode(PolicyNode):
         failed = copy.copy(state)
         error = self._get_exception(result)
         failed.set_exception((type(error), error, error.__traceback__))
-        return max(self._wait(failed), read_retry_after(result))
+        return max(self._rules.wait(failed), read_retry_after(result))
 
 
 def _get_last_result(state: RetryCallState) -> NodeResult:
@@ -124,13 +186,23 @@ def _get_last_result(state: RetryCallState) -> NodeResult:
     return cast(NodeResult, state.outcome.result())
 
 
-def _make_predicate(retry_on: Any) -> Callable[[BaseException], bool]:
-    classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+def _explain(failed: NodeResult, refusal: str) -> NodeResult:
+    error = f"{failed.error}; not tried again: {refusal}"
+    return NodeResult(False, None, error, failed.metadata, failed.exception)
+
+
+def make_predicate(errors: Any, parameter: str) -> Callable[[BaseException], bool]:
+    """Make a predicate of exception classes; return one as it is.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    classes = errors if isinstance(errors, tuple) else (errors,)
     if classes and all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
         return lambda error: isinstance(error, classes)
-    if callable(retry_on) and not isinstance(retry_on, type):
-        return cast("Callable[[BaseException], bool]", retry_on)
+    if callable(errors) and not isinstance(errors, type):
+        return cast("Callable[[BaseException], bool]", errors)
     raise TypeError(
-        "retry_on must be exception classes or a predicate on an exception, "
-        f"got {describe_value(retry_on)}"
+        f"{parameter} must be exception classes or a predicate on an exception, "
+        f"got {describe_value(errors)}"
     )

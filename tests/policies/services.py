@@ -18,7 +18,7 @@ from nadoo_flow import (
     NodeResult,
     WorkflowContext,
 )
-from nadoo_flow.nodes.execution import answer_safely
+from nadoo_flow.nodes.execution import answer_safely, as_result
 from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import limit
 
@@ -27,7 +27,7 @@ from ..stand_ins import now
 
 async def outcome(node: BaseNode, input_data: Any) -> NodeResult:
     """Execute a node as a batch does: whatever it raises becomes a result."""
-    return await answer_safely(node._bind(WorkflowContext()), input_data)
+    return as_result(await answer_safely(node._bind(WorkflowContext()), input_data))
 
 
 def raises(error: str) -> Any:

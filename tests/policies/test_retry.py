@@ -286,7 +286,7 @@ class TestRetryAfter:
 
     async def test_may_be_longer_than_the_longest_backoff(self) -> None:
         flaky = Flaky(_header("3600"))
-        await outcome(FunctionNode(flaky).pipe(retry(2)), item(99))
+        await outcome(FunctionNode(flaky).pipe(retry(2, longest_wait=3600)), item(99))
         assert flaky.tries["it"] == [0, 3600]
 
     async def test_does_not_shorten_the_wait(self) -> None:
@@ -398,3 +398,47 @@ def _async(script: Callable[[Any], Any]) -> Any:
         return script(item)
 
     return scripted
+
+
+class TestWhatIsFinal:
+    async def test_is_what_asks_for_a_longer_wait(self) -> None:
+        flaky = Flaky(_header("1e30"))
+        result = await outcome(FunctionNode(flaky).pipe(retry(3)), item(99))
+        assert flaky.tries["it"] == [0]
+        assert result.error is not None
+        assert result.error.endswith(
+            "; not tried again: 1e+30 s were asked for, the longest wait is 300 s"
+        )
+        assert result.metadata["attempts"] == 1
+
+    @pytest.mark.parametrize("longest", [20, 20.0])
+    async def test_up_to_the_longest_wait_it_is_waited_for(self, longest: float) -> None:
+        flaky = Flaky(_header("20"))
+        await outcome(FunctionNode(flaky).pipe(retry(2, longest_wait=longest)), item(99))
+        assert flaky.tries["it"] == [0, 20]
+
+    @pytest.mark.parametrize(
+        "give_up_on", [PermissionError, (KeyError, PermissionError), lambda e: "key" in str(e)]
+    )
+    async def test_is_what_will_never_work(self, give_up_on: Any) -> None:
+        tries: list[float] = []
+
+        def fail(value: int) -> None:
+            tries.append(now())
+            raise PermissionError("a wrong key")
+
+        node = FunctionNode(fail).pipe(retry(5, wait=1, give_up_on=give_up_on))
+        result = await outcome(node, 1)
+        assert (result.error, tries) == ("PermissionError: a wrong key", [0])
+        node = FunctionNode(fail).pipe(retry(2, wait=1, give_up_on=ValueError))
+        assert (await outcome(node, 1)).error == "PermissionError: a wrong key"
+        assert tries == [0, 0, 1]
+
+    @pytest.mark.parametrize(
+        "given",
+        [{"give_up_on": 5}, {"longest_wait": 0}, {"longest_wait": float("nan")}, {"budget": 0.1}],
+    )
+    def test_is_said_in_the_right_way(self, given: dict[str, Any]) -> None:
+        (parameter,) = given
+        with pytest.raises((TypeError, ValueError), match=rf"^{parameter} must be "):
+            retry(3, **given)

@@ -20,6 +20,8 @@ from nadoo_flow import (
 from nadoo_flow.executors import on
 from nadoo_flow.policies import (
     AdaptiveLimit,
+    CircuitBreaker,
+    circuit_breaker,
     fallback,
     in_thread,
     limit,
@@ -38,6 +40,9 @@ POLICIES: dict[str, Callable[[], Any]] = {
     "limit(ConcurrencyLimit(2, in_use=0))": lambda: limit(ConcurrencyLimit(2)),
     "limit(AdaptiveLimit(10, in_use=0))": lambda: limit(AdaptiveLimit()),
     "rate_limit(5, per=1)": lambda: rate_limit(5),
+    "circuit_breaker(CircuitBreaker(5, recovery=30, state='closed'))": lambda: circuit_breaker(
+        CircuitBreaker()
+    ),
     "in_thread()": in_thread,
     "in_thread(max_workers=2)": lambda: in_thread(2),
     "on": lambda: on(ThreadPoolExecutor),

@@ -1,0 +1,208 @@
+"""A service that is down is left alone, until a probe finds it working."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from typing import Any
+
+import pytest
+
+from nadoo_flow import BatchProcessor, FunctionNode, NodeResult
+from nadoo_flow.policies import (
+    CircuitBreaker,
+    CircuitChange,
+    CircuitOpen,
+    circuit_breaker,
+    retry,
+    timeout,
+)
+
+from ..stand_ins import log_of_the_loop, now, raised_by, slowly
+from .services import outcome
+
+
+class Service:
+    """A service that is down between two times, and notes its calls."""
+
+    def __init__(self, down: tuple[float, float], seconds: float = 1.0) -> None:
+        self._down = down
+        self._seconds = seconds
+        self.calls: list[float] = []
+
+    async def __call__(self, value: Any) -> Any:
+        self.calls.append(now())
+        await asyncio.sleep(self._seconds)
+        if self._down[0] <= now() < self._down[1]:
+            raise ConnectionError("refused")
+        return value
+
+
+FOREVER = (0.0, float("inf"))
+
+
+async def test_a_dead_service_gets_few_calls() -> None:
+    service = Service(FOREVER)
+    breaker = CircuitBreaker(failures=5, recovery=30)
+    node = FunctionNode(service).pipe(circuit_breaker(breaker))
+    results = await BatchProcessor(node, max_concurrency=10).batch(range(1000))
+    # Ten at first, and one more for each of the four failures before it opens.
+    assert len(service.calls) == 14
+    assert breaker.state == "open"
+    errors = [result.error for result in results]
+    assert errors.count("ConnectionError: refused") == 14
+    assert errors[-1] == (
+        "CircuitOpen: the service is not called, the next probe in 30 s; "
+        "its last error: ConnectionError: refused"
+    )
+
+
+async def test_with_wait_items_wait_for_a_probe_and_no_item_is_lost() -> None:
+    service = Service((0, 100))
+    breaker = CircuitBreaker(failures=3, recovery=30)
+    node = FunctionNode(service).pipe(circuit_breaker(breaker, wait=True), retry(9, wait=1))
+    results = await BatchProcessor(node, max_concurrency=10).batch(range(50))
+    assert results.outputs == list(range(50))
+    # The first ten, then one probe each time, until one finds the service working.
+    assert service.calls[:14] == [0.0] * 10 + [31.0, 62.0, 93.0, 124.0]
+    assert set(service.calls[14:25]) == {125.0, 126.0}
+    assert breaker.state == "closed"
+
+
+async def test_one_probe_at_a_time() -> None:
+    service = Service(FOREVER, seconds=10)
+    breaker = CircuitBreaker(failures=1, recovery=5)
+    node = FunctionNode(service).pipe(circuit_breaker(breaker))
+    await outcome(node, 1)
+    await asyncio.sleep(5)
+    probe = asyncio.create_task(outcome(node, 2))
+    await asyncio.sleep(1)
+    assert breaker.state == "half-open"
+    refused = await outcome(node, 3)
+    assert refused.error == (
+        "CircuitOpen: the service is not called, a probe is being made; "
+        "its last error: ConnectionError: refused"
+    )
+    assert (await probe).error == "ConnectionError: refused"
+    assert service.calls == [0, 15]
+    assert breaker.state == "open"
+
+
+async def test_a_success_between_failures_resets_the_count() -> None:
+    answers = iter([False, False, True, False, False, True])
+
+    def answer(value: int) -> NodeResult:
+        return NodeResult(next(answers), value, error="no")
+
+    breaker = CircuitBreaker(failures=3)
+    node = FunctionNode(answer).pipe(circuit_breaker(breaker))
+    await BatchProcessor(node, max_concurrency=1).batch(range(6))
+    assert breaker.state == "closed"
+
+
+@pytest.mark.parametrize(("pause", "state"), [(4, "open"), (6, "closed")])
+async def test_within_a_time_successes_between_do_not_matter(pause: float, state: str) -> None:
+    breaker = CircuitBreaker(failures=3, within=10)
+
+    async def answer(fails: bool) -> None:
+        await asyncio.sleep(pause)
+        if fails:
+            raise OSError("no")
+
+    node = FunctionNode(answer).pipe(circuit_breaker(breaker))
+    for fails in (True, True, True):
+        await outcome(node, fails)
+    assert breaker.state == state
+
+
+@pytest.mark.parametrize("counts", [OSError, (KeyError, OSError), lambda e: "disk" in str(e)])
+async def test_only_some_failures_count(counts: Any) -> None:
+    breaker = CircuitBreaker(failures=2, counts=counts)
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    node = FunctionNode(fail).pipe(circuit_breaker(breaker))
+    for _ in range(5):
+        await outcome(node, ValueError("no"))
+    assert breaker.state == "closed"
+    for _ in range(2):
+        await outcome(node, OSError("disk"))
+    assert breaker.state == "open"
+
+
+async def test_a_probe_that_is_cancelled_leaves_its_place_to_another() -> None:
+    service = Service((0, 3), seconds=2)
+    breaker = CircuitBreaker(failures=1, recovery=2)
+    node = FunctionNode(service).pipe(circuit_breaker(breaker, wait=True))
+    await outcome(node, 1)
+    probe = asyncio.create_task(outcome(node.pipe(timeout(3)), 2))
+    await asyncio.sleep(2)
+    waiting = asyncio.create_task(outcome(node, 3))
+    await asyncio.sleep(0.5)
+    probe.cancel()
+    assert isinstance(await raised_by(probe), asyncio.CancelledError)
+    assert (await waiting).output == 3
+    assert service.calls == [0, 4, 4.5]
+    assert breaker.state == "closed"
+
+
+async def test_waiters_that_are_cancelled_are_forgotten() -> None:
+    breaker = CircuitBreaker(failures=1, recovery=1000)
+    failing = FunctionNode(Service(FOREVER)).pipe(circuit_breaker(breaker, wait=True))
+    await outcome(failing, 1)
+    results = await BatchProcessor(failing.pipe(timeout(5))).batch(range(20))
+    assert {result.error for result in results} == {"TimeoutError: not finished within 5 s"}
+    assert breaker._waiters == []
+
+
+async def test_its_changes_can_be_observed() -> None:
+    breaker = CircuitBreaker(failures=1, recovery=5)
+    changes: list[CircuitChange] = []
+    breaker.changes.subscribe(changes.append)
+    node = FunctionNode(Service((0, 2))).pipe(circuit_breaker(breaker, wait=True))
+    await outcome(node, 1)
+    await outcome(node, 2)
+    assert changes == [
+        CircuitChange("open", 1, "ConnectionError: refused"),
+        CircuitChange("half-open", 6, None),
+        CircuitChange("closed", 7, None),
+    ]
+
+
+async def test_an_observer_that_raises_is_reported_and_costs_no_item() -> None:
+    log = log_of_the_loop()
+    breaker = CircuitBreaker(failures=1)
+
+    def fail(change: CircuitChange) -> None:
+        raise LookupError("broken")
+
+    breaker.changes.subscribe(fail)
+    result = await outcome(FunctionNode(Service(FOREVER)).pipe(circuit_breaker(breaker)), 1)
+    assert result.error == "ConnectionError: refused"
+    assert [str(entry["exception"]) for entry in log()] == ["broken"]
+
+
+def test_its_error_can_be_pickled() -> None:
+    error = pickle.loads(pickle.dumps(CircuitOpen("refused", 3.0)))
+    assert (str(error), error.last_error, error.seconds) == (
+        "the service is not called, the next probe in 3 s; its last error: refused",
+        "refused",
+        3.0,
+    )
+
+
+@pytest.mark.parametrize(
+    "given", [{"failures": 0}, {"within": 0}, {"recovery": -1}, {"recovery": "30"}, {"counts": 5}]
+)
+def test_bad_arguments_are_refused(given: dict[str, Any]) -> None:
+    (parameter,) = given
+    with pytest.raises((TypeError, ValueError), match=rf"^{parameter} must be "):
+        CircuitBreaker(**given)
+
+
+def test_what_is_no_breaker_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^breaker must be a CircuitBreaker, got 5 \(int\)$"):
+        circuit_breaker(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^wait must be "):
+        circuit_breaker(CircuitBreaker(), wait=5)(slowly)  # type: ignore[arg-type]
