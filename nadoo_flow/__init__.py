@@ -14,7 +14,7 @@ from .tracing import Trace
 if TYPE_CHECKING:
     from .batch import DynamicBatchProcessor
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
-    from .nodes import ParallelNode, ParallelStrategy
+    from .nodes import MicroBatchNode, ParallelNode, ParallelStrategy
     from .policies import AdaptiveLimit, ConcurrencyLimit
     from .stages import ExpandNode, FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
 
@@ -37,6 +37,7 @@ __all__ = [
     "FlatMapNode",
     "FunctionNode",
     "MapNode",
+    "MicroBatchNode",
     "NodeContext",
     "NodeError",
     "NodeResult",
@@ -62,6 +63,7 @@ _LATE = {
     "FilterNode": ".stages",
     "FlatMapNode": ".stages",
     "MapNode": ".stages",
+    "MicroBatchNode": ".nodes",
     "OperatorNode": ".stages",
     "ParallelNode": ".nodes",
     "ParallelStrategy": ".nodes",

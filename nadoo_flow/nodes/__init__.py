@@ -10,12 +10,14 @@ It may import ``events``, ``streams``, ``drawing``, ``errors`` and ``_support``.
 """
 
 from .context import NodeContext, NodeResult, WorkflowContext
+from .micro_batch import MicroBatchNode
 from .node import BaseNode, FunctionNode, NodeLike, Pipeline, Policy
 from .parallel import ParallelNode, ParallelStrategy
 
 __all__ = [
     "BaseNode",
     "FunctionNode",
+    "MicroBatchNode",
     "NodeContext",
     "NodeLike",
     "NodeResult",

@@ -42,11 +42,21 @@ class RunTasks:
         self._lanes: set[OwnedTask[None]] = set()
         self._sources: set[OwnedTask[None]] = set()
         self._withdrawn: set[OwnedTask[None]] = set()
+        self._at_lane_end: set[Callable[[], None]] = set()
         self._cleanups: list[Callable[[], Awaitable[None]]] = []
         self._lanes_ended: asyncio.Future[None] = loop.create_future()
         self._closer: asyncio.Task[None] | None = None
         self._is_ending = False
         self._has_ended = False
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes there are."""
+        return len(self._lanes)
+
+    def call_at_lane_end(self, function: Callable[[], None]) -> None:
+        """Call a function once when the next lane has ended, however often it was passed."""
+        self._at_lane_end.add(function)
 
     def spawn_lane(self, work: Callable[[], Awaitable[None]]) -> OwnedTask[None]:
         """Run a lane: a task that is ended, and awaited, with the run.
@@ -116,6 +126,10 @@ class RunTasks:
         if task.cancelled() and not self._is_ending and task not in self._withdrawn:
             self._fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
         self._withdrawn.discard(task)
+        if self._at_lane_end:
+            functions, self._at_lane_end = self._at_lane_end, set()
+            for function in functions:
+                function()
         if self._is_ending:
             self._end_in_steps()
 

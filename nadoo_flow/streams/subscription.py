@@ -48,6 +48,8 @@ class Subscription(RunScope):
         window: Most items outstanding.
         limit: Most items outstanding for the source to emit another. It is less than the window
             where operators make items of their own.
+        max_concurrent: Most items in work at a time.
+        source_ended: Whether the source emits no more.
         pulled: How many items the source has emitted.
         outstanding: How many of them are not settled.
         dropped: How many items an Observable emitted in vain, because its buffer was full.
@@ -61,6 +63,8 @@ class Subscription(RunScope):
         self.context = copy_context()
         self.enter_in(self.context)
         self.window = self.limit = window
+        self.max_concurrent = max_concurrent
+        self.source_ended = False
         self.low = min(window - 1, max(window - window // 4, max_concurrent))
         self._takers: list[Callable[[], None]] = []
         self.pulled = 0
@@ -126,6 +130,17 @@ class Subscription(RunScope):
             take()
         if self.outstanding <= self.low:
             self._on_demand()
+
+    def is_waiting_for(self, items: int) -> bool:
+        """Return whether nothing happens in the run until some of its items in work go on.
+
+        Args:
+            items: How many items wait for the same thing.
+        """
+        if self.tasks.lanes > items:
+            return False
+        is_full = items >= self.max_concurrent or self.outstanding >= self.limit
+        return is_full or self.source_ended
 
     def reserve_place(self) -> int:
         """Reserve a place in the window for an operator that makes items of its own.

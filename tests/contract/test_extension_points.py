@@ -27,6 +27,7 @@ from nadoo_flow import (
     FlatMapNode,
     FunctionNode,
     MapNode,
+    MicroBatchNode,
     NodeContext,
     NodeResult,
     OperatorNode,
@@ -106,6 +107,7 @@ NODES: dict[type, Callable[[Any], Any]] = {
     FunctionNode: lambda kind: kind(double),
     Pipeline: lambda kind: kind(double, double),
     ParallelNode: lambda kind: kind([double]),
+    MicroBatchNode: lambda kind: kind(lambda values: [double(value) for value in values]),
     Around: lambda kind: kind(FunctionNode(double)),
     **STAGES,
 }

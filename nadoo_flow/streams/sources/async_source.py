@@ -60,6 +60,7 @@ class AsyncPump(Generic[T]):
                     self._iterator = aiter(self._source)
                 value = await anext(self._iterator)
             except StopAsyncIteration:
+                run.source_ended = True
                 return self._observer.on_completed
             except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                 if _is_the_end(error, task):

@@ -87,6 +87,7 @@ class Pump(Generic[T]):
                 return True
             except StopIteration:
                 self.stop()  # a call of the pump may be scheduled already
+                run.source_ended = True
                 self._observer.on_completed()
                 return False
             except SourceFailed as failed:
