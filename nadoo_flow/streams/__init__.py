@@ -12,6 +12,8 @@ One item on its way:
    ``fail`` of what was raised; the lane emits the result. In a batch ``start`` calls the node that
    was bound for the run, which for a function is the call of the function itself
    (``nodes.execution``), and the result is a BatchResult (``batch.item``).
+   Where items have keys, one whose key is at work is queued when that work has ended
+   (``operators.key_order``).
    ``flat_map`` is the only operator that works concurrently. The others restore the order, move
    signals to the loop's thread, or refuse a second subscription (``operators``).
 4. The sink (``sinks``) hands the result to the consumer and releases the item, which is settled by
@@ -30,6 +32,7 @@ from .loop_thread import call_on_loop
 from .operators import (
     InOrder,
     Isolation,
+    Keys,
     ManyWork,
     Outputs,
     allow_one_subscription,
@@ -63,6 +66,7 @@ __all__ = [
     "InOrder",
     "Indexed",
     "Isolation",
+    "Keys",
     "ManyWork",
     "Outputs",
     "OverflowStrategy",

@@ -8,11 +8,13 @@ from .expand import expand
 from .flat_map import Isolation, flat_map
 from .flat_map_many import ManyWork, Outputs, flat_map_many
 from .in_order import InOrder
+from .key_order import Keys
 from .observe_on_loop import observe_on_loop
 
 __all__ = [
     "InOrder",
     "Isolation",
+    "Keys",
     "ManyWork",
     "Outputs",
     "allow_one_subscription",

@@ -23,6 +23,7 @@ from ..._support.tasks import (
 from ..direct import Direct
 from ..subscription import Subscription
 from ..work import InOwnTask, Work, leave_out_caller
+from .key_order import KeyOrder, Keys
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,6 +39,7 @@ def flat_map(
     work: Work[T, R],
     max_concurrent: int,
     isolate: Isolation = "context",
+    keys: Keys[T] | None = None,
 ) -> Callable[[Observable[T]], Observable[R]]:
     """Work on the items, at most ``max_concurrent`` at a time, and emit results as they complete.
 
@@ -53,6 +55,8 @@ def flat_map(
         work: Started when a lane is free for the item, never earlier.
         max_concurrent: Most items at a time.
         isolate: ``"task"`` gives each item an asyncio task of its own as well.
+        keys: Finds the key of each item, if items of equal key are to be worked on one after the
+            other, in the order in which they come.
     """
     isolated = InOwnTask(work) if isolate == "task" else work
 
@@ -60,9 +64,22 @@ def flat_map(
         def subscribe(
             observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            lanes = _Lanes(run, isolated, max_concurrent, observer, eager=isolate == "task")
-            upstream = source.subscribe(lanes, scheduler=scheduler)
-            return CompositeDisposable(upstream, Disposable(lanes.dispose))
+            eager = isolate == "task"
+            if keys is None:
+                queue: deque[T] = deque()
+                lanes = _Lanes(
+                    run, isolated, max_concurrent, observer, queue, queue.popleft, eager=eager
+                )
+                upstream = source.subscribe(lanes, scheduler=scheduler)
+                return CompositeDisposable(upstream, Disposable(lanes.dispose))
+            order = KeyOrder(keys, isolated, run.context.copy)
+            in_order = _Lanes(
+                run, order, max_concurrent, observer, order.ready, order.take, eager=eager
+            )
+            upstream = source.subscribe(order.pass_on_to(in_order), scheduler=scheduler)
+            return CompositeDisposable(
+                upstream, Disposable(order.stop), Disposable(in_order.dispose)
+            )
 
         return Direct(subscribe)
 
@@ -85,6 +102,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         work: Work[T, R],
         max_concurrent: int,
         observer: abc.ObserverBase[R],
+        queue: deque[T] | list[T],
+        take: Callable[[], T],
         *,
         eager: bool,
     ) -> None:
@@ -93,7 +112,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._work = work
         self._max_concurrent = max_concurrent
         self._observer = observer
-        self._queue: deque[T] = deque()
+        self._queue = queue
+        self._take = take
         self._lanes: set[OwnedTask[None]] = set()
         self._interrupted: dict[OwnedTask[None], _Interruption] = {}
         self._starting = 0
@@ -144,7 +164,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         generator for each item, and each of its steps passes through that.
         """
         lane = cast("OwnedTask[None]", asyncio.current_task())
-        run, queue = self._run, self._queue
+        run, queue, take = self._run, self._queue, self._take
         start, finish = self._work.start, self._work.finish
         new_context, on_next = run.context.copy, self._observer.on_next
         turn, time = run.turn, run.turn.time
@@ -154,7 +174,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
             if started >= turn.ends and turn.is_spent():
                 yield from self._wait_for_turn(lane)
                 continue
-            item = queue.popleft()
+            item = take()
             in_context = new_context().run
             try:
                 answer = in_context(start, item, started)

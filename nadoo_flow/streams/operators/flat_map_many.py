@@ -18,6 +18,7 @@ from ..direct import CallingObserver, Direct, Indexed
 from ..subscription import Subscription
 from ..work import Work
 from .flat_map import Isolation, flat_map
+from .key_order import Keys
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,6 +55,7 @@ def flat_map_many(
     isolate: Isolation = "context",
     *,
     ordered: bool = False,
+    keys: Keys[T] | None = None,
     wrap: Callable[[Work[T, None]], Work[T, None]] = lambda work: work,
     with_place: bool = True,
     get_index: Callable[[int, T], int] | None = None,
@@ -71,6 +73,8 @@ def flat_map_many(
         isolate: ``"task"`` gives each item an asyncio task of its own as well.
         ordered: Emit all outputs of an item before those of the next. The items must come in order.
             Later ones go ahead as far as the window allows.
+        keys: Finds the key of each item, if all outputs of an item are to be pulled before those of
+            the next one of an equal key.
         wrap: Wraps the work on an item as a whole.
         with_place: Whether each item has a place in the window when it comes.
         get_index: Makes the index of an output of its number and its item; the number by default.
@@ -91,9 +95,11 @@ def flat_map_many(
                 get_index=get_index,
             )
             run.add_taker(pulling.hand_out)
-            lanes = flat_map(run, wrap(pulling), max_concurrent, isolate)
+            lanes = flat_map(run, wrap(pulling), max_concurrent, isolate, keys)
+            # With keys the items start in another order.
+            items = source.pipe(pulling.expect) if ordered and keys is not None else source
             ends = CallingObserver[None](_discard, observer.on_error, observer.on_completed)
-            upstream = source.pipe(lanes).subscribe(ends, scheduler=scheduler)
+            upstream = items.pipe(lanes).subscribe(ends, scheduler=scheduler)
             return CompositeDisposable(Disposable(pulling.stop), upstream)
 
         return Direct(subscribe)
@@ -148,19 +154,40 @@ class _Pulling(Work[T, None], Generic[T, R]):
         self._numbers = count()
         self._stopped = False
         self._waiting: OrderedDict[_Parent[R], None] = OrderedDict()
-        # In the order in which they were started; with ``ordered`` only the first one emits.
+        # In the order of the source; with ``ordered`` only the first one emits.
         self._parents: deque[_Parent[R]] = deque()
+        self._expected: dict[int, _Parent[R]] = {}
         self._context = copy_context()
 
     def stop(self) -> None:
         """Emit nothing more."""
         self._stopped = True
 
+    def expect(self, source: Observable[T]) -> Observable[T]:
+        """Note the order of the items, which may start in another one."""
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            def note(item: T) -> None:
+                # By its identity, which no other item has while this one is kept.
+                self._expected[id(item)] = self._add_parent(item)
+                observer.on_next(item)
+
+            noting = CallingObserver(note, observer.on_error, observer.on_completed)
+            return source.subscribe(noting, scheduler=scheduler)
+
+        return Direct(subscribe)
+
     def start(self, item: T, started: float) -> Coroutine[Any, Any, None]:
+        parent = self._expected.pop(id(item)) if self._expected else self._add_parent(item)
+        return self._pull(item, parent)
+
+    def _add_parent(self, item: T) -> _Parent[R]:
         parent = _Parent[R](item, self._with_place, self._context.copy())
         if self._ordered:
             self._parents.append(parent)
-        return self._pull(item, parent)
+        return parent
 
     def fail(self, item: T, error: BaseException, started: float) -> None:
         raise error
