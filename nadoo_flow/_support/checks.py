@@ -115,6 +115,22 @@ def check_function(value: object, parameter: str) -> Callable[..., Any]:
     return value
 
 
+def check_key(value: object, parameter: str) -> Callable[[Any], Any] | None:
+    """Return the function that finds the key of an item, or None, unchanged.
+
+    Raises:
+        TypeError: If it cannot be called, or what it returns has to be awaited.
+    """
+    if value is None:
+        return None
+    function = check_function(value, parameter)
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(
+            f"{parameter} must be a function that is not async, got {describe_value(value)}"
+        )
+    return function
+
+
 def is_generator_function(value: Callable[..., Any]) -> bool:
     """Return whether a callable is a sync or async generator function, also inside a partial."""
     while isinstance(value, functools.partial):

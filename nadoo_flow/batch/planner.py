@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Generic, overload
 
-from .._support.checks import check_bool, check_positive_int
+from .._support.checks import check_bool, check_key, check_positive_int
 from .._support.clock import get_clock
 from .._support.typevars import Input, Output
 from ..events import HasEvents
@@ -40,6 +40,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -52,6 +53,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -64,6 +66,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -75,12 +78,14 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None:
         self.node = as_node(node, "node")
         self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
         self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
         self.checkpoint = None if checkpoint is None else _make_checkpoint(checkpoint)
         self.codec = codec
+        self.key = check_key(key, "key")
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
@@ -109,6 +114,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
             self.continue_on_error,
             self.checkpoint,
             self.codec,
+            self.key,
             share_context(self, self.process_single) if is_overridden else None,
             self._make_reporting(inputs, watching),
         )

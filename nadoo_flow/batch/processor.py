@@ -51,6 +51,10 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             before it is handed out. The next run with it does not execute those again: they come
             back with ``metadata["resumed"]``. It belongs to one node and one series of inputs.
         codec: How outputs are stored there; as JSON by default.
+        key: A function of an input, which gets what a function as a node would get. Inputs of equal
+            key run one after the other, in input order, whether or not they fail; the others go
+            ahead of those that wait. Those count among the inputs that are pulled ahead, so with
+            all of one key a single input is in work. An input without a hashable key fails.
     """
 
     async def batch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from reactivex import Observable
 
 from ..events import FINISHED
 from ..nodes.context import WorkflowContext
+from ..nodes.item_keys import ItemKeys
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
 from ..streams import Buffering, Indexed, Plan, Source, Subscription, emit, flat_map
@@ -31,6 +32,7 @@ class BatchRun:
         continue_on_error: Whether a failed input is a failed result, or ends the run.
         checkpoint: Records successes, if there is one.
         codec: Encodes outputs for the checkpoint.
+        key: Finds the key of an input, if inputs of equal key are processed one after the other.
         single: Processes one input in the place of the node, if a subclass overrides that.
         reporting: Reports the run.
     """
@@ -40,6 +42,7 @@ class BatchRun:
     continue_on_error: bool
     checkpoint: Checkpoint | None
     codec: Codec | None
+    key: Callable[[Any], Hashable] | None
     single: ProcessSingle | None
     reporting: BatchReporting
 
@@ -55,7 +58,8 @@ class BatchRun:
         def build(run: Subscription) -> Observable[BatchResult]:
             shared = WorkflowContext() if workflow_context is None else workflow_context
             recording = self._make_recording(run)
-            work = self._make_work(shared, run.turn.time, recording)
+            keys = None if self.key is None else ItemKeys(self.key)
+            work = self._make_work(shared, run.turn.time, recording, keys)
             reported = buffering
             if (reporter := self.reporting.start()) is not None:
                 run.add_cleanup(reporter.end)
@@ -67,7 +71,7 @@ class BatchRun:
             items: Observable[Indexed[Any]] = emit(run, source, reported)
             if indexes is not None:
                 items = _replace_indexes(items, indexes)
-            lanes = flat_map(run, work, self.max_concurrency, self.node.isolate)
+            lanes = flat_map(run, work, self.max_concurrency, self.node.isolate, keys)
             if recording is None:
                 return items.pipe(lanes)
             return items.pipe(recording.skip_recorded, lanes, recording.record_results)
@@ -83,7 +87,11 @@ class BatchRun:
         return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
 
     def _make_work(
-        self, shared: WorkflowContext, time: Callable[[], float], recording: Recording | None
+        self,
+        shared: WorkflowContext,
+        time: Callable[[], float],
+        recording: Recording | None,
+        keys: ItemKeys | None,
     ) -> ItemWork:
         """Return the work on one item of a run."""
         work: ItemWork
@@ -91,6 +99,8 @@ class BatchRun:
             work = NodeWork(self.node, shared, time)
         else:
             work = SingleWork(self.single, shared, time)
+        if keys is not None:
+            work = keys.check_before(work)
         if recording is not None:
             work = recording.encode_after(work)
         return work if self.continue_on_error else RaiseFailures(self.node.node_id, work)

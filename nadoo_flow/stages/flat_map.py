@@ -7,6 +7,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Hashable,
     Iterable,
     Iterator,
     Mapping,
@@ -16,12 +17,13 @@ from typing import Any, Protocol, TypeAlias
 from reactivex import Observable
 from reactivex import operators as ops
 
-from .._support.checks import check_bool, describe_value
+from .._support.checks import check_bool, check_key, describe_value
 from .._support.typevars import Input, Output
 from ..errors import NO_MESSAGE, NodeError
 from ..events import note_failure
 from ..nodes.context import NodeResult, WorkflowContext, unwrap_item
 from ..nodes.execution import Bound, as_answer, check_answer, make_item_failure
+from ..nodes.item_keys import ItemKeys
 from ..nodes.node import BaseNode, FunctionNode, as_node, inherits
 from ..streams import (
     Buffering,
@@ -64,6 +66,8 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
         continue_on_error: With False the first item that fails cancels the others and fails the
             node; what it has given before is emitted. With True the run goes on without the rest of
             the item, and ``metadata["errors"]`` holds it.
+        key: A function of an item, as for a :class:`MapNode`: all outputs of an item are pulled
+            before those of the next one of an equal key.
     """
 
     flattens = True
@@ -76,19 +80,25 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        *,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None:
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.child_node = as_node(child_node, "child_node")
         self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+        self.key = check_key(key, "key")
+        self.has_keys = self.key is not None
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the operator that pulls the outputs of the items."""
+        keys = None if self.key is None else ItemKeys(self.key)
         return flat_map_many(
             stage_run.run,
-            ChildWork(self, stage_run),
+            ChildWork(self, stage_run, keys),
             self.max_concurrency,
             self.child_node.isolate,
             ordered=stage_run.ordered,
+            keys=keys,
             wrap=stage_run.report_work,
             get_index=_name_source if stage_run.indexed else None,
         )
@@ -112,12 +122,15 @@ class ManyStage(Protocol):
 class ChildWork(ManyWork[Indexed[Any], Any]):
     """Puts each item through the child of a stage, and iterates over what that gives."""
 
-    def __init__(self, stage: ManyStage, stage_run: StageRun) -> None:
+    def __init__(self, stage: ManyStage, stage_run: StageRun, keys: ItemKeys | None = None) -> None:
         self._stage = stage
+        self._keys = keys
         self._stage_run = stage_run
         self._call, self._gives_output = _bind(stage.child_node, stage_run.workflow_context)
 
     def open(self, item: Indexed[Any]) -> Any:
+        if self._keys is not None:
+            self._keys.raise_failure(item)
         return self._call(item[1])
 
     def iterate(self, item: Indexed[Any], opened: Any) -> Outputs[Any]:

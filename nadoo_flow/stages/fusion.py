@@ -61,12 +61,14 @@ class Link(NamedTuple):
             emits anew, in order.
         flattens: Whether its operator makes many items of one. Such a stage numbers what it emits
             anew. If it is to be in order, the operator sees to that, and must see items in order.
+        has_keys: Whether the items have keys, so that its operator must see them in order.
         operator: Builds the operator for one run; it may subscribe to its items once.
     """
 
     node_id: str
     needs_order: bool
     flattens: bool
+    has_keys: bool
     operator: Callable[[StageRun], Operator]
 
 
@@ -83,24 +85,33 @@ def fuse(
     """Pipe the operators of stages, and restore order only where it can be seen.
 
     Between two such places items overtake each other, so a slow one never holds up the others. A
-    stage that drops an item reports it to the next such place, which would wait for it otherwise.
+    stage that drops an item reports it to each such place behind it up to the one where items are
+    numbered anew, because those would wait for it otherwise.
     A stage that subscribes to its items a second time fails the run, because they pass only once.
     """
 
     def chain(items: Items) -> Items:
         operators: list[Operator] = []
-        in_order = InOrder[Indexed[Any]](itemgetter(0)) if ordered else None
-        if in_order is not None:
+        # The places behind a stage in which its numbers count: where order is restored.
+        in_orders: list[InOrder[Indexed[Any]]] = []
+
+        def restore_order() -> None:
+            in_order = InOrder[Indexed[Any]](itemgetter(0))
             operators.append(in_order.operator)
+            in_orders.append(in_order)
+
+        if ordered:
+            restore_order()
         reports = [None] * len(links) if report is None else report.stages
         for link, stage_report in zip(reversed(links), reversed(reports), strict=True):
-            on_dropped = _settle_dropped(run, in_order)
+            is_ordered = bool(in_orders)
+            on_dropped = _settle_dropped(run, tuple(in_orders))
             stage_run = StageRun(
                 run,
                 workflow_context,
                 on_failed,
                 on_dropped,
-                in_order is not None,
+                is_ordered,
                 indexed,
                 stage_report,
             )
@@ -108,21 +119,20 @@ def fuse(
             operators.append(
                 allow_one_subscription(run, partial(_refuse_second_subscription, link.node_id))
             )
-            if link.flattens and in_order is None:
-                continue
             if link.needs_order or link.flattens:
-                in_order = InOrder[Indexed[Any]](itemgetter(0))
-                operators.append(in_order.operator)
+                in_orders.clear()
+            if link.needs_order or link.has_keys or (link.flattens and is_ordered):
+                restore_order()
         return items.pipe(*reversed(operators))
 
     return chain
 
 
 def _settle_dropped(
-    run: Subscription, in_order: InOrder[Indexed[Any]] | None
+    run: Subscription, in_orders: Sequence[InOrder[Indexed[Any]]]
 ) -> Callable[[int], None]:
     def drop(index: int) -> None:
-        if in_order is not None:
+        for in_order in in_orders:
             in_order.skip(index)
         run.release()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Hashable
 from typing import Any, overload
 
 from reactivex import compose
 
-from .._support.checks import check_bool
+from .._support.checks import check_bool, check_key
 from .._support.typevars import Input, Output
 from ..errors import NO_MESSAGE, NodeError
 from ..events import note_failure
 from ..nodes.context import NodeResult, unwrap_item
 from ..nodes.execution import check_result, make_item_failure
+from ..nodes.item_keys import ItemKeys
 from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..streams import Indexed, Work, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
@@ -32,6 +34,11 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         max_concurrency: Most items in work at a time.
         continue_on_error: With False the first item that fails cancels the others and fails the
             node. With True the output holds the successes and ``metadata["errors"]`` the rest.
+        key: A function of an item, which gets what a function as a child would get. Items of equal
+            key run one after the other, in the order of the source, whether or not they fail; the
+            others go ahead of those that wait. Those count among the items on their way, so
+            ``max_in_flight`` bounds them, and behind another stage order is restored first. An item
+            without a hashable key fails.
     """
 
     @overload
@@ -43,6 +50,8 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        *,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -53,6 +62,8 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        *,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -63,6 +74,8 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        *,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -74,6 +87,7 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -85,6 +99,7 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -96,6 +111,7 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -105,10 +121,14 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         output_key: str = "results",
         max_concurrency: int = 10,
         continue_on_error: bool = False,
+        *,
+        key: Callable[[Input], Hashable] | None = None,
     ) -> None:
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.child_node = as_node(child_node, "child_node")
         self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+        self.key = check_key(key, "key")
+        self.has_keys = self.key is not None
 
     def _describe_detail(self) -> str:
         from .._support.text import shorten
@@ -118,8 +138,13 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         return f"{shorten(child.name, 24)}{policies}, {super()._describe_detail()}"
 
     def operator(self, stage_run: StageRun) -> Operator:
-        reported = stage_run.report_work(_NodeWork(self, stage_run))
-        lanes = flat_map(stage_run.run, reported, self.max_concurrency, self.child_node.isolate)
+        work: Work[Indexed[Any], Indexed[Any]] = _NodeWork(self, stage_run)
+        keys = None if self.key is None else ItemKeys(self.key)
+        if keys is not None:
+            work = keys.check_before(work)
+        reported = stage_run.report_work(work)
+        isolate = self.child_node.isolate
+        lanes = flat_map(stage_run.run, reported, self.max_concurrency, isolate, keys)
         return compose(lanes, leave_out_dropped(stage_run))
 
 

@@ -92,12 +92,15 @@ class ListStage(
         makes_list: Whether the outcome is a list again.
         renumbers: Whether the items of the outcome are others than those that came in.
         flattens: Whether it makes many items of one.
+        has_keys: Whether its operator works on items of equal key in the order in which it sees
+            them, and so must see them in order.
     """
 
     needs_order = False
     makes_list = True
     renumbers = False
     flattens = False
+    has_keys = False
 
     def __init__(
         self, node_id: str | None, input_key: str, output_key: str, max_concurrency: int
@@ -421,8 +424,15 @@ class ListStage(
             shared = options.workflow_context
             shared = WorkflowContext() if shared is None else shared
             links = [
-                Link(stage.node_id, stage.needs_order, stage.flattens, stage.operator)
-                for stage in self.stages
+                Link(
+                    stage.node_id,
+                    stage.needs_order,
+                    stage.flattens,
+                    # From the source they come in order.
+                    stage.has_keys and position > 0,
+                    stage.operator,
+                )
+                for position, stage in enumerate(self.stages)
             ]
             chain = fuse(
                 links,

@@ -240,7 +240,8 @@ def run_chain(
 
         stages = [stage(kind, limit, patience, watch) for kind in kinds]
         links = [
-            Link(each.node_id, each.needs_order, each.flattens, each.operator) for each in stages
+            Link(each.node_id, each.needs_order, each.flattens, each.has_keys, each.operator)
+            for each in stages
         ]
         chain = fuse(links, run, WorkflowContext(), lambda *_: None, ordered=ordered)
         return emit(run, range(length)).pipe(chain)

@@ -46,7 +46,11 @@ def find_planted(planting: Planting, first: int = 0, about: str = "") -> str | N
 
 def _in_place_of_the_engine(engine: Engine) -> Planting:
     def operator(
-        run: Subscription, mapper: Any, max_concurrent: int, isolate: Isolation = "context"
+        run: Subscription,
+        mapper: Any,
+        max_concurrent: int,
+        isolate: Isolation = "context",
+        keys: object = None,
     ) -> Any:
         return engine(run, mapper, max_concurrent, isolate)
 
