@@ -181,6 +181,8 @@ async def batches() -> None:
     assert_type(BatchProcessor(Ask(), continue_on_error=False), BatchProcessor[str, Answer])
     assert_type(BatchProcessor(FunctionNode(ask).pipe(retry(3))), BatchProcessor[str, Answer])
     assert_type(BatchProcessor(Ask() | judge), BatchProcessor[str, float])
+    assert_type(BatchProcessor(ask, key=lambda text: text.upper()), BatchProcessor[str, Answer])
+    assert_type(BatchProcessor(Ask(), key=str.upper), BatchProcessor[str, Answer])
     results = await processor.batch(["a"])
     assert_type(results, BatchResults[str, Answer])
     assert_type(results[0], BatchResult[str, Answer])
@@ -206,6 +208,7 @@ async def untyped_batches(processor: BatchProcessor) -> None:
     assert_type(BatchProcessor(untyped), BatchProcessor)
     assert_type(BatchProcessor(lambda data: data["text"] + 1), BatchProcessor)
     assert_type(BatchProcessor(Shout()), BatchProcessor)
+    assert_type(BatchProcessor(Shout(), key=lambda data: data["text"]), BatchProcessor)
     wrapping = BatchProcessor(lambda data: {"text": data})
     print([output["text"] + 1 for output in (await wrapping.batch([1])).outputs])
     assert_type(await processor.batch([{"text": "x"}, "bare", 5]), BatchResults)
@@ -237,6 +240,8 @@ def list_stages(shout: Shout) -> None:
     assert_type(MapNode("map", slow_length, "texts", "lengths", 5, True), MapNode[str, int])
     assert_type(MapNode(node_id="map", child_node=ask, input_key="texts"), MapNode[str, Answer])
     assert_type(MapNode(child_node=judge), MapNode[Answer, float])
+    assert_type(MapNode("map", ask, key=lambda text: text[0]), MapNode[str, Answer])
+    assert_type(MapNode(child_node=judge, key=lambda answer: answer.text), MapNode[Answer, float])
     assert_type(MapNode(node_id="map", child_node=shout), MapNode)
     assert_type(MapNode("map", lambda item: item["text"]), MapNode)
     assert_type(FilterNode(node_id="long", filter_fn=slow_length), FilterNode[str])
@@ -299,6 +304,7 @@ async def many_outputs(source: Observable[str]) -> None:
     stage = FlatMapNode("tokens", tokens)
     assert_type(stage, FlatMapNode[str, bytes])
     assert_type(FlatMapNode("letters", letters), FlatMapNode[str, str])
+    assert_type(FlatMapNode("letters", letters, key=lambda text: text[0]), FlatMapNode[str, str])
     async with stage.stream(["a"]) as outputs:
         assert_type(await anext(outputs), bytes)
     async with stage.stream(["a"], indexed=True) as indexed:

@@ -148,6 +148,9 @@ async def typed_batches(processor: BatchProcessor[str, Answer]) -> None:
     result.output = "text"  # type: ignore[assignment]
     BatchProcessor[int, Answer](ask)  # type: ignore[arg-type]
     BatchProcessor(ask, trace="yes")  # type: ignore[call-overload]
+    BatchProcessor(ask, key="text")  # type: ignore[call-overload]
+    BatchProcessor(ask, key=lambda text: text.nothing)  # type: ignore[arg-type]
+    BatchProcessor[str, Answer](ask, key=judge)  # type: ignore[arg-type]
 
 
 async def typed_nodes(node: FunctionNode[str, Answer]) -> None:
