@@ -9,6 +9,7 @@ from .case import Batch, Case
 from .endings import End
 from .facts import TO_THE_END, subscribes_again
 from .faults import Exit, Interrupt
+from .key_books import check_keys
 from .ledger import Ledger
 from .limit_books import check_limits
 from .source_model import source_error
@@ -22,6 +23,7 @@ def check_items(case: Case, end: End, ledger: Ledger) -> None:
     else:
         check_stages(case, case.what, end, ledger)
     check_limits(case, ledger)
+    check_keys(case, ledger)
 
 
 def check_end(case: Case, end: End, ledger: Ledger) -> None:

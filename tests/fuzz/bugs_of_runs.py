@@ -21,6 +21,7 @@ from nadoo_flow.streams import (
     flat_map,
     observe_on_loop,
 )
+from nadoo_flow.streams.operators.key_order import KeyOrder
 from nadoo_flow.streams.run_scope import RunScope
 from nadoo_flow.streams.sources import async_source
 from nadoo_flow.streams.sources.async_source import AsyncPump
@@ -210,6 +211,24 @@ def parked_lanes_are_forgotten() -> AbstractContextManager[None]:
     return replaced(LoopTurn, "_begin", begin)
 
 
+def keys_have_no_order() -> AbstractContextManager[None]:
+    """Work on items of equal key at the same time."""
+
+    def operator(run: Subscription, work: Any, limit: int, isolate: Any, keys: object) -> Operator:
+        return flat_map(run, work, limit, isolate)
+
+    return replaced_everywhere(flat_map, operator)
+
+
+def a_failure_blocks_its_key() -> AbstractContextManager[None]:
+    """Let an item that fails keep the next of its key waiting."""
+
+    def fail(self: KeyOrder[Any, Any], item: Any, error: BaseException, started: float) -> Any:
+        return self._fail(item[1].item, error, started)
+
+    return replaced(KeyOrder, "fail", fail)
+
+
 BUGS: dict[Planting, str] = {
     count_hides_the_end: "",
     count_ends_a_source: "",
@@ -225,4 +244,6 @@ BUGS: dict[Planting, str] = {
     limiters_race: "way='threads'",
     limit_is_not_reached: "",
     parked_lanes_are_forgotten: "",
+    keys_have_no_order: "keys=[1-9]",
+    a_failure_blocks_its_key: "keys=[1-9]",
 }

@@ -67,7 +67,8 @@ Work: TypeAlias = "Leaf | Several | Policy | Nested"
 class Stage:
     """A list stage; ``operators`` are names in :mod:`rx_operators`.
 
-    ``own`` says whether its ``"class"`` or ``"instance"`` overrides ``execute``.
+    ``own`` says whether its ``"class"`` or ``"instance"`` overrides ``execute``. Its items have so
+    many different ``keys``, if any.
     """
 
     kind: str
@@ -77,6 +78,7 @@ class Stage:
     isolate: str = "context"
     operators: tuple[str, ...] = ()
     own: str = ""
+    keys: int = 0
 
     @property
     def stays_apart(self) -> bool:
@@ -86,13 +88,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Batch:
-    """A BatchProcessor; ``own_single`` is the form of its own ``process_single``, if it has one."""
+    """A BatchProcessor; ``own_single`` is the form of its own ``process_single``, if it has one.
+
+    Its inputs have so many different ``keys``, if any.
+    """
 
     work: Work
     limit: int = 2
     continue_on_error: bool = True
     isolate: str = "context"
     own_single: str = ""
+    keys: int = 0
 
 
 @dataclass(frozen=True)

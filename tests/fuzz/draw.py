@@ -54,7 +54,18 @@ class _Drawing(Drawing):
             # By its events it is known what had succeeded when the run was ended.
             watches = case.watches or ((Watch("events"),) if self.chance(0.7) else ())
             case = replace(case, disk=self.disk(), source=finite, watches=watches)
-        return case
+        return replace(case, what=self.with_keys(case.what))
+
+    def with_keys(self, what: Batch | tuple[Stage, ...]) -> Batch | tuple[Stage, ...]:
+        """Draw keys, behind all else: cases stay what they were before there were keys."""
+        if isinstance(what, Batch):
+            return replace(what, keys=self.keys())
+        return tuple(
+            replace(stage, keys=self.keys()) if stage.kind == "map" else stage for stage in what
+        )
+
+    def keys(self) -> int:
+        return self.random.randint(1, 4) if self.chance(0.3) else 0
 
     def disk(self) -> Disk:
         fails_at = self.random.randint(1, 8) if self.chance(0.2) else 0

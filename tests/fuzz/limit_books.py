@@ -22,11 +22,14 @@ def check_limits(case: Case, ledger: Ledger) -> None:
 def _limited(case: Case) -> Iterator[tuple[Leaf, int, bool]]:
     """Yield the leaves with their limits, and whether these must be reached."""
     if isinstance(case.what, Batch):
-        parts: Iterable[tuple[Work, int]] = [(case.what.work, case.what.limit)]
+        parts: Iterable[tuple[Work, int, int]] = [(case.what.work, case.what.limit, case.what.keys)]
     else:
-        parts = [(stage.work, 1 if stage.kind == "reduce" else stage.limit) for stage in case.what]
-    for position, (work, limit) in enumerate(parts):
-        bare = isinstance(work, Leaf)
+        parts = [
+            (stage.work, 1 if stage.kind == "reduce" else stage.limit, stage.keys)
+            for stage in case.what
+        ]
+    for position, (work, limit, keys) in enumerate(parts):
+        bare = isinstance(work, Leaf) and not keys
         for leaf, most in leaves(work, limit):
             suspends = bool(leaf.acts) and all(map(_takes_a_second, leaf.acts))
             all_given = case.source.kind in ("list", "iterable", "generator")

@@ -81,6 +81,7 @@ class Builder:
             batch.continue_on_error,
             trace=trace or False,
             checkpoint=checkpoint,
+            key=_make_key(batch.keys),
         )
 
     def _unseen(self, value: Any) -> Any:
@@ -150,6 +151,7 @@ class Builder:
                     child,
                     max_concurrency=stage.limit,
                     continue_on_error=stage.continue_on_error,
+                    key=_make_key(stage.keys),
                     **keys,
                 )
             case "filter":
@@ -198,6 +200,10 @@ class _Seen(NamedTuple):
     """A value that has passed an override of ``execute``."""
 
     value: Any
+
+
+def _make_key(keys: int) -> Callable[[Any], int] | None:
+    return None if keys == 0 else lambda value: key_of(value) % keys
 
 
 def _as_seen(result: NodeResult) -> NodeResult:
