@@ -36,6 +36,7 @@ from nadoo_flow import (
 from nadoo_flow._support.checks import (
     check_bool,
     check_function,
+    check_key,
     check_non_empty_str,
     check_non_negative_number,
     check_positive_int,
@@ -112,6 +113,8 @@ class _AsyncGenerating(BaseNode):
         (check_bool, False),
         (check_function, len),
         (check_function, dict),
+        (check_key, len),
+        (check_key, None),
         (check_non_empty_str, "items"),
     ],
 )
@@ -166,6 +169,14 @@ def test_a_right_value_comes_back_unchanged(check: Callable[..., Any], value: An
         (check_bool, None, TypeError, "limit must be True or False, got None (NoneType)"),
         (check_function, None, TypeError, "limit must be a function, got None (NoneType)"),
         (check_function, "len", TypeError, "limit must be a function, got 'len' (str)"),
+        (check_key, "len", TypeError, "limit must be a function, got 'len' (str)"),
+        (
+            check_key,
+            partial(asyncio.sleep, 1),
+            TypeError,
+            "limit must be a function that is not async, got "
+            f"{describe_value(partial(asyncio.sleep, 1))}",
+        ),
         (check_non_empty_str, "", ValueError, "limit must not be empty"),
         (check_non_empty_str, b"x", TypeError, "limit must be a str, got b'x' (bytes)"),
         (check_non_empty_str, None, TypeError, "limit must be a str, got None (NoneType)"),
