@@ -14,6 +14,10 @@ BUDGET = 0.004
 """Seconds that all runs of a loop together may take in one turn before they let others in."""
 
 
+MOST = 256
+"""Waiters that one turn wakes at most; some take no time in this turn, but in the next."""
+
+
 class LoopTurn:
     """The time budget of the current turn of one event loop, shared by all its runs.
 
@@ -21,8 +25,8 @@ class LoopTurn:
     clock is the loop's own, so a loop with virtual time has a virtual budget.
 
     A lane or source that finds the budget spent waits in a queue. Each turn wakes twice as many
-    waiters as the turn before it if the budget of that was not spent, and half as many if it was.
-    So the cost of a turn does not depend on the length of the queue.
+    waiters as the turn before it if the budget of that was not spent, up to MOST, and half as many
+    if it was. So the cost of a turn does not depend on the length of the queue.
 
     Attributes:
         time: The clock of the loop.
@@ -92,7 +96,7 @@ class LoopTurn:
             self._share = 1
             return
         self._schedule()
-        self._share = max(self._share // 2, 1) if self._was_spent else self._share * 2
+        self._share = max(self._share // 2, 1) if self._was_spent else min(self._share * 2, MOST)
         self._was_spent = False
         for _ in range(min(self._share, len(waiting))):
             waiter = waiting.popleft()

@@ -117,6 +117,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._lanes: set[OwnedTask[None]] = set()
         self._interrupted: dict[OwnedTask[None], _Interruption] = {}
         self._starting = 0
+        self._parked = 0
         self._disposed = False
         self._end: Callable[[], None] | None = None
 
@@ -172,6 +173,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         while queue and not run.stopped:
             started = time()
             if started >= turn.ends and turn.is_spent():
+                if self._parked >= len(queue):
+                    break  # enough lanes wait to take the items that are left
                 yield from self._wait_for_turn(lane)
                 continue
             item = take()
@@ -198,7 +201,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                     if not suspended:
                         suspended = True
                         self._starting -= 1
-                        self._start_lanes(len(queue))
+                        self._start_lanes(len(queue) - self._parked)
                     if lane.ended_by_owner:
                         # A timeout in the node may have taken the cancellation of the run's end
                         # back.
@@ -274,12 +277,15 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
     @coroutine
     def _wait_for_turn(self, lane: OwnedTask[None]) -> Generator[Any, Any, None]:
+        self._parked += 1
         try:
             yield from self._run.turn.create_waiter()
         except asyncio.CancelledError:
             if lane.is_to_end:
                 raise
             yield from take_strays_off(lane)
+        finally:
+            self._parked -= 1
 
 
 def _hand_over(work: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
