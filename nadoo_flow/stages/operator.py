@@ -68,6 +68,8 @@ class OperatorNode(ListStage[Input, Output, list[Output]]):
     def operator(self, stage_run: StageRun) -> Operator:
         """Pipe the operators, with the envelopes taken off before and put on behind them."""
         run, report, numbers = stage_run.run, stage_run.report, count()
+        # A stage behind this one that makes many items of one must always get its place.
+        margin = run.reserve_place() if run.limit < run.window else 0
 
         def number(value: Any) -> Indexed[Any]:
             number = next(numbers)
@@ -91,7 +93,9 @@ class OperatorNode(ListStage[Input, Output, list[Output]]):
                         f"got {describe_value(values)}",
                     )
             return values.pipe(
-                observe_on_loop(run), self._blame_operators(run, source_errors), ops.map(number)
+                observe_on_loop(run, margin),
+                self._blame_operators(run, source_errors),
+                ops.map(number),
             )
 
         return pipe

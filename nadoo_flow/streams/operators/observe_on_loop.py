@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -19,19 +20,26 @@ T = TypeVar("T")
 _Signal: TypeAlias = "tuple[Callable[..., None], tuple[Any, ...]]"
 
 
-def observe_on_loop(run: Subscription) -> Callable[[Observable[T]], Observable[T]]:
+def observe_on_loop(run: Subscription, margin: int = 0) -> Callable[[Observable[T]], Observable[T]]:
     """Pass signals on one after the other, in the thread of the loop, in the order of the calls.
 
     A signal that is emitted in that thread passes at once, unless others are waiting or being
     passed on. An item counts as outstanding when it is emitted in that thread, or arrives there
     from another one. An error of the observer fails the run.
+
+    Args:
+        run: The run that the operator belongs to.
+        margin: Places that items leave free in the window of the run, by waiting here and not
+            counting until there is one more. With 0 they do not wait.
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            relay = _Relay(run, observer)
+            relay = _Relay(run, observer, margin)
+            if margin:
+                run.add_taker(relay.take_places)
             upstream = source.subscribe(relay, scheduler=scheduler)
             relay.open()
             return upstream
@@ -42,9 +50,11 @@ def observe_on_loop(run: Subscription) -> Callable[[Observable[T]], Observable[T
 
 
 class _Relay(abc.ObserverBase[T], Generic[T]):
-    def __init__(self, run: Subscription, observer: abc.ObserverBase[T]) -> None:
+    def __init__(self, run: Subscription, observer: abc.ObserverBase[T], margin: int) -> None:
         self._run = run
         self._observer = observer
+        self._margin = margin
+        self._context = copy_context()
         self._signals: deque[_Signal] = deque()
         # As if passing, until subscribe() is about to return, because that must not emit anything.
         self._passing = True
@@ -61,6 +71,9 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
         run, signals = self._run, self._signals
         if asyncio._get_running_loop() is not run.loop:
             self._send_home(self._arrive, value)
+            return
+        if self._margin:
+            self._send(self._arrive, value)
             return
         run.outstanding += 1
         if signals or self._passing:
@@ -112,6 +125,18 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
             self._awake = False
         self._pass_on()
 
+    def take_places(self) -> None:
+        """Pass on what has waited for a place in the window, because items were settled."""
+        if self._signals and not self._passing:
+            # The caller may be the consumer, or another item.
+            self._context.run(self._pass_on)
+
+    def _has_to_wait(self, signal: _Signal) -> bool:
+        run, margin = self._run, self._margin
+        if not margin or run.outstanding < run.window - margin:
+            return False
+        return signal[0] == self._arrive
+
     def _pass_on(self) -> None:
         run, signals = self._run, self._signals
         turn, time = run.turn, run.turn.time
@@ -120,6 +145,8 @@ class _Relay(abc.ObserverBase[T], Generic[T]):
             while signals:
                 if time() >= turn.ends and turn.is_spent():
                     self._wake(turn.call_later)
+                    break
+                if self._has_to_wait(signals[0]):
                     break
                 signal, arguments = signals.popleft()
                 signal(*arguments)

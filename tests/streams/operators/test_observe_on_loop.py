@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -157,6 +158,33 @@ async def test_rule_101_what_waits_is_outstanding() -> None:
     subject.on_next(1)
     assert (outstanding, seen.values) == ([3], [1, 2, 3])
     run.cancel()
+
+
+@pytest.mark.parametrize("from_thread", [False, True])
+async def test_rule_r28_with_a_margin_items_wait_until_there_is_room(from_thread: bool) -> None:
+    subject = Subject[int]()
+    run, seen = started(Plan(lambda run: subject.pipe(observe_on_loop(run, 1)), 1, 3))
+    for number in range(5):
+        in_thread(subject.on_next, number) if from_thread else subject.on_next(number)
+    subject.on_completed()
+    await asyncio.sleep(0)
+    assert (seen.values, run.outstanding) == ([0, 1], 2)
+    run.release()
+    assert (seen.values, run.outstanding) == ([0, 1, 2], 2)
+    run.release(2)
+    assert (seen.values, seen.ends) == ([0, 1, 2, 3, 4], ["completed"])
+
+
+async def test_what_has_waited_passes_in_the_context_of_the_subscriber() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="unset")
+    subject = Subject[int]()
+    passed = ops.map(lambda _: variable.get())
+    run, seen = started(Plan(lambda run: subject.pipe(observe_on_loop(run, 1), passed), 1, 2))
+    subject.on_next(0)
+    subject.on_next(1)
+    variable.set("that of the consumer")
+    run.release()
+    assert seen.values == ["unset", "unset"]
 
 
 async def test_rule_109_what_is_emitted_in_subscribe_comes_after_it() -> None:
