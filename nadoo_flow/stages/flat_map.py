@@ -64,8 +64,9 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
         output_key: Where the list of all outputs, in input order, is in the output.
         max_concurrency: Most items whose outputs are pulled at a time.
         continue_on_error: With False the first item that fails cancels the others and fails the
-            node; what it has given before is emitted. With True the run goes on without the rest of
-            the item, and ``metadata["errors"]`` holds it.
+            node; what it has given before is emitted, unless it is to be behind outputs of an item
+            before it. With True the run goes on without the rest of the item, and
+            ``metadata["errors"]`` holds it.
         key: A function of an item, as for a :class:`MapNode`: all outputs of an item are pulled
             before those of the next one of an equal key.
     """

@@ -65,7 +65,8 @@ class Subscription(RunScope):
         self.window = self.limit = window
         self.max_concurrent = max_concurrent
         self.source_ended = False
-        self.low = min(window - 1, max(window - window // 4, max_concurrent))
+        self.low = _compute_low(window, max_concurrent)
+        self._reserved = 0
         self._takers: list[Callable[[], None]] = []
         self.pulled = 0
         self.outstanding = 0
@@ -148,12 +149,16 @@ class Subscription(RunScope):
         Returns:
             How many places of the window have been reserved before, for the operators behind it.
         """
-        if self.limit == 1:
+        reserved = self._reserved
+        self._reserved += 1
+        if self.window == self._reserved:
             self.window += 1
-        else:
-            self.limit -= 1
-            self.low = min(self.low, self.limit - 1)
-        return self.window - self.limit - 1
+        # Items that wait for a lane would otherwise leave the outputs of others no more than that
+        # one place, and the event loop would take a turn for each.
+        half = max(self.window // 2, self.max_concurrent)
+        self.limit = min(half, self.window - self._reserved)
+        self.low = _compute_low(self.limit, self.max_concurrent)
+        return reserved
 
     def add_taker(self, take: Callable[[], None]) -> None:
         """Register an operator that makes items of its own: called when items were settled.
@@ -265,6 +270,10 @@ def find_innermost_run() -> Subscription | None:
 def _find_runs() -> list[Subscription]:
     loop = _get_running_loop()
     return [run for run in find_scopes() if isinstance(run, Subscription) and run.loop is loop]
+
+
+def _compute_low(limit: int, max_concurrent: int) -> int:
+    return min(limit - 1, max(limit - limit // 4, max_concurrent))
 
 
 def _get_running_loop() -> asyncio.AbstractEventLoop:

@@ -113,6 +113,17 @@ class TestKeys:
         await node.run({"items": [{"item": 1}, 2, {"page": 3}]})
         assert seen == [1, 2, {"page": 3}]
 
+    async def test_outputs_without_a_key_keep_no_place(self) -> None:
+        def below(value: Any) -> list[Any]:
+            return [[0]] if value < 10 else [100]
+
+        node = ExpandNode("walk", below, key=lambda value: value, continue_on_error=True)
+        seen: list[Any] = []
+        async with node.stream([*range(10), 10], max_in_flight=2) as stream:
+            async for value in stream:
+                seen.append(value)
+        assert sorted(seen) == [*range(11), 100]
+
     async def test_one_that_is_not_hashable_is_named(self) -> None:
         node = ExpandNode("walk", lambda number: [[number]], key=lambda item: item)
         error = await raised_by(node.run({"items": [0]}))

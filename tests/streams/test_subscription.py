@@ -109,6 +109,27 @@ async def test_rule_101_the_source_is_asked_again_at_the_low_watermark(kind: str
     await run.join()
 
 
+@pytest.mark.parametrize(
+    ("window", "lanes", "limits"),
+    [
+        (1, 1, [1, 1, 1]),
+        (2, 1, [1, 1, 1]),
+        (9, 2, [4, 4, 4]),
+        (9, 8, [8, 7, 6]),
+        (9, 20, [8, 7, 6]),
+    ],
+)
+async def test_rule_r28_an_operator_with_items_of_its_own_has_a_place_of_its_own(
+    window: int, lanes: int, limits: list[int]
+) -> None:
+    run = Subscription(window, lanes)
+    for behind, limit in enumerate(limits):
+        assert run.reserve_place() == behind
+        assert run.limit == limit
+        assert run.limit + behind < run.window
+        assert 0 <= run.low < run.limit
+
+
 async def test_counts_of_a_run_are_there_for_everybody() -> None:
     run, seen = started(Plan(values_of(range(5)), 1, 3))
     await asyncio.sleep(1)

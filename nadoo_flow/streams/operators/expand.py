@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Hashable
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -18,7 +18,8 @@ from .flat_map import Isolation
 from .flat_map_many import ManyWork, flat_map_many
 
 T = TypeVar("T")
-R = TypeVar("R")
+
+Keyed: TypeAlias = tuple[Hashable, T]
 
 
 def expand(
@@ -58,7 +59,7 @@ def expand(
         ) -> abc.DisposableBase:
             ahead = math.inf if ordered else max_concurrent
             expansion = _Expansion(run, observer, ahead, get_key, name_error, max_items)
-            outputs = flat_map_many(
+            outputs: Callable[..., Observable[Indexed[Keyed[T]]]] = flat_map_many(
                 run,
                 work,
                 max_concurrent,
@@ -66,6 +67,7 @@ def expand(
                 ordered=ordered,
                 wrap=lambda pulling: _Counted(wrap(pulling), expansion.end_item),
                 with_place=False,
+                prepare=expansion.add_key,
             )
             return expansion.connect(source, outputs, scheduler)
 
@@ -103,7 +105,7 @@ class _Expansion(Generic[T]):
     def connect(
         self,
         source: Observable[Indexed[T]],
-        outputs: Callable[[Observable[Indexed[T]]], Observable[Indexed[T]]],
+        outputs: Callable[[Observable[Indexed[T]]], Observable[Indexed[Keyed[T]]]],
         scheduler: abc.SchedulerBase | None,
     ) -> abc.DisposableBase:
         """Subscribe to the lanes and then to the source."""
@@ -114,8 +116,8 @@ class _Expansion(Generic[T]):
             self._lanes = lanes
             return Disposable()
 
-        from_lanes = CallingObserver[Indexed[T]](
-            lambda indexed: self._accept(indexed[1]),
+        from_lanes = CallingObserver[Indexed[Keyed[T]]](
+            lambda indexed: self._accept(*indexed[1]),
             self._observer.on_error,
             self._observer.on_completed,
         )
@@ -128,6 +130,10 @@ class _Expansion(Generic[T]):
         self._subscriptions.add(fed.pipe(outputs).subscribe(from_lanes, scheduler=scheduler))
         self._subscriptions.add(source.subscribe(from_source, scheduler=scheduler))
         return self._subscriptions
+
+    def add_key(self, value: T) -> Keyed[T]:
+        """Return an item with its key."""
+        return None if self._get_key is None else self._get_key(value), value
 
     def end_item(self) -> None:
         """Note that all outputs of an item have been pulled."""
@@ -145,7 +151,7 @@ class _Expansion(Generic[T]):
     def _accept_waiting(self) -> None:
         while self._waiting and self._unfinished < self._ahead:
             try:
-                self._accept(self._waiting.popleft())
+                self._accept(*self.add_key(self._waiting.popleft()))
             except Exception as error:
                 self._run.fail(self._name_error(error))
                 return
@@ -153,9 +159,9 @@ class _Expansion(Generic[T]):
             end, self._end = self._end, None
             end()
 
-    def _accept(self, value: T) -> None:
+    def _accept(self, key: Hashable, value: T) -> None:
         """Emit an item that has a place, and have its outputs pulled, unless it is not new."""
-        if self._left == 0 or not self._is_new(value):
+        if self._left == 0 or not self._is_new(key):
             self._run.release()
             return
         indexed = next(self._numbers), value
@@ -169,10 +175,9 @@ class _Expansion(Generic[T]):
                 self._subscriptions.dispose()
                 self._observer.on_completed()
 
-    def _is_new(self, value: T) -> bool:
+    def _is_new(self, key: Hashable) -> bool:
         if self._get_key is None:
             return True
-        key = self._get_key(value)
         is_new = key not in self._seen
         self._seen.add(key)
         return is_new

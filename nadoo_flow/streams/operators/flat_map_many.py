@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..._support.tasks import is_closing
+from ..._support.tasks import get_running_task, is_closing, is_ended_by_owner
 from ..direct import CallingObserver, Direct, Indexed
 from ..subscription import Subscription
 from ..work import Work
@@ -50,7 +50,7 @@ class ManyWork(Generic[T, R]):
 
 def flat_map_many(
     run: Subscription,
-    work: ManyWork[T, R],
+    work: ManyWork[T, Any],
     max_concurrent: int,
     isolate: Isolation = "context",
     *,
@@ -59,6 +59,7 @@ def flat_map_many(
     wrap: Callable[[Work[T, None]], Work[T, None]] = lambda work: work,
     with_place: bool = True,
     get_index: Callable[[int, T], int] | None = None,
+    prepare: Callable[[Any], R] | None = None,
 ) -> Callable[[Observable[T]], Observable[Indexed[R]]]:
     """Emit the outputs of the items, numbered anew, from ``max_concurrent`` items at a time.
 
@@ -78,6 +79,8 @@ def flat_map_many(
         wrap: Wraps the work on an item as a whole.
         with_place: Whether each item has a place in the window when it comes.
         get_index: Makes the index of an output of its number and its item; the number by default.
+        prepare: Makes what is emitted of an output when it is pulled; what it raises is an error of
+            the item.
     """
     margin = run.reserve_place()
 
@@ -93,6 +96,7 @@ def flat_map_many(
                 ordered=ordered,
                 with_place=with_place,
                 get_index=get_index,
+                prepare=prepare,
             )
             run.add_taker(pulling.hand_out)
             lanes = flat_map(run, wrap(pulling), max_concurrent, isolate, keys)
@@ -136,13 +140,14 @@ class _Pulling(Work[T, None], Generic[T, R]):
     def __init__(
         self,
         run: Subscription,
-        work: ManyWork[T, R],
+        work: ManyWork[T, Any],
         on_next: Callable[[Indexed[R]], None],
         margin: int,
         *,
         ordered: bool,
         with_place: bool,
         get_index: Callable[[int, T], int] | None,
+        prepare: Callable[[Any], R] | None,
     ) -> None:
         self._run = run
         self._work = work
@@ -151,11 +156,15 @@ class _Pulling(Work[T, None], Generic[T, R]):
         self._ordered = ordered
         self._with_place = with_place
         self._get_index = get_index
+        self._prepare = prepare
         self._numbers = count()
         self._stopped = False
         self._waiting: OrderedDict[_Parent[R], None] = OrderedDict()
-        # In the order of the source; with ``ordered`` only the first one emits.
-        self._parents: deque[_Parent[R]] = deque()
+        self._woken: _Parent[R] | None = None
+        # With ``ordered`` those that are to give outputs, or hold some, in the order of the source;
+        # only the first one emits.
+        self._parents: OrderedDict[_Parent[R], None] = OrderedDict()
+        self._first: _Parent[R] | None = None
         self._expected: dict[int, _Parent[R]] = {}
         self._context = copy_context()
 
@@ -186,7 +195,8 @@ class _Pulling(Work[T, None], Generic[T, R]):
     def _add_parent(self, item: T) -> _Parent[R]:
         parent = _Parent[R](item, self._with_place, self._context.copy())
         if self._ordered:
-            self._parents.append(parent)
+            self._parents[parent] = None
+            self._first = self._first or parent
         return parent
 
     def fail(self, item: T, error: BaseException, started: float) -> None:
@@ -198,14 +208,19 @@ class _Pulling(Work[T, None], Generic[T, R]):
             if type(opened) is CoroutineType:
                 opened = await opened
             outputs = self._work.iterate(item, opened)
-            if isinstance(outputs, AsyncIterator):
-                await self._pull_async(outputs, parent)
+            # An AsyncIterator must have __aiter__ as well, which ``async for`` does not ask for.
+            if hasattr(type(outputs), "__anext__"):
+                await self._pull_async(cast("AsyncIterator[R]", outputs), parent)
             else:
-                await self._pull_sync(outputs, parent)
+                await self._pull_sync(cast("Iterator[R]", outputs), parent)
         except BaseException as error:
-            self._work.fail(item, error, parent.outputs)
-        finally:
-            self._end(parent)
+            try:
+                self._work.fail(item, error, parent.outputs)
+            except BaseException:
+                # What the items behind it have given is not emitted, since the run ends here.
+                self._give_place_back(parent)
+                raise
+        self._end(parent)
 
     async def _pull_sync(self, outputs: Iterator[R], parent: _Parent[R]) -> None:
         run, turn, time = self._run, self._run.turn, self._run.turn.time
@@ -220,6 +235,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 except StopIteration:
                     return
                 self._give(parent, output)
+            await _wait_for_end()
         finally:
             if isinstance(outputs, Generator):
                 outputs.close()
@@ -237,6 +253,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 except StopAsyncIteration:
                     return
                 self._give(parent, output)
+            await _wait_for_end()
         finally:
             close = getattr(outputs, "aclose", None)
             if close is not None and not is_closing():
@@ -244,79 +261,115 @@ class _Pulling(Work[T, None], Generic[T, R]):
 
     async def _wait_for_place(self, parent: _Parent[R]) -> None:
         run = self._run
-        if not self._waiting and run.outstanding < self._get_limit(parent):
+        if run.outstanding < self._get_limit(parent):
             run.outstanding += 1
             parent.has_place = True
             return
         self._waiting[parent] = None
-        # The first item may have a place where others, which came before, have to wait.
-        self.hand_out()
-        if parent.has_place:
-            return
         parent.waiter = run.loop.create_future()
         try:
             await parent.waiter
+            run.loop.call_soon(self._wake_next, context=self._context)
+        except BaseException:
+            if self._woken is parent:
+                self._woken = None
+            raise
         finally:
             # Also where a cancellation came first; a place that was handed out is kept.
             parent.waiter = None
             self._waiting.pop(parent, None)
 
     def hand_out(self) -> None:
-        """Give places that have become free to items that wait for one."""
+        """Give a place that has become free to an item that waits for one.
+
+        The next item is woken when that one has done what it can without suspending, which may take
+        all other places that are free. A turn for each output would take twice the time.
+        """
         run, waiting = self._run, self._waiting
-        while waiting:
-            parent = next(iter(waiting))
-            if self._ordered and self._parents[0] in waiting:
-                parent = self._parents[0]
-            if run.outstanding >= self._get_limit(parent):
-                return
-            del waiting[parent]
-            run.outstanding += 1
-            parent.has_place = True
-            if parent.waiter is not None and not parent.waiter.done():
-                parent.waiter.set_result(None)
+        if not waiting or self._woken is not None:
+            return
+        first = self._first
+        parent = first if first is not None and first in waiting else next(iter(waiting))
+        if run.outstanding >= self._get_limit(parent):
+            return
+        del waiting[parent]
+        run.outstanding += 1
+        parent.has_place = True
+        self._woken = parent
+        if parent.waiter is not None and not parent.waiter.done():
+            parent.waiter.set_result(None)
+
+    def _wake_next(self) -> None:
+        self._woken = None
+        self.hand_out()
 
     def _get_limit(self, parent: _Parent[R]) -> int:
         """Return how many items may be outstanding for an item to get a place."""
-        if self._ordered and parent is not self._parents[0]:
+        if self._ordered and parent is not self._first:
             return self._run.limit
         return self._run.window - self._margin
 
     def _give(self, parent: _Parent[R], output: R) -> None:
-        parent.has_place = False
         parent.outputs += 1
-        if self._ordered and parent is not self._parents[0]:
+        if self._prepare is not None:
+            output = self._prepare(output)
+        parent.has_place = False
+        if self._ordered and parent is not self._first:
             parent.held.append(output)
         else:
             parent.emit_in.run(self._emit, parent, output)
 
     def _emit(self, parent: _Parent[R], output: R) -> None:
-        if not (self._run.stopped or self._stopped):
-            index = next(self._numbers)
-            if self._get_index is not None:
-                index = self._get_index(index, parent.item)
+        if self._run.stopped or self._stopped:
+            return
+        index = next(self._numbers)
+        if self._get_index is not None:
+            index = self._get_index(index, parent.item)
+        try:
             self._on_next((index, output))
+        except BaseException as error:
+            # The item must not be blamed, or the run would go on without the output.
+            self._run.fail_fatally(error)
 
     def _end(self, parent: _Parent[R]) -> None:
-        parent.ended = True
-        if self._ordered:
+        if parent is self._first:
             self._emit_held()
+        elif self._ordered and not parent.held:
+            # It would wait for the first item, and as many others as come meanwhile.
+            del self._parents[parent]
+        parent.ended = True
+        self._give_place_back(parent)
+
+    def _give_place_back(self, parent: _Parent[R]) -> None:
         if parent.has_place:
             parent.has_place = False
             self._run.release()
 
     def _emit_held(self) -> None:
-        """Emit what has waited for the items before it, as far as these have ended."""
+        """Emit what has waited for the first item, and for others that have ended."""
         parents = self._parents
         while parents:
-            parent = parents[0]
-            while parent.held:
-                parent.emit_in.run(self._emit, parent, parent.held.popleft())
-            if not parent.ended:
+            parents.popitem(last=False)
+            self._first = first = next(iter(parents), None)
+            if first is None:
+                return
+            while first.held:
+                first.emit_in.run(self._emit, first, first.held.popleft())
+            if not first.ended:
                 self.hand_out()
                 return
-            parents.popleft()
 
 
 def _discard(end: None) -> None:
     """Take the end of an item, which is no output."""
+
+
+async def _wait_for_end() -> None:
+    """Have the end of the task arrive here, and not in what a generator awaits when it is closed.
+
+    An output that is emitted may end the run, and so the task that emits it.
+    """
+    if is_ended_by_owner(get_running_task()):
+        await asyncio.sleep(0)
+    else:  # a task of the item's own, which its lane is about to end
+        await asyncio.get_running_loop().create_future()
