@@ -7,6 +7,7 @@ from .cases.executors import IN_THE_LOOP, LONG, ON_DASK, ON_PROCESSES, SHORT
 from .cases.further_stages import CHAIN, PIPELINE, suspending, sync
 from .cases.further_stages import OWN as OWN_STAGES
 from .cases.growth import watched
+from .cases.many_outputs import AIOSTREAM_MANY, OURS_MANY, QUEUE
 from .cases.pipelines import BY_HAND, FUSED
 from .cases.policies import FOUR, NO_POLICY
 from .cases.watching import watched_by
@@ -55,6 +56,10 @@ def _memory(contestant: str, fewer: int = 10_000) -> Target:
     text = f"memory at 1M lazy inputs above that at {fewer // 1000}k, {_short(contestant)}"
     few, many = (_lazy(n, contestant, memory=True) for n in (fewer, 1_000_000))
     return Target(text, "at most", 2, added(many, few), MEGABYTES)
+
+
+def _outputs(contestant: str, n: int = 1_000_000, *, memory: bool = False) -> Cell:
+    return Cell("many-outputs", contestant, {"n": n, "concurrency": 10}, memory)
 
 
 def _further_stage(contestant: str) -> Relation:
@@ -186,6 +191,25 @@ TARGETS = (
         "at most",
         1.1,
         ratio(_two_stages(FUSED), _two_stages(BY_HAND)),
+    ),
+    Target(
+        "one of 1M outputs of 1,000 items, FlatMapNode over a bounded queue by hand",
+        "at most",
+        1.5,
+        ratio(_outputs(OURS_MANY), _outputs(QUEUE)),
+    ),
+    Target(
+        "the same, aiostream over FlatMapNode",
+        "at least",
+        10,
+        ratio(_outputs(AIOSTREAM_MANY), _outputs(OURS_MANY)),
+    ),
+    Target(
+        "memory at 1M outputs above that at 10k",
+        "at most",
+        2,
+        added(_outputs(OURS_MANY, memory=True), _outputs(OURS_MANY, 10_000, memory=True)),
+        MEGABYTES,
     ),
     *(
         _heartbeat(ours, collector=collector)
