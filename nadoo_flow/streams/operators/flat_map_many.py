@@ -228,7 +228,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
             while not (run.stopped or self._stopped):
                 if time() >= turn.ends and turn.is_spent():
                     await turn.create_waiter()
-                if not parent.has_place:
+                if not (parent.has_place or self._take_place(parent)):
                     await self._wait_for_place(parent)
                 try:
                     output = next(outputs)
@@ -246,7 +246,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
             while not (run.stopped or self._stopped):
                 if time() >= turn.ends and turn.is_spent():
                     await turn.create_waiter()
-                if not parent.has_place:
+                if not (parent.has_place or self._take_place(parent)):
                     await self._wait_for_place(parent)
                 try:
                     output = await anext(outputs)
@@ -259,12 +259,16 @@ class _Pulling(Work[T, None], Generic[T, R]):
             if close is not None and not is_closing():
                 await close()
 
+    def _take_place(self, parent: _Parent[R]) -> bool:
+        run = self._run
+        if run.outstanding >= self._get_limit(parent):
+            return False
+        run.outstanding += 1
+        parent.has_place = True
+        return True
+
     async def _wait_for_place(self, parent: _Parent[R]) -> None:
         run = self._run
-        if run.outstanding < self._get_limit(parent):
-            run.outstanding += 1
-            parent.has_place = True
-            return
         self._waiting[parent] = None
         parent.waiter = run.loop.create_future()
         try:
@@ -285,16 +289,13 @@ class _Pulling(Work[T, None], Generic[T, R]):
         The next item is woken when that one has done what it can without suspending, which may take
         all other places that are free. A turn for each output would take twice the time.
         """
-        run, waiting = self._run, self._waiting
+        waiting, first = self._waiting, self._first
         if not waiting or self._woken is not None:
             return
-        first = self._first
         parent = first if first is not None and first in waiting else next(iter(waiting))
-        if run.outstanding >= self._get_limit(parent):
+        if not self._take_place(parent):
             return
         del waiting[parent]
-        run.outstanding += 1
-        parent.has_place = True
         self._woken = parent
         if parent.waiter is not None and not parent.waiter.done():
             parent.waiter.set_result(None)
