@@ -26,6 +26,7 @@ FLOORS = (
 FLOORS_OF_STREAMS = (
     ("sinks", "operators", "sources"),
     ("plan", "loop_thread"),
+    ("places",),
     ("subscription",),
     ("direct", "turn", "run_scope", "run_tasks", "work"),
 )

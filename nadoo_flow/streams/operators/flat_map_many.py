@@ -15,6 +15,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..._support.tasks import get_running_task, is_closing, is_ended_by_owner
 from ..direct import CallingObserver, Direct, Indexed
+from ..places import Places, Taker
 from ..subscription import Subscription
 from ..work import Work
 from .flat_map import Isolation, flat_map
@@ -88,17 +89,18 @@ def flat_map_many(
         def subscribe(
             observer: abc.ObserverBase[Indexed[R]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
+            places = Places(run, margin, ordered=ordered)
             pulling = _Pulling(
                 run,
                 work,
                 observer.on_next,
-                margin,
+                places,
                 ordered=ordered,
                 with_place=with_place,
                 get_index=get_index,
                 prepare=prepare,
             )
-            run.add_taker(pulling.hand_out)
+            run.add_taker(places.hand_out)
             lanes = flat_map(run, wrap(pulling), max_concurrent, isolate, keys)
             # With keys the items start in another order.
             items = source.pipe(pulling.expect) if ordered and keys is not None else source
@@ -111,27 +113,24 @@ def flat_map_many(
     return operator
 
 
-class _Parent(Generic[R]):
+class _Parent(Taker, Generic[R]):
     """An item whose outputs are pulled.
 
     Attributes:
         item: The item.
-        has_place: Whether it has a place in the window for its next output.
         outputs: How many it has given.
         ended: Whether it gives no more.
         held: Outputs that wait for those of earlier items.
-        waiter: Done when it gets a place.
         emit_in: The context of the subscriber, in which its outputs are emitted.
     """
 
     def __init__(self, item: Any, has_place: bool, emit_in: Context) -> None:
+        super().__init__(has_place)
         self.item = item
-        self.has_place = has_place
         self.emit_in = emit_in
         self.outputs = 0
         self.ended = False
         self.held: deque[R] = deque()
-        self.waiter: asyncio.Future[None] | None = None
 
 
 class _Pulling(Work[T, None], Generic[T, R]):
@@ -142,7 +141,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         run: Subscription,
         work: ManyWork[T, Any],
         on_next: Callable[[Indexed[R]], None],
-        margin: int,
+        places: Places,
         *,
         ordered: bool,
         with_place: bool,
@@ -152,19 +151,16 @@ class _Pulling(Work[T, None], Generic[T, R]):
         self._run = run
         self._work = work
         self._on_next = on_next
-        self._margin = margin
+        self._places = places
         self._ordered = ordered
         self._with_place = with_place
         self._get_index = get_index
         self._prepare = prepare
         self._numbers = count()
         self._stopped = False
-        self._waiting: OrderedDict[_Parent[R], None] = OrderedDict()
-        self._woken: _Parent[R] | None = None
         # With ``ordered`` those that are to give outputs, or hold some, in the order of the source;
         # only the first one emits.
         self._parents: OrderedDict[_Parent[R], None] = OrderedDict()
-        self._first: _Parent[R] | None = None
         self._expected: dict[int, _Parent[R]] = {}
         self._context = copy_context()
 
@@ -196,7 +192,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         parent = _Parent[R](item, self._with_place, self._context.copy())
         if self._ordered:
             self._parents[parent] = None
-            self._first = self._first or parent
+            self._places.first = self._places.first or parent
         return parent
 
     def fail(self, item: T, error: BaseException, started: float) -> None:
@@ -218,7 +214,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 self._work.fail(item, error, parent.outputs)
             except BaseException:
                 # What the items behind it have given is not emitted, since the run ends here.
-                self._give_place_back(parent)
+                self._places.give_back(parent)
                 raise
         self._end(parent)
 
@@ -228,8 +224,8 @@ class _Pulling(Work[T, None], Generic[T, R]):
             while not (run.stopped or self._stopped):
                 if time() >= turn.ends and turn.is_spent():
                     await turn.create_waiter()
-                if not (parent.has_place or self._take_place(parent)):
-                    await self._wait_for_place(parent)
+                if not (parent.has_place or self._places.take(parent)):
+                    await self._places.wait(parent)
                 try:
                     output = next(outputs)
                 except StopIteration:
@@ -246,8 +242,8 @@ class _Pulling(Work[T, None], Generic[T, R]):
             while not (run.stopped or self._stopped):
                 if time() >= turn.ends and turn.is_spent():
                     await turn.create_waiter()
-                if not (parent.has_place or self._take_place(parent)):
-                    await self._wait_for_place(parent)
+                if not (parent.has_place or self._places.take(parent)):
+                    await self._places.wait(parent)
                 try:
                     output = await anext(outputs)
                 except StopAsyncIteration:
@@ -259,63 +255,12 @@ class _Pulling(Work[T, None], Generic[T, R]):
             if close is not None and not is_closing():
                 await close()
 
-    def _take_place(self, parent: _Parent[R]) -> bool:
-        run = self._run
-        if run.outstanding >= self._get_limit(parent):
-            return False
-        run.outstanding += 1
-        parent.has_place = True
-        return True
-
-    async def _wait_for_place(self, parent: _Parent[R]) -> None:
-        run = self._run
-        self._waiting[parent] = None
-        parent.waiter = run.loop.create_future()
-        try:
-            await parent.waiter
-            run.loop.call_soon(self._wake_next, context=self._context)
-        except BaseException:
-            if self._woken is parent:
-                self._woken = None
-            raise
-        finally:
-            # Also where a cancellation came first; a place that was handed out is kept.
-            parent.waiter = None
-            self._waiting.pop(parent, None)
-
-    def hand_out(self) -> None:
-        """Give a place that has become free to an item that waits for one.
-
-        The next item is woken when that one has done what it can without suspending, which may take
-        all other places that are free. A turn for each output would take twice the time.
-        """
-        waiting, first = self._waiting, self._first
-        if not waiting or self._woken is not None:
-            return
-        parent = first if first is not None and first in waiting else next(iter(waiting))
-        if not self._take_place(parent):
-            return
-        del waiting[parent]
-        self._woken = parent
-        if parent.waiter is not None and not parent.waiter.done():
-            parent.waiter.set_result(None)
-
-    def _wake_next(self) -> None:
-        self._woken = None
-        self.hand_out()
-
-    def _get_limit(self, parent: _Parent[R]) -> int:
-        """Return how many items may be outstanding for an item to get a place."""
-        if self._ordered and parent is not self._first:
-            return self._run.limit
-        return self._run.window - self._margin
-
     def _give(self, parent: _Parent[R], output: R) -> None:
         parent.outputs += 1
         if self._prepare is not None:
             output = self._prepare(output)
         parent.has_place = False
-        if self._ordered and parent is not self._first:
+        if self._ordered and parent is not self._places.first:
             parent.held.append(output)
         else:
             parent.emit_in.run(self._emit, parent, output)
@@ -333,31 +278,26 @@ class _Pulling(Work[T, None], Generic[T, R]):
             self._run.fail_fatally(error)
 
     def _end(self, parent: _Parent[R]) -> None:
-        if parent is self._first:
+        if parent is self._places.first:
             self._emit_held()
         elif self._ordered and not parent.held:
             # It would wait for the first item, and as many others as come meanwhile.
             del self._parents[parent]
         parent.ended = True
-        self._give_place_back(parent)
-
-    def _give_place_back(self, parent: _Parent[R]) -> None:
-        if parent.has_place:
-            parent.has_place = False
-            self._run.release()
+        self._places.give_back(parent)
 
     def _emit_held(self) -> None:
         """Emit what has waited for the first item, and for others that have ended."""
         parents = self._parents
         while parents:
             parents.popitem(last=False)
-            self._first = first = next(iter(parents), None)
+            self._places.first = first = next(iter(parents), None)
             if first is None:
                 return
             while first.held:
                 first.emit_in.run(self._emit, first, first.held.popleft())
             if not first.ended:
-                self.hand_out()
+                self._places.hand_out()
                 return
 
 
