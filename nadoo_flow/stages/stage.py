@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
-from typing import Any, Generic, Literal, TypeAlias, overload
+from typing import Any, Generic, TypeAlias, overload
 
 from reactivex import Observable
 from reactivex import operators as ops
 
 from .._support.checks import (
-    check_bool,
     check_non_empty_str,
     check_positive_int,
     describe_value,
@@ -41,12 +40,8 @@ from ..nodes.node import (
     inherits,
 )
 from ..streams import (
-    BUFFER,
     MAX_WINDOW,
-    Buffering,
-    CloseableAsyncIterator,
     Indexed,
-    OverflowStrategy,
     Plan,
     Source,
     Subscription,
@@ -54,12 +49,12 @@ from ..streams import (
     compute_default_window,
     drain,
     emit,
-    observe,
 )
 from ..tracing.trace import Trace
 from .fusion import Link, OnFailed, Operator, StageRun, fuse
-from .indexes import IndexedOutput, make_indexed_output
+from .indexes import make_indexed_output
 from .options import RunOptions
+from .streaming import Streaming
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +64,7 @@ Lists: TypeAlias = Mapping[str, Iterable[Input_contra]] | dict[str, object]
 
 class ListStage(
     HasEvents,
+    Streaming[Input_contra, Output_co],
     BaseNode[Lists[Input_contra], dict[str, Made_co]],
     Generic[Input_contra, Output_co, Made_co],
 ):
@@ -176,144 +172,6 @@ class ListStage(
         metadata = {"inputs": run.pulled, "outputs": len(outputs), "errors": errors}
         output = {self.output_key: self._close([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
-
-    @overload
-    def stream(
-        self,
-        source: Source[Input_contra],
-        *,
-        ordered: bool = ...,
-        indexed: Literal[False] = ...,
-        max_in_flight: int | None = ...,
-        workflow_context: WorkflowContext | None = ...,
-        buffer: int = ...,
-        overflow: OverflowStrategy = ...,
-        progress: ProgressArgument = ...,
-        trace: Trace | None = ...,
-    ) -> CloseableAsyncIterator[Output_co]: ...
-    @overload
-    def stream(
-        self,
-        source: Source[Input_contra],
-        *,
-        ordered: bool = ...,
-        indexed: Literal[True],
-        max_in_flight: int | None = ...,
-        workflow_context: WorkflowContext | None = ...,
-        buffer: int = ...,
-        overflow: OverflowStrategy = ...,
-        progress: ProgressArgument = ...,
-        trace: Trace | None = ...,
-    ) -> CloseableAsyncIterator[IndexedOutput[Output_co]]: ...
-    def stream(
-        self,
-        source: Source[Input_contra],
-        *,
-        ordered: bool = False,
-        indexed: bool = False,
-        max_in_flight: int | None = None,
-        workflow_context: WorkflowContext | None = None,
-        buffer: int = BUFFER,
-        overflow: OverflowStrategy = OverflowStrategy.ERROR,
-        progress: ProgressArgument = False,
-        trace: Trace | None = None,
-    ) -> Any:
-        """Yield the outputs of a source of items when they are there, endlessly if it is endless.
-
-        A slow consumer slows the source down. Nothing starts before the first output is asked
-        for. Leave the iterator early with ``async with`` or ``aclose()``.
-
-        Args:
-            source: An iterable, an async iterable, or an Observable. The latter may emit from any
-                thread, and cannot be slowed down.
-            ordered: Yield in the order of the source instead of as completed.
-            indexed: Yield named tuples ``(index, value)`` with the position of the item in the
-                source; many outputs of one item have the same.
-            max_in_flight: Most items between the source and the consumer; four for each of
-                ``max_concurrency`` by default.
-            workflow_context: State that the whole run shares; a fresh one by default.
-            buffer: Most items of an Observable that may wait.
-            overflow: What happens to an item more than that. What was dropped is counted in the
-                iterator's ``dropped``.
-            progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
-                or in a notebook; ``"always"`` writes to any stderr.
-            trace: Records what happens.
-
-        Raises:
-            NodeError: From the iterator: the first item that failed, when the rest has ended. An
-                item that a stage goes on without is logged as a warning.
-            BufferOverflowError: From the iterator, after all that had arrived before.
-            Exception: From the iterator: an error of the source, after all that came before it.
-        """
-        buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
-        options = RunOptions(ordered, indexed, max_in_flight, workflow_context, buffering, watching)
-        return CloseableAsyncIterator(self._plan_values(source, options))
-
-    @overload
-    def observe(
-        self,
-        source: Source[Input_contra],
-        *,
-        ordered: bool = ...,
-        indexed: Literal[False] = ...,
-        max_in_flight: int | None = ...,
-        workflow_context: WorkflowContext | None = ...,
-        buffer: int = ...,
-        overflow: OverflowStrategy = ...,
-        progress: ProgressArgument = ...,
-        trace: Trace | None = ...,
-    ) -> Observable[Output_co]: ...
-    @overload
-    def observe(
-        self,
-        source: Source[Input_contra],
-        *,
-        ordered: bool = ...,
-        indexed: Literal[True],
-        max_in_flight: int | None = ...,
-        workflow_context: WorkflowContext | None = ...,
-        buffer: int = ...,
-        overflow: OverflowStrategy = ...,
-        progress: ProgressArgument = ...,
-        trace: Trace | None = ...,
-    ) -> Observable[IndexedOutput[Output_co]]: ...
-    def observe(
-        self,
-        source: Source[Input_contra],
-        *,
-        ordered: bool = False,
-        indexed: bool = False,
-        max_in_flight: int | None = None,
-        workflow_context: WorkflowContext | None = None,
-        buffer: int = BUFFER,
-        overflow: OverflowStrategy = OverflowStrategy.ERROR,
-        progress: ProgressArgument = False,
-        trace: Trace | None = None,
-    ) -> Any:
-        """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
-
-        Each subscription is a run of its own, needs a running event loop, and is cancelled by
-        ``dispose()``.
-        """
-        buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
-        options = RunOptions(ordered, indexed, max_in_flight, workflow_context, buffering, watching)
-        return observe(self._plan_values(source, options))
-
-    def as_operator(
-        self, *, ordered: bool = False
-    ) -> Callable[[Observable[Input_contra]], Observable[Output_co]]:
-        """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
-
-        As with Rx's own ``merge(max_concurrent)`` what cannot be taken yet waits, without a limit;
-        use :meth:`observe` on the source for one.
-
-        Args:
-            ordered: Emit in the order of the source instead of as completed.
-        """
-        check_bool(ordered, "ordered")
-        return lambda source: self.observe(
-            source, ordered=ordered, overflow=OverflowStrategy.BUFFER
-        )
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the Rx operator of this stage for one run; a kind of stage writes this.
