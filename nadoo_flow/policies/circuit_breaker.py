@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from reactivex import Observable
@@ -120,7 +122,7 @@ class CircuitBreaker:
         try:
             await asyncio.wait([waiter], timeout=seconds if self.state == "open" else None)
         finally:
-            if waiter in self._waiters:
+            with suppress(ValueError):  # it may have been woken
                 self._waiters.remove(waiter)
 
     def note_success(self, is_probe: bool) -> None:
@@ -171,16 +173,27 @@ class CircuitBreaker:
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []
+        running = asyncio.get_running_loop()
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            if waiter.get_loop() is running:
+                _finish(waiter)
+            else:
+                with suppress(RuntimeError):  # the loop may be closed
+                    waiter.get_loop().call_soon_threadsafe(_finish, waiter)
 
     def __repr__(self) -> str:
         return f"CircuitBreaker({self.failures}, recovery={self.recovery:g}, state={self.state!r})"
 
 
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 def circuit_breaker(breaker: CircuitBreaker, wait: bool = False) -> NodePolicy:
     """Fail an item at once while the service of a node is down, instead of calling it.
+
+    A node inside another one that asks the same breaker is part of the probe of that one.
 
     Args:
         breaker: The state of the service, shared by all nodes that call it.
@@ -207,22 +220,31 @@ class CircuitBreakerNode(PolicyNode):
         breaker = self.breaker
 
         async def attempt_if_closed(value: Any) -> Any:
-            while not breaker.admit():
+            around = _probing.get()
+            is_part = breaker in around and breaker.state == "half-open"
+            while not (is_part or breaker.admit()):
                 if not self.wait:
                     raise breaker.make_error()
                 await breaker.wait()
-            is_probe = breaker.state == "half-open"
+            is_probe = breaker.state == "half-open" and not is_part
+            token = _probing.set((*around, breaker)) if is_probe else None
             is_noted = False
             try:
                 answer = await answer_safely(attempt, value)
-                is_noted = True
                 if isinstance(answer, NodeResult) and not answer.success:
                     breaker.note_failure(answer, self.node_id, is_probe)
                 else:
                     breaker.note_success(is_probe)
+                is_noted = True
                 return answer
             finally:
-                if not is_noted:  # it was cancelled
+                if token is not None:
+                    _probing.reset(token)
+                if not is_noted:  # it was cancelled, or what counts could not be found out
                     breaker.leave(is_probe)
 
         return Bound(attempt_if_closed, gives_output=True)
+
+
+_probing: ContextVar[tuple[CircuitBreaker, ...]] = ContextVar("nadoo_flow_probing", default=())
+"""The breakers whose probe the caller is part of."""

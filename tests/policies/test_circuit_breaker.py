@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from nadoo_flow import BatchProcessor, FunctionNode, NodeResult
+from nadoo_flow import BaseNode, BatchProcessor, FunctionNode, NodeResult
 from nadoo_flow.policies import (
     CircuitBreaker,
     CircuitChange,
@@ -181,6 +183,65 @@ async def test_an_observer_that_raises_is_reported_and_costs_no_item() -> None:
     result = await outcome(FunctionNode(Service(FOREVER)).pipe(circuit_breaker(breaker)), 1)
     assert result.error == "ConnectionError: refused"
     assert [str(entry["exception"]) for entry in log()] == ["broken"]
+
+
+async def test_a_probe_of_which_nothing_can_be_said_leaves_its_place_to_another() -> None:
+    def fail(number: int) -> int:
+        if number < 2:
+            raise ConnectionError(number)
+        return number
+
+    breaker = CircuitBreaker(
+        failures=1, recovery=1, counts=lambda error: 1 // (1 - error.args[0]) > 0
+    )
+    node = FunctionNode(fail).pipe(circuit_breaker(breaker, wait=True))
+    results = await BatchProcessor(node, max_concurrency=1).batch(range(4))
+    assert [result.error for result in results] == [
+        "ConnectionError: 0",
+        "ZeroDivisionError: integer division or modulo by zero",
+        None,
+        None,
+    ]
+    assert breaker.state == "closed"
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_a_node_inside_a_probe_is_part_of_it(wait: bool) -> None:
+    breaker = CircuitBreaker(failures=1, recovery=1)
+    policy = circuit_breaker(breaker, wait=wait)
+    inner = FunctionNode(Service((0, 0.5), seconds=0)).pipe(policy)
+    node = (inner | FunctionNode(slowly)).pipe(policy)
+    assert not (await outcome(node, 1)).success
+    await asyncio.sleep(1)
+    assert (await outcome(node, 2)).output == 2
+    assert breaker.state == "closed"
+
+
+def test_a_probe_wakes_those_who_wait_on_other_loops() -> None:
+    breaker = CircuitBreaker(failures=1, recovery=0.01)
+    is_probing, is_waiting = threading.Event(), threading.Event()
+
+    class Node(BaseNode):
+        async def execute(self, node_context: Any, workflow_context: Any) -> NodeResult:
+            if breaker.state == "closed":
+                raise ConnectionError
+            is_probing.set()
+            await asyncio.to_thread(is_waiting.wait, 10)
+            return NodeResult(True)
+
+    async def probe() -> None:
+        node = Node().pipe(circuit_breaker(breaker, wait=True))
+        await BatchProcessor(node, max_concurrency=1).batch([1, 2])
+
+    async def wait() -> None:
+        await asyncio.to_thread(is_probing.wait, 10)
+        asyncio.get_running_loop().call_later(0.01, is_waiting.set)
+        async with asyncio.timeout(10):
+            await FunctionNode(str).pipe(circuit_breaker(breaker, wait=True)).run(1)
+
+    with ThreadPoolExecutor() as pool:
+        ends = [pool.submit(asyncio.run, work()) for work in (probe, wait)]
+        assert [end.result(20) for end in ends] == [None, None]
 
 
 def test_its_error_can_be_pickled() -> None:
