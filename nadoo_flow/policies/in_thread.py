@@ -24,8 +24,8 @@ def in_thread(max_workers: int | None = None) -> NodePolicy:
     exiting.
 
     Args:
-        max_workers: Most threads of a run for the node. By default as many as it has items in work
-            at a time.
+        max_workers: Most threads of a run for the node. By default there is one for each item in
+            work, and for each call that still blocks although its item was cancelled.
     """
     if max_workers is not None:
         max_workers = check_positive_int(max_workers, "max_workers")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 GRACE = 5.0
 """Seconds that the end of a run waits for threads that are busy with cancelled calls."""
@@ -19,7 +19,8 @@ GRACE = 5.0
 _log = logging.getLogger(__name__)
 
 
-class _Call(NamedTuple):
+@dataclass(eq=False, slots=True)
+class _Call:
     fn: Callable[[Any], Any]
     value: Any
     context: Context
@@ -40,7 +41,7 @@ class ThreadPool:
         self._max_workers = max_workers
         self._loop = asyncio.get_running_loop()
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._waiting: deque[_Call] = deque()
+        self._waiting: dict[_Call, None] = {}
         self._threads = 0
         self._busy = 0
         self._idle: asyncio.Future[None] | None = None
@@ -52,29 +53,39 @@ class ThreadPool:
         goes on, and its result is dropped.
         """
         call = _Call(fn, value, copy_context(), self._loop.create_future())
-        if self._max_workers is not None and self._busy >= self._max_workers:
-            self._waiting.append(call)
-        else:
+        if self._max_workers is None or self._busy < self._max_workers:
             self._begin(call)
-        return await call.future
+            return await call.future
+        self._waiting[call] = None
+        try:
+            return await call.future
+        finally:
+            self._waiting.pop(call, None)
 
     async def stop(self) -> None:
-        """Wait for the threads that are busy, but not for long, and end all threads."""
+        """End all threads, and wait for those that are busy, but not for long."""
+        for call in self._waiting:
+            call.future.cancel()
         self._waiting.clear()
+        for _ in range(self._threads):
+            self._calls.put(None)
         if self._busy:
             self._idle = self._loop.create_future()
             done, _ = await asyncio.wait([self._idle], timeout=GRACE)
             if not done:
                 _log.warning("a thread is still busy with an item that was cancelled")
-        for _ in range(self._threads):
-            self._calls.put(None)
 
     def _begin(self, call: _Call) -> None:
-        self._busy += 1
-        if self._busy > self._threads:
-            self._threads += 1
+        if self._busy == self._threads:
             work = partial(_work, self._calls, self._report)
-            threading.Thread(target=work, name=f"nadoo_flow-{self._threads}", daemon=True).start()
+            name = f"nadoo_flow-{self._threads + 1}"
+            try:
+                threading.Thread(target=work, name=name, daemon=True).start()
+            except RuntimeError as error:  # the system allows no more threads
+                call.future.set_exception(error)
+                return
+            self._threads += 1
+        self._busy += 1
         self._calls.put(call)
 
     def _report(self, call: _Call, result: Any, error: BaseException | None) -> None:
@@ -84,11 +95,11 @@ class ThreadPool:
 
     def _end(self, call: _Call, result: Any, error: BaseException | None) -> None:
         self._busy -= 1
-        while self._waiting:
-            following = self._waiting.popleft()
+        while self._waiting and self._busy < self._threads:
+            following = next(iter(self._waiting))
+            del self._waiting[following]
             if not following.future.done():
                 self._begin(following)
-                break
         if not self._busy and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
         if call.future.done():

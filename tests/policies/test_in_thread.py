@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
@@ -201,6 +203,85 @@ async def test_a_call_that_has_not_begun_is_not_made_after_a_cancel() -> None:
     gates.open(0, 1, 2)
     assert isinstance(await raised_by(batch), asyncio.CancelledError)
     assert gates.begun == [0]
+    await wait_until_no_thread_is_left()
+
+
+@real
+async def test_a_call_that_was_cancelled_before_it_began_is_forgotten_at_once() -> None:
+    gates = Gates()
+    pool = thread_pool.ThreadPool(1)
+    begun = asyncio.create_task(pool.call(gates, 0))
+    await gates.wait_for(lambda: gates.begun == [0])
+    value = threading.Event()  # of a type that can be referred to weakly
+    alive = weakref.ref(value)
+    cancelled = asyncio.create_task(pool.call(gates, value))
+    del value
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    del cancelled
+    gc.collect()
+    assert alive() is None
+    gates.open(0)
+    assert await begun == 0
+    await pool.stop()
+    await wait_until_no_thread_is_left()
+
+
+@real
+async def test_a_call_of_a_helper_task_that_has_not_begun_is_cancelled_with_the_run() -> None:
+    gates = Gates()
+    blocking = FunctionNode(gates).pipe(in_thread(1))
+    helpers: list[asyncio.Task[Any]] = []
+
+    async def leave_helpers(item: int) -> None:
+        helpers.extend(asyncio.create_task(blocking.run(each)) for each in range(2))
+        await gates.wait_for(lambda: gates.begun == [0])
+        gates.open(0)
+
+    await BatchProcessor(FunctionNode(leave_helpers)).batch([1])
+    ended, _ = await asyncio.wait(helpers, timeout=PATIENCE)
+    assert len(ended) == 2
+    assert gates.begun == [0]
+    await wait_until_no_thread_is_left()
+
+
+@real
+async def test_threads_end_also_if_the_wait_for_them_is_cancelled() -> None:
+    gates = Gates()
+    run = asyncio.create_task(FunctionNode(gates).pipe(in_thread()).run(0))
+    await gates.wait_for(lambda: gates.begun == [0])
+    run.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    run.cancel()
+    assert isinstance(await raised_by(run), asyncio.CancelledError)
+    gates.open(0)
+    await wait_until_no_thread_is_left()
+
+
+@real
+async def test_where_no_thread_can_be_started_the_item_fails_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = FunctionNode(double).pipe(in_thread(1))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def refuse_first(item: int) -> int:
+        with monkeypatch.context() as patch:
+            if item == 0:
+                patch.setattr(threading.Thread, "start", refuse)
+            await node.run(item)
+        return item
+
+    async with asyncio.timeout(PATIENCE):
+        results = await BatchProcessor(FunctionNode(refuse_first), max_concurrency=1).batch(
+            range(3)
+        )
+    assert [result.success for result in results] == [False, True, True]
+    assert "can't start new thread" in str(results[0].error)
     await wait_until_no_thread_is_left()
 
 
