@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic
 
@@ -18,7 +21,7 @@ from .._support.checks import (
     is_list_like,
 )
 from .._support.per_loop import PerLoop
-from .._support.tasks import OwnedTask, end_and_join, is_closing, start_owned
+from .._support.tasks import OwnedTask, end_and_join, is_closing, raise_fatal, start_owned
 from .._support.typevars import Input, Output
 from ..streams import Subscription, find_innermost_run
 from .context import WorkflowContext, unwrap_item
@@ -41,7 +44,8 @@ class MicroBatchNode(BoundNode[Input, Output], Generic[Input, Output]):
         max_wait: Seconds that the first input of a call waits for others, at most.
         max_weight: Most weight of a call; an input that is heavier has a call of its own.
         weight: Returns the weight of an input, such as its number of tokens.
-        max_concurrency: Most calls at a time; no limit by default.
+        max_concurrency: Most calls at a time; no limit by default. Calls for inputs from inside a
+            call are made with the permit of that one.
         node_id: Defaults to the function's name.
 
     An item that is cancelled leaves its call to the others; the call is cancelled when all items
@@ -91,6 +95,7 @@ class _Call:
         inputs: Each with the future of its output.
         weight: The sum of theirs.
         runs: How many of them belong to each run.
+        is_nested: Whether an input comes from inside another call of the node, which waits for it.
         is_to_be_checked: Whether it will soon be checked that more can come.
         timer: Ends the wait for more.
         task: Makes the call, once it has begun.
@@ -100,6 +105,7 @@ class _Call:
         self.inputs: dict[asyncio.Future[Any], Any] = {}
         self.weight = 0.0
         self.runs: Counter[Subscription | None] = Counter()
+        self.is_nested = False
         self.is_to_be_checked = False
         self.timer: asyncio.TimerHandle | None = None
         self.task: OwnedTask[None] | None = None
@@ -112,8 +118,7 @@ class _Collector:
         self._node = node
         self._loop = asyncio.get_running_loop()
         self._open: _Call | None = None
-        limit = node.max_concurrency
-        self._permits = None if limit is None else asyncio.Semaphore(limit)
+        self._permits = asyncio.Semaphore(node.max_concurrency or sys.maxsize)
 
     async def execute(self, value: Any) -> Any:
         """Put an input into a call, and return its output."""
@@ -121,6 +126,7 @@ class _Collector:
         future = self._loop.create_future()
         call.inputs[future] = value
         call.runs[run] += 1
+        call.is_nested = call.is_nested or self in _calling.get()
         if len(call.inputs) >= self._node.max_size:
             self._begin(call)
         else:
@@ -184,13 +190,15 @@ class _Collector:
         call.inputs.pop(future, None)
         call.runs[run] -= 1
         if not call.inputs and call.task is not None:
-            await end_and_join([call.task])
+            try:
+                await end_and_join([call.task])
+            finally:
+                raise_fatal([call.task])
 
     async def _make(self, call: _Call) -> None:
-        if self._permits is not None:
-            async with self._permits:
-                await self._call(call)
-        else:
+        _calling.set((*_calling.get(), self))
+        # The permit of the call around it is one that waits.
+        async with nullcontext() if call.is_nested else self._permits:
             await self._call(call)
 
     async def _call(self, call: _Call) -> None:
@@ -206,7 +214,7 @@ class _Collector:
         except BaseException as error:
             if not call.inputs or (isinstance(error, GeneratorExit) and is_closing()):
                 raise
-            outputs = [_Raised(error)] * len(futures)
+            outputs = [error] * len(futures)
         for future, output in zip(futures, outputs, strict=True):
             if not future.done():
                 _settle(future, output)
@@ -223,22 +231,18 @@ class _Collector:
         return given
 
 
-class _Raised:
-    """What a call has raised, for each of its items."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
+_calling: ContextVar[tuple[_Collector, ...]] = ContextVar("nadoo_flow_calling", default=())
+"""The collectors that make the calls around the caller."""
 
 
 def _settle(future: asyncio.Future[Any], output: Any) -> None:
-    error = output.error if isinstance(output, _Raised) else output
-    if not isinstance(error, BaseException):
+    if not isinstance(output, BaseException):
         future.set_result(output)
-    elif isinstance(error, (Exception, KeyboardInterrupt, SystemExit)) and not isinstance(
-        error, StopIteration
+    elif isinstance(output, (Exception, KeyboardInterrupt, SystemExit)) and not isinstance(
+        output, StopIteration
     ):
-        future.set_exception(error)
+        future.set_exception(output)
     else:
-        stray = RuntimeError(f"a call raised {type(error).__name__}")
-        stray.__cause__ = error
+        stray = RuntimeError(f"a call raised {type(output).__name__}")
+        stray.__cause__ = output
         future.set_exception(stray)

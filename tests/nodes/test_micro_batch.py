@@ -11,7 +11,14 @@ import pytest
 from nadoo_flow import BatchProcessor, FunctionNode, MapNode, MicroBatchNode, NodeError
 from nadoo_flow.policies import retry, timeout
 
-from ..stand_ins import CLEAN_UP, assert_only_the_caller_runs, now, raised_by, slowly
+from ..stand_ins import (
+    CLEAN_UP,
+    assert_only_the_caller_runs,
+    log_of_the_loop,
+    now,
+    raised_by,
+    slowly,
+)
 
 
 class Model:
@@ -102,6 +109,14 @@ class TestCalls:
         node = MicroBatchNode(model, max_size=2, max_concurrency=3)
         await BatchProcessor(node, max_concurrency=20).batch(range(20))
         assert (model.peak, now()) == (3, 4)
+
+    async def test_inside_a_call_need_no_permit_of_their_own(self) -> None:
+        async def count_down(numbers: list[int]) -> list[int]:
+            return [number and await node.run(number - 1) for number in numbers]
+
+        node = MicroBatchNode(count_down, max_concurrency=1)
+        results = await BatchProcessor(node).batch(range(5))
+        assert [result.output for result in results] == [0] * 5
 
     async def test_get_what_a_function_node_would_get(self) -> None:
         model = Model()
@@ -199,6 +214,21 @@ class TestCancellation:
         assert isinstance(await raised_by(batch), asyncio.CancelledError)
         assert model.cancelled == [[0, 1, 2]]
         assert_only_the_caller_runs()
+
+    async def test_what_its_clean_up_raises_is_dropped_unless_it_is_fatal(self) -> None:
+        async def stop_with(errors: list[BaseException]) -> list[Any]:
+            try:
+                return [await asyncio.sleep(100)]
+            finally:
+                raise errors[0]
+
+        node = MicroBatchNode(stop_with).pipe(timeout(5))
+        log = log_of_the_loop()
+        (result,) = await BatchProcessor(node).batch([ValueError("no")])
+        assert (result.error, log()) == ("TimeoutError: not finished within 5 s", [])
+        for fatal in (KeyboardInterrupt("no"), SystemExit("no")):
+            assert await raised_by(BatchProcessor(node).batch([fatal])) is fatal
+        assert now() == 15
 
     async def test_before_the_call_takes_the_input_out(self) -> None:
         model = Model()
