@@ -36,7 +36,7 @@ class ItemKeys(Keys[Indexed[Any]]):
         value = item[1]
         try:
             key = self._function(value if type(value) in BARE else unwrap_item(value))
-            fault = None if type(key) in PLAIN else _find_fault(key)
+            fault = None if type(key) in PLAIN else find_key_fault(key)
         except BaseException as error:
             trace = error.__traceback__
             self.note_failure(item, error.with_traceback(trace and trace.tb_next))
@@ -83,7 +83,7 @@ class _CheckedWork(Work[Indexed[Any], R]):
         return self._start(item, started)
 
 
-def _find_fault(key: Any) -> str | None:
+def find_key_fault(key: Any) -> str | None:
     """Say what a key function must return, if this is something else."""
     if isinstance(key, Awaitable):
         if inspect.iscoroutine(key):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from .._support.checks import check_bool, check_callable, check_positive_int, describe_value
+from .._support.checks import check_bool, check_key, check_positive_int, describe_value
 from .._support.typevars import Input
 from ..errors import NodeError, describe_error
 from ..nodes.context import unwrap_item
+from ..nodes.item_keys import find_key_fault
 from ..nodes.node import as_node
 from ..streams import expand
 from .flat_map import ChildWork, ManyNode
@@ -54,7 +55,7 @@ class ExpandNode(ListStage[Input, Input, list[Input]]):
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.child_node = as_node(child_node, "child_node")
         self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
-        self.key = None if key is None else check_callable(key, "key")
+        self.key = check_key(key, "key")
         self.max_items = None if max_items is None else check_positive_int(max_items, "max_items")
 
     def operator(self, stage_run: StageRun) -> Operator:
@@ -74,13 +75,11 @@ class ExpandNode(ListStage[Input, Input, list[Input]]):
     def _get_key(self, value: Any) -> Hashable:
         assert self.key is not None
         key: Hashable = self.key(unwrap_item(value))
-        try:
-            hash(key)
-        except TypeError:
+        if (fault := find_key_fault(key)) is not None:
             raise TypeError(
-                f"key must return something hashable, got {describe_value(key)} "
+                f"key must return {fault}, got {describe_value(key)} "
                 f"for the item {describe_value(value)}"
-            ) from None
+            )
         return key
 
     def _name_error(self, error: Exception) -> NodeError:

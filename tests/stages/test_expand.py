@@ -124,12 +124,26 @@ class TestKeys:
                 seen.append(value)
         assert sorted(seen) == [*range(11), 100]
 
+    async def test_one_that_would_never_be_seen_again_is_refused(self) -> None:
+        async def later(item: Any) -> Any:
+            return item
+
+        with pytest.raises(TypeError, match="key must be a function that is not async, got"):
+            ExpandNode("walk", lambda item: [], key=later)
+        for key, words in (
+            (lambda item: later(item), "the key itself and not an awaitable"),
+            (lambda item: float("nan"), "a value that is equal to itself"),
+        ):
+            node = ExpandNode("walk", lambda item: [], key=key)
+            error = await raised_by(node.run({"items": [0]}))
+            assert f"TypeError: key must return {words}, got" in str(error)
+
     async def test_one_that_is_not_hashable_is_named(self) -> None:
         node = ExpandNode("walk", lambda number: [[number]], key=lambda item: item)
         error = await raised_by(node.run({"items": [0]}))
         assert str(error) == (
-            "node 'walk' failed: item 0: after 1 output: TypeError: key must return something "
-            "hashable, got [0] (list) for the item [0] (list)"
+            "node 'walk' failed: item 0: after 1 output: TypeError: key must return a "
+            "hashable value, got [0] (list) for the item [0] (list)"
         )
 
     @pytest.mark.parametrize("carry_on", [False, True])
