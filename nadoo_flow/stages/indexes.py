@@ -32,6 +32,9 @@ class OutputIndex(int):
         index.source = source
         return index
 
+    def __getnewargs__(self) -> tuple[int, int]:  # type: ignore[override]  # for copies and pickles
+        return int(self), self.source
+
 
 def get_source_index(index: int) -> int:
     """Return the index of the source item that an item belongs to."""

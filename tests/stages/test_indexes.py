@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -86,3 +88,5 @@ async def test_it_is_a_bool() -> None:
 def test_an_index_is_a_number_that_knows_its_source() -> None:
     index = OutputIndex(7, 2)
     assert (index, index.source, index + 1) == (7, 2, 8)
+    for copied in (copy.copy(index), pickle.loads(pickle.dumps(index))):
+        assert (copied, copied.source) == (7, 2)
