@@ -50,7 +50,8 @@ class LimitNode(PolicyNode):
         attempt, gives_output = self._bind_attempt(workflow_context)
         shared, loop = self.shared, asyncio.get_running_loop()
         # The call of a coroutine is saved for each item, unless that is not all that it does.
-        is_plain = type(shared).acquire is ConcurrencyLimit.acquire
+        acquire = getattr(shared.acquire, "__func__", None)
+        is_plain = acquire is ConcurrencyLimit.acquire
 
         async def attempt_with_permit(value: Any) -> Any:
             around = _innermost.get()

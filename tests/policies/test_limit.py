@@ -247,6 +247,18 @@ class TestPermits:
         await asyncio.gather(*(node.run(n) for n in range(30)))
         assert order == list(range(30))
 
+    async def test_rule_r15_are_taken_by_an_override_of_acquire_on_the_instance_too(self) -> None:
+        shared = ConcurrencyLimit(2)
+        inherited, calls = shared.acquire, []
+
+        async def acquire() -> None:
+            calls.append(shared.in_use)
+            await inherited()
+
+        shared.acquire = acquire  # type: ignore[method-assign]
+        await FunctionNode(str).pipe(limit(shared)).run(1)
+        assert (calls, shared.in_use) == ([0], 0)
+
     async def test_are_counted(self) -> None:
         shared = ConcurrencyLimit(3)
         assert (shared.size, shared.in_use) == (3, 0)
