@@ -115,20 +115,27 @@ def check_function(value: object, parameter: str) -> Callable[..., Any]:
     return value
 
 
-def check_key(value: object, parameter: str) -> Callable[[Any], Any] | None:
-    """Return the function that finds the key of an item, or None, unchanged.
+def check_sync_function(value: object, parameter: str) -> Callable[..., Any]:
+    """Return a callable unchanged.
 
     Raises:
-        TypeError: If it cannot be called, or what it returns has to be awaited.
+        TypeError: If it cannot be called, yields, or what it returns has to be awaited.
     """
-    if value is None:
-        return None
     function = check_function(value, parameter)
     if inspect.iscoroutinefunction(function):
         raise TypeError(
             f"{parameter} must be a function that is not async, got {describe_value(value)}"
         )
     return function
+
+
+def check_key(value: object, parameter: str) -> Callable[[Any], Any] | None:
+    """Return the function that finds the key of an item, or None, unchanged.
+
+    Raises:
+        TypeError: If it is neither, or a function that yields or is async.
+    """
+    return None if value is None else check_sync_function(value, parameter)
 
 
 def is_generator_function(value: Callable[..., Any]) -> bool:

@@ -10,7 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._support.backoff import Wait, as_wait
-from .._support.checks import check_positive_int, check_positive_number, describe_value
+from .._support.checks import (
+    check_positive_int,
+    check_positive_number,
+    check_sync_function,
+    describe_value,
+)
 from ..errors import NO_MESSAGE, NodeError
 from ..events.event import report_retry
 from ..nodes.context import NodeResult, WorkflowContext
@@ -195,13 +200,14 @@ def make_predicate(errors: Any, parameter: str) -> Callable[[BaseException], boo
     """Make a predicate of exception classes; return one as it is.
 
     Raises:
-        TypeError: If it is neither.
+        TypeError: If it is neither, or a function that yields or is async, which would always be
+            true.
     """
     classes = errors if isinstance(errors, tuple) else (errors,)
     if classes and all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
         return lambda error: isinstance(error, classes)
     if callable(errors) and not isinstance(errors, type):
-        return cast("Callable[[BaseException], bool]", errors)
+        return check_sync_function(errors, parameter)
     raise TypeError(
         f"{parameter} must be exception classes or a predicate on an exception, "
         f"got {describe_value(errors)}"

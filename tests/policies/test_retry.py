@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -124,6 +124,18 @@ class TestAttempts:
 
 
 class TestRetryOn:
+    @pytest.mark.parametrize("parameter", ["retry_on", "give_up_on"])
+    def test_rule_r18_is_refused_where_it_would_always_be_true(self, parameter: str) -> None:
+        async def later(error: BaseException) -> bool:
+            return False
+
+        def one_by_one(error: BaseException) -> Iterator[bool]:
+            yield False
+
+        for predicate in (later, one_by_one):
+            with pytest.raises(TypeError, match=f"^{parameter} must be a function that "):
+                retry(3, **{parameter: predicate})  # type: ignore[arg-type]
+
     @pytest.mark.parametrize(
         ("retry_on", "attempts"),
         [
