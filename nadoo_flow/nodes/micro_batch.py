@@ -21,7 +21,14 @@ from .._support.checks import (
     is_list_like,
 )
 from .._support.per_loop import PerLoop
-from .._support.tasks import OwnedTask, end_and_join, is_closing, raise_fatal, start_owned
+from .._support.tasks import (
+    OwnedTask,
+    end_and_join,
+    is_closing,
+    leave_out_caller,
+    raise_fatal,
+    start_owned,
+)
 from .._support.typevars import Input, Output
 from ..streams import Subscription, find_innermost_run
 from .context import WorkflowContext, unwrap_item
@@ -68,15 +75,13 @@ class MicroBatchNode(BoundNode[Input, Output], Generic[Input, Output]):
         self.max_wait = check_non_negative_number(max_wait, "max_wait")
         if (max_weight is None) != (weight is None):
             raise TypeError("max_weight and weight must be given together")
-        self.max_weight = (
-            None if max_weight is None else check_positive_number(max_weight, "max_weight")
-        )
+        if max_weight is not None:
+            max_weight = check_positive_number(max_weight, "max_weight")
+        self.max_weight = max_weight
         self.weight = None if weight is None else check_callable(weight, "weight")
-        self.max_concurrency = (
-            None
-            if max_concurrency is None
-            else check_positive_int(max_concurrency, "max_concurrency")
-        )
+        if max_concurrency is not None:
+            max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
+        self.max_concurrency = max_concurrency
         self._collectors: PerLoop[_Collector] = PerLoop()
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
@@ -135,10 +140,11 @@ class _Collector:
         try:
             return await future
         except asyncio.CancelledError:
-            if not future.cancelled():
-                raise
-            await self._leave(call, future, run)
+            if future.cancelled():
+                await self._leave(call, future, run)
             raise
+        finally:
+            del call, run  # or the traceback of a failure would keep the run
 
     def _check(self, call: _Call) -> None:
         """Begin with a call if nothing more can come into it."""
@@ -214,7 +220,7 @@ class _Collector:
         except BaseException as error:
             if not call.inputs or (isinstance(error, GeneratorExit) and is_closing()):
                 raise
-            outputs = [error] * len(futures)
+            outputs = [leave_out_caller(error)] * len(futures)
         for future, output in zip(futures, outputs, strict=True):
             if not future.done():
                 _settle(future, output)

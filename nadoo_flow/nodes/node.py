@@ -18,7 +18,7 @@ from .._support.checks import (
     hint_at_call,
     is_generator_function,
 )
-from .._support.tasks import get_running_task
+from .._support.tasks import get_running_task, leave_out_caller
 from .._support.typevars import Input, Input_contra, Next, Output, Output_co
 from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
@@ -353,7 +353,7 @@ class Pipeline(BoundNode[Input, Output]):
                     else:
                         value = answer
                 except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-                    return _name_stage(node_id, make_failure(error))
+                    return _name_stage(node_id, make_failure(leave_out_caller(error)))
                 raise_if_ended(task)
             return answer
 

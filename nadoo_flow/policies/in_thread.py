@@ -59,19 +59,22 @@ class InThreadNode(PolicyNode):
         fn = self.node.fn
 
         async def call_in_thread(value: Any) -> Any:
-            run = find_innermost_run()
-            if run is None:
-                pool = ThreadPool(self.max_workers)
-                try:
-                    answer = as_answer(await pool.call(fn, unwrap_item(value)))
-                finally:
-                    await pool.stop()
-            else:
-                pool = self._pools.get(run, self.max_workers)
+            pool, is_own = self._find_pool()
+            try:
                 answer = as_answer(await pool.call(fn, unwrap_item(value)))
+            finally:
+                if is_own:
+                    await pool.stop()
             return await answer if type(answer) is CoroutineType else answer
 
         return Bound(call_in_thread, gives_output=True)
+
+    def _find_pool(self) -> tuple[ThreadPool, bool]:
+        """Return the threads of the run, or others that the caller is to end if there is none."""
+        run = find_innermost_run()
+        if run is None:
+            return ThreadPool(self.max_workers), True
+        return self._pools.get(run, self.max_workers), False
 
 
 class _Pools:

@@ -53,14 +53,16 @@ class ThreadPool:
         goes on, and its result is dropped.
         """
         call = _Call(fn, value, copy_context(), self._loop.create_future())
-        if self._max_workers is None or self._busy < self._max_workers:
-            self._begin(call)
-            return await call.future
-        self._waiting[call] = None
         try:
+            if self._max_workers is None or self._busy < self._max_workers:
+                self._begin(call)
+            else:
+                self._waiting[call] = None
             return await call.future
         finally:
             self._waiting.pop(call, None)
+            # Or the traceback of a failure would keep the context, and with it the whole run.
+            del call
 
     async def stop(self) -> None:
         """End all threads, and wait for those that are busy, but not for long."""

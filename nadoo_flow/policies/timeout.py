@@ -64,6 +64,8 @@ class TimeoutNode(PolicyNode):
                 task.uncancel()
             finally:
                 deadlines.discard(deadline)
+                # Or the traceback of a failure would keep the task, and with it the whole run.
+                del task, deadline
             raise TimeoutError(f"not finished within {self.seconds:g} s")
 
         return Bound(attempt_within_limit, gives_output)

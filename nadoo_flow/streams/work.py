@@ -6,7 +6,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
-from .._support.tasks import run_in_own_task
+from .._support.tasks import leave_out_caller, run_in_own_task
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,12 +55,3 @@ async def do_work(work: Work[T, R], item: T, started: float) -> R:
     except BaseException as error:
         return work.fail(item, leave_out_caller(error), started)
     return work.finish(item, answer, started)
-
-
-def leave_out_caller(error: BaseException) -> BaseException:
-    """Take the frame that catches an exception out of its traceback.
-
-    A failed result keeps its exception, which would keep the lane, and with it the whole run.
-    """
-    traceback = error.__traceback__
-    return error.with_traceback(None if traceback is None else traceback.tb_next)

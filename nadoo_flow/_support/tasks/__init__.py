@@ -7,7 +7,7 @@ run and end such tasks.
 It imports only the standard library.
 """
 
-from .driver import Driver, Interrupted, close_work, is_closing
+from .driver import Driver, Interrupted, close_work, is_closing, leave_out_caller
 from .lifecycle import FatalError, end_and_join, raise_fatal, run_in_own_task, start_owned
 from .owned_task import (
     OwnedTask,
@@ -32,6 +32,7 @@ __all__ = [
     "is_closing",
     "is_ended_by_owner",
     "is_to_end",
+    "leave_out_caller",
     "raise_fatal",
     "run_in_own_task",
     "start_owned",

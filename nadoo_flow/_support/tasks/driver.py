@@ -87,9 +87,9 @@ class Driver(Generic[T]):
                 raise
             except asyncio.CancelledError as error:
                 task.note_thrown(error)
-                step, argument = work.throw, error
+                step, argument = work.throw, leave_out_caller(error)
             except BaseException as error:
-                step, argument = work.throw, error
+                step, argument = work.throw, leave_out_caller(error)
 
 
 def close_work(work: Coroutine[Any, Any, object], in_context: Callable[..., object]) -> None:
@@ -107,3 +107,12 @@ def is_closing() -> bool:
     Otherwise the code inside has raised it.
     """
     return _is_closing.get() or not isinstance(get_running_task(), OwnedTask)
+
+
+def leave_out_caller(error: BaseException) -> BaseException:
+    """Take the frame that catches an exception out of its traceback.
+
+    A failed result keeps its exception, which would keep the lane, and with it the whole run.
+    """
+    traceback = error.__traceback__
+    return error.with_traceback(None if traceback is None else traceback.tb_next)

@@ -18,11 +18,12 @@ from ..._support.tasks import (
     OwnedTask,
     close_work,
     get_running_task,
+    leave_out_caller,
     take_strays_off,
 )
 from ..direct import Direct
 from ..subscription import Subscription
-from ..work import InOwnTask, Work, leave_out_caller
+from ..work import InOwnTask, Work
 from .key_order import KeyOrder, Keys
 
 T = TypeVar("T")
@@ -219,9 +220,9 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
                         raise
                     except asyncio.CancelledError as error:
                         lane.note_thrown(error)
-                        step, argument = coroutine.throw, error
+                        step, argument = coroutine.throw, leave_out_caller(error)
                     except BaseException as error:
-                        step, argument = coroutine.throw, error
+                        step, argument = coroutine.throw, leave_out_caller(error)
             if failure is None:
                 result = in_context(finish, item, answer, started)
             else:
