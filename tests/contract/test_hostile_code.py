@@ -30,6 +30,7 @@ from ..stand_ins import (
     CLEAN_UP,
     Probe,
     assert_only_the_caller_runs,
+    log_of_the_loop,
     now,
     raised_by,
 )
@@ -592,3 +593,36 @@ class TestAWideRun:
         assert 250 <= turns <= 2 * 250
         running.cancel()
         await raised_by(running)
+
+
+class _Irritable(asyncio.Future[None]):
+    """A future that raises when it is cancelled."""
+
+    def cancel(self, msg: Any = None) -> bool:
+        super().cancel(msg)
+        raise ValueError("no")
+
+
+async def await_irritable(item: int) -> None:
+    await (_Irritable() if item == 0 else asyncio.sleep(100))
+
+
+async def test_rule_r4_a_future_that_raises_when_it_is_cancelled_hides_no_end_of_the_run() -> None:
+    log = log_of_the_loop()
+    batch = asyncio.create_task(
+        BatchProcessor(FunctionNode(await_irritable), max_concurrency=4).batch(range(4))
+    )
+    await asyncio.sleep(1)
+    batch.cancel()
+    assert isinstance(await raised_by(batch), asyncio.CancelledError)
+    assert_only_the_caller_runs()
+    assert [str(context["exception"]) for context in log()] == ["no"]
+
+
+async def test_a_future_that_raises_when_it_is_cancelled_leaves_others_their_timeout() -> None:
+    log = log_of_the_loop()
+    node = FunctionNode(await_irritable).pipe(timeout(5))
+    results = await BatchProcessor(node, max_concurrency=4).batch(range(4))
+    assert {result.error for result in results} == {"TimeoutError: not finished within 5 s"}
+    assert now() == 5
+    assert [str(context["exception"]) for context in log()] == ["no"]

@@ -9,6 +9,8 @@ from types import coroutine
 from typing import Any, TypeVar
 from weakref import ref
 
+from ..report_error import report_error
+
 T = TypeVar("T")
 
 PATIENCE = 5.0
@@ -83,7 +85,7 @@ class OwnedTask(asyncio.Task[T]):
     def cancel_as_work(self) -> None:
         """Request a cancellation as code of the work does, wherever the caller belongs."""
         self.has_strays = self._is_on_its_way = True
-        super().cancel()
+        _cancel_safely(self, super().cancel)
 
     def uncancel(self) -> int:
         """Take a cancellation back, as of any task."""
@@ -133,7 +135,7 @@ class OwnedTask(asyncio.Task[T]):
     def _insist(self) -> None:
         if not self._may_finish:
             self._is_delivered = self.has_strays = True
-            super().cancel()
+            _cancel_safely(self, super().cancel)
 
 
 class _Mark:
@@ -167,7 +169,18 @@ def cancel_as_work(task: asyncio.Task[Any]) -> None:
     if isinstance(task, OwnedTask):
         task.cancel_as_work()
     else:
-        task.cancel()
+        _cancel_safely(task, task.cancel)
+
+
+def _cancel_safely(task: asyncio.Task[Any], cancel: Callable[[], object]) -> None:
+    """Cancel a task, and report what the future raises that it awaits, of whatever kind that is.
+
+    Otherwise those that are to be cancelled after it would not be.
+    """
+    try:
+        cancel()
+    except Exception as error:
+        report_error(task.get_loop(), "what a task awaits raised when it was cancelled", error)
 
 
 def is_being_cancelled() -> bool:
