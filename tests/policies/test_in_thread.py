@@ -229,7 +229,10 @@ async def test_a_call_that_was_cancelled_before_it_began_is_forgotten_at_once() 
 
 
 @real
-async def test_a_call_of_a_helper_task_that_has_not_begun_is_cancelled_with_the_run() -> None:
+async def test_a_call_of_a_helper_task_that_has_not_begun_is_cancelled_with_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(thread_pool, "GRACE", 0.01)
     gates = Gates()
     blocking = FunctionNode(gates).pipe(in_thread(1))
     helpers: list[asyncio.Task[Any]] = []
@@ -237,9 +240,9 @@ async def test_a_call_of_a_helper_task_that_has_not_begun_is_cancelled_with_the_
     async def leave_helpers(item: int) -> None:
         helpers.extend(asyncio.create_task(blocking.run(each)) for each in range(2))
         await gates.wait_for(lambda: gates.begun == [0])
-        gates.open(0)
 
     await BatchProcessor(FunctionNode(leave_helpers)).batch([1])
+    gates.open(0, 1)
     ended, _ = await asyncio.wait(helpers, timeout=PATIENCE)
     assert len(ended) == 2
     assert gates.begun == [0]
