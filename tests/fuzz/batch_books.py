@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from nadoo_flow import BatchResult, BatchResults, NodeError
 
+from .act_model import Verdict
 from .answers import is_sound
 from .case import Batch, Case, Leaf
 from .endings import End
 from .facts import TO_THE_END, ends_by_itself, given_inputs
 from .ledger import Ledger
-from .model import Verdict, fate
+from .model import fate
 from .overriding import is_marked
 from .source_model import items_of, source_error
 

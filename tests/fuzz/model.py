@@ -4,55 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-from .acts import RAISING
-from .answers import FAILURES
-from .case import CLEAN_UP, FOREVER, Act, Leaf, Nested, Policy, Several, Stage, Work
-from .faults import FATAL
+from .act_model import UNKNOWN, Fate, Verdict, fate_of_act
+from .case import Leaf, Nested, Policy, Several, Stage, Work
 from .rx_operators import RESUBSCRIBING, piped_by_rx
 from .values import is_kept, key_of, nested_items
 
-
-class Verdict(Enum):
-    """What becomes of an item."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    EITHER = "either"
-
-
-@dataclass(frozen=True)
-class Fate:
-    """A verdict, and the least and most seconds until it."""
-
-    verdict: Verdict
-    least: float
-    most: float
-
-
 _SUCCESS, _FAILURE, _EITHER = Verdict.SUCCESS, Verdict.FAILURE, Verdict.EITHER
-_UNKNOWN = Fate(_EITHER, 0, math.inf)
-_UNCLEAR = ("close", "close_in_helper", "use_thread", "cancel_itself_and_return")
-_FAILING = (*RAISING, "cancel_itself_and_raise", *FAILURES)
-# Seconds that an act takes besides its own.
-_EXTRA = {"clean": CLEAN_UP, "help": CLEAN_UP, "unwind": 1.5, "unwind_often": 4.5}
-
-
-def fate_of_act(act: Act) -> Fate:
-    """Say what becomes of an item with which this is done."""
-    if act.error in FATAL or act.kind in _UNCLEAR:
-        return _UNKNOWN
-    verdict = _FAILURE if act.kind in _FAILING else _SUCCESS
-    if act.kind == "forever":
-        return Fate(verdict, FOREVER, FOREVER)
-    if act.kind == "run_batch":
-        return Fate(verdict, 2 * (act.seconds + CLEAN_UP), 2 * (act.seconds + CLEAN_UP) + 0.1)
-    seconds = act.seconds * (3 if act.kind == "unwind_often" else 1) + _EXTRA.get(act.kind, 0)
-    least = 0 if act.kind in ("raise", *FAILURES, "cancel_itself_and_raise") else seconds
-    # Others may block the loop for a little.
-    return Fate(verdict, least, seconds + 0.2)
 
 
 def fate(work: Work, value: Any) -> Fate:
@@ -76,7 +35,7 @@ def fate(work: Work, value: Any) -> Fate:
             outcome = fate_of_stages(work.stages, values, None)
             again = any(name in RESUBSCRIBING for s in work.stages for name in s.operators)
             if outcome is None or again:
-                return _UNKNOWN
+                return UNKNOWN
             return Fate(_SUCCESS if outcome.error is None else _FAILURE, 0, math.inf)
 
 
@@ -85,14 +44,14 @@ def _in_sequence(fates: list[Fate]) -> Fate:
     for one in fates:
         least, most = least + one.least, most + one.most
         if one.verdict is not _SUCCESS:
-            return one if one == _UNKNOWN else Fate(one.verdict, least, most)
+            return one if one == UNKNOWN else Fate(one.verdict, least, most)
     return Fate(_SUCCESS, least, most)
 
 
 def _at_once(strategy: str, fates: list[Fate]) -> Fate:
     verdicts = {one.verdict for one in fates}
-    if _UNKNOWN in fates:
-        return _UNKNOWN
+    if UNKNOWN in fates:
+        return UNKNOWN
     least, most = min(one.least for one in fates), max(one.most for one in fates) + 10
     if len(verdicts) == 1:
         verdict = verdicts.pop()
@@ -110,8 +69,8 @@ def _at_once(strategy: str, fates: list[Fate]) -> Fate:
 
 def _with_policy(policy: Policy, value: Any) -> Fate:
     inner = fate(policy.node, value)
-    if inner == _UNKNOWN:
-        return _UNKNOWN
+    if inner == UNKNOWN:
+        return UNKNOWN
     match policy.kind:
         case "timeout":
             if inner.least > policy.number:
@@ -128,10 +87,10 @@ def _with_policy(policy: Policy, value: Any) -> Fate:
                     return inner
                 if "ancel" in repr(policy):
                     # A task that cancelled itself may look as if the policies were cancelled.
-                    return _UNKNOWN
+                    return UNKNOWN
                 another = fate(other, value)
-                if another == _UNKNOWN:
-                    return _UNKNOWN
+                if another == UNKNOWN:
+                    return UNKNOWN
                 verdict = another.verdict
                 if inner.verdict is _EITHER and verdict is _FAILURE:
                     verdict = _EITHER
