@@ -12,6 +12,7 @@ from .faults import Exit, Interrupt
 from .key_books import check_keys
 from .ledger import Ledger
 from .limit_books import check_limits
+from .many_books import check_many
 from .source_model import source_error
 from .stage_books import check_stages
 
@@ -22,6 +23,7 @@ def check_items(case: Case, end: End, ledger: Ledger) -> None:
         check_batch(case, case.what, end, ledger)
     else:
         check_stages(case, case.what, end, ledger)
+        check_many(case, case.what, end, ledger)
     check_limits(case, ledger)
     check_keys(case, ledger)
 

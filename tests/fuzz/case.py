@@ -31,6 +31,24 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class ManyLeaf:
+    """A function of a user that gives many outputs; an item's key chooses the acts.
+
+    Each act but the last comes before an output, the last one behind them all. With
+    ``cleans_slowly`` an async generator takes its time when it is closed.
+    """
+
+    name: str
+    form: str = "async_generator"
+    acts: tuple[tuple[Act, ...], ...] = ((Act(), Act()),)
+    cleans_slowly: bool = False
+
+    def acts_for(self, key: int) -> tuple[Act, ...]:
+        """Return what is done with an item."""
+        return self.acts[key % len(self.acts)]
+
+
+@dataclass(frozen=True)
 class Several:
     """Nodes one after the other, or at the same time by a strategy's name.
 
@@ -68,7 +86,7 @@ class Stage:
     """A list stage; ``operators`` are names in :mod:`rx_operators`.
 
     ``own`` says whether its ``"class"`` or ``"instance"`` overrides ``execute``. Its items have so
-    many different ``keys``, if any.
+    many different ``keys``, if any. A ``"flat_map"`` has a function ``many``.
     """
 
     kind: str
@@ -79,6 +97,7 @@ class Stage:
     operators: tuple[str, ...] = ()
     own: str = ""
     keys: int = 0
+    many: ManyLeaf | None = None
 
     @property
     def stays_apart(self) -> bool:
@@ -142,6 +161,7 @@ class Case:
 
     A ``mistake`` names a part in :mod:`refusals` that is put beside it, and the place.
     A case with a ``disk`` is run twice, the second time with what the first has recorded.
+    An ``indexed`` one emits each output with the index of its source item.
     """
 
     seed: int
@@ -157,6 +177,7 @@ class Case:
     watches: tuple[Watch, ...] = ()
     disk: Disk | None = None
     is_second: bool = False
+    indexed: bool = False
 
 
 def describe_case(value: object, indent: int = 0) -> str:

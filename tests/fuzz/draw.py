@@ -19,7 +19,8 @@ from .case import (
     Watch,
     Work,
 )
-from .draw_acts import SECONDS, Drawing
+from .draw_acts import SECONDS
+from .draw_later import LaterDrawing
 from .faults import CONTAINED
 from .overriding import PROCESSORS
 from .refusals import BESIDE, FUNCTION_PLACES, FUNCTIONS, NODES, PLACES, STAGES
@@ -31,7 +32,7 @@ def draw_case(seed: int) -> Case:
     return _Drawing(seed).case()
 
 
-class _Drawing(Drawing):
+class _Drawing(LaterDrawing):
     def case(self) -> Case:
         if self.chance(0.01):
             shared = Policy("rate_limit", Leaf("leaf"), self.one((1.0, 4.0, 30.0)))
@@ -54,18 +55,7 @@ class _Drawing(Drawing):
             # By its events it is known what had succeeded when the run was ended.
             watches = case.watches or ((Watch("events"),) if self.chance(0.7) else ())
             case = replace(case, disk=self.disk(), source=finite, watches=watches)
-        return replace(case, what=self.with_keys(case.what))
-
-    def with_keys(self, what: Batch | tuple[Stage, ...]) -> Batch | tuple[Stage, ...]:
-        """Draw keys, behind all else: cases stay what they were before there were keys."""
-        if isinstance(what, Batch):
-            return replace(what, keys=self.keys())
-        return tuple(
-            replace(stage, keys=self.keys()) if stage.kind == "map" else stage for stage in what
-        )
-
-    def keys(self) -> int:
-        return self.random.randint(1, 4) if self.chance(0.3) else 0
+        return self.with_many(replace(case, what=self.with_keys(case.what)))
 
     def disk(self) -> Disk:
         fails_at = self.random.randint(1, 8) if self.chance(0.2) else 0

@@ -33,11 +33,13 @@ def _keyed(case: Case) -> Iterator[tuple[str, int]]:
                 yield name, case.what.keys
         return
     for stage in case.what:
-        if stage.kind not in ("map", "filter"):
+        if stage.kind not in ("map", "filter", "flat_map"):
             return
         if stage.keys and case.way != "flat_map":
             for name in _leaves(stage.work):
                 yield name, stage.keys
+        if stage.keys and stage.many is not None:
+            yield stage.many.name, stage.keys
 
 
 def _leaves(work: Work) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from collections import Counter
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ class Ledger:
         opened: How many sources were opened that have to be closed.
         closed: How many of these have run their clean-up to the end.
         received: What came out of the run.
+        given: The outputs that each function of many outputs has given, by its name.
+        windows: How many of these may be on their way to the consumer at most, where it is known.
         results: What executing a stage answered.
         fatal: Exceptions that the code inside raised to end everything.
         closing: Errors that clean-ups raised on purpose.
@@ -56,6 +59,8 @@ class Ledger:
     opened: int = 0
     closed: int = 0
     received: list[Any] = field(default_factory=list)
+    given: dict[str, list[int]] = field(default_factory=dict)
+    windows: dict[str, int] = field(default_factory=dict)
     results: list[NodeResult] = field(default_factory=list)
     fatal: list[BaseException] = field(default_factory=list)
     closing: list[BaseException] = field(default_factory=list)
@@ -73,6 +78,14 @@ class Ledger:
         """Note once what was not as it should be."""
         if finding not in self.findings:
             self.findings.append(finding)
+
+    def give(self, name: str, output: int) -> int:
+        """Note an output that a function of many outputs is about to give."""
+        given = self.given.setdefault(name, [])
+        given.append(output)
+        if len(given) - len(self.received) > self.windows.get(name, math.inf):
+            self.find("more outputs were pulled than the window holds")
+        return output
 
     def ask_to_end(self) -> None:
         """Note that the run is asked to end now."""

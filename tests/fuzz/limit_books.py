@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .case import Act, Batch, Case, Leaf, Nested, Policy, Several, Work
+from .case import Act, Batch, Case, Leaf, ManyLeaf, Nested, Policy, Several, Stage, Work
 from .facts import given_inputs, subscribes_again
 from .ledger import Ledger
 
@@ -19,7 +19,7 @@ def check_limits(case: Case, ledger: Ledger) -> None:
             ledger.find(f"only {peak} executions of {leaf.name} at a time, the limit is {limit}")
 
 
-def _limited(case: Case) -> Iterator[tuple[Leaf, int, bool]]:
+def _limited(case: Case) -> Iterator[tuple[Leaf | ManyLeaf, int, bool]]:
     """Yield the leaves with their limits, and whether these must be reached."""
     if isinstance(case.what, Batch):
         parts: Iterable[tuple[Work, int, int]] = [(case.what.work, case.what.limit, case.what.keys)]
@@ -28,6 +28,8 @@ def _limited(case: Case) -> Iterator[tuple[Leaf, int, bool]]:
             (stage.work, 1 if stage.kind == "reduce" else stage.limit, stage.keys)
             for stage in case.what
         ]
+        for leaf, most in _many_leaves(case.what):
+            yield leaf, most, False
     for position, (work, limit, keys) in enumerate(parts):
         bare = isinstance(work, Leaf) and not keys
         for leaf, most in leaves(work, limit):
@@ -36,6 +38,12 @@ def _limited(case: Case) -> Iterator[tuple[Leaf, int, bool]]:
             ended = case.ending.kind == "to_end" and not case.source.acts
             ended = ended and not (subscribes_again(case) or case.is_second or _disk_fails(case))
             yield leaf, most, bare and suspends and all_given and ended and not position
+
+
+def _many_leaves(stages: tuple[Stage, ...]) -> Iterator[tuple[ManyLeaf, int]]:
+    for stage in stages:
+        if stage.many is not None:
+            yield stage.many, stage.limit
 
 
 def _disk_fails(case: Case) -> bool:

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from .act_model import UNKNOWN, Fate, Verdict, fate_of_act
-from .case import Leaf, Nested, Policy, Several, Stage, Work
+from .case import Leaf, ManyLeaf, Nested, Policy, Several, Stage, Work
 from .rx_operators import RESUBSCRIBING, piped_by_rx
-from .values import is_kept, key_of, nested_items
+from .values import is_kept, key_of, nested_items, output_of
 
 _SUCCESS, _FAILURE, _EITHER = Verdict.SUCCESS, Verdict.FAILURE, Verdict.EITHER
+_WAYS_TO_ACT = {
+    "async_generator": "async",
+    "async_list": "async",
+    "generator": "sync",
+    "list": "sync",
+}
 
 
 def fate(work: Work, value: Any) -> Fate:
@@ -37,6 +43,17 @@ def fate(work: Work, value: Any) -> Fate:
             if outcome is None or again:
                 return UNKNOWN
             return Fate(_SUCCESS if outcome.error is None else _FAILURE, 0, math.inf)
+
+
+def fate_of_many(many: ManyLeaf, value: Any) -> tuple[Verdict, list[Any]]:
+    """Say what becomes of an item in a function of many outputs, and what it gives before."""
+    acts = many.acts_for(key_of(value))
+    outputs = [output_of(value, number) for number in range(len(acts) - 1)]
+    for number, act in enumerate(acts):
+        verdict = fate(Leaf(many.name, _WAYS_TO_ACT[many.form], (act,)), value).verdict
+        if verdict is not _SUCCESS:
+            return verdict, outputs[:number] if "generator" in many.form else []
+    return _SUCCESS, outputs
 
 
 def _in_sequence(fates: list[Fate]) -> Fate:
@@ -155,15 +172,11 @@ def _fate_of_chain(
                 if after is not None and after is not error:
                     return _failed(following)
                 error = after
-            case "map" | "filter" | "reduce":
-                verdicts = [fate(stage.work, value).verdict for value in values]
+            case "map" | "filter" | "reduce" | "flat_map":
+                fates = [_fate_in_stage(stage, value) for value in values]
+                verdicts = [verdict for verdict, _ in fates]
                 if _EITHER in verdicts:
                     return None
-                kept = [
-                    value
-                    for value, verdict in zip(values, verdicts, strict=True)
-                    if verdict is _SUCCESS and (stage.kind != "filter" or is_kept(value))
-                ]
                 if _FAILURE in verdicts:
                     if not stage.continue_on_error:
                         return _failed(following)
@@ -171,10 +184,19 @@ def _fate_of_chain(
                         failed = None
                     else:
                         failed += verdicts.count(_FAILURE)
-                values = kept
+                values = [output for _, outputs in fates for output in outputs]
                 if stage.kind == "reduce":
                     values = [] if error is not None else [values]
     return Outcome(values, error, failed)
+
+
+def _fate_in_stage(stage: Stage, value: Any) -> tuple[Verdict, list[Any]]:
+    """Say what becomes of an item, and what the stage emits of it."""
+    if stage.many is not None:
+        return fate_of_many(stage.many, value)
+    verdict = fate(stage.work, value).verdict
+    kept = verdict is _SUCCESS and (stage.kind != "filter" or is_kept(value))
+    return verdict, [value] if kept else []
 
 
 def _failed(following: tuple[Stage, ...]) -> Outcome | None:

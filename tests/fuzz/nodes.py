@@ -13,6 +13,7 @@ from nadoo_flow import (
     BatchProcessor,
     ConcurrencyLimit,
     FilterNode,
+    FlatMapNode,
     FunctionNode,
     MapNode,
     NodeResult,
@@ -30,6 +31,7 @@ from .acts import perform, perform_without_waiting
 from .answers import ANSWERS
 from .case import Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
+from .many_nodes import make_many
 from .overriding import PROCESSORS, override_execute
 from .rx_operators import OPERATORS
 from .user_nodes import NestedNode, OwnNode
@@ -154,6 +156,8 @@ class Builder:
                     key=_make_key(stage.keys),
                     **keys,
                 )
+            case "flat_map":
+                return self._flat_map(stage)
             case "filter":
                 return FilterNode(None, self._judge(stage), max_concurrency=stage.limit, **keys)
             case "reduce":
@@ -162,6 +166,21 @@ class Builder:
                 made = [OPERATORS[name]() for name in stage.operators]
                 return OperatorNode(*made, **keys)
         return FunctionNode(lambda data: data, "pass")
+
+    def _flat_map(self, stage: Stage) -> BaseNode:
+        assert stage.many is not None
+        child = FunctionNode(make_many(stage.many, self.ledger), stage.many.name)
+        if stage.isolate == "task":
+            child.isolate = "task"
+        return FlatMapNode(
+            None,
+            child,
+            "items",
+            "items",
+            stage.limit,
+            stage.continue_on_error,
+            key=_make_key(stage.keys),
+        )
 
     def _judge(self, stage: Stage) -> Callable[[Any], Any]:
         work = self._function(stage)

@@ -22,6 +22,16 @@ def is_kept(value: Any) -> bool:
     return key_of(value) % 3 != 2
 
 
+def output_of(value: Any, number: int) -> int:
+    """Make an output of an item; it is none of another item, and none of a later item is less."""
+    return key_of(value) * 10 + number
+
+
+def parent_of(output: int) -> int:
+    """Return the key of the item that an output was made of."""
+    return output // 10
+
+
 def nested_items(value: Any, length: int) -> list[int]:
     """Make the items of a nested run; none is an item of another one."""
     return [key_of(value) * 100 + number for number in range(length)]

@@ -28,6 +28,7 @@ from .endings import End, until_awaited, until_iterated, until_observed
 from .ledger import Ledger
 from .nodes import Builder
 from .sources import Inputs
+from .values import parent_of
 from .watching import Watchers
 
 PULLED = (
@@ -62,7 +63,11 @@ async def consumed(
     stages: Any = builder.stages(case.what)
     watchers.subscribe(stages)
     trace = watchers.trace
-    receive = ledger.received.append
+    receive = _receive_indexed(case, ledger) if case.indexed else ledger.received.append
+    many = case.what[-1].many
+    if many is not None and "generator" in many.form and case.way not in ("execute", "run"):
+        # One more while the consumer has not taken what is handed to it.
+        ledger.windows[many.name] = 4 * stages.max_concurrency + 1
     if case.way == "execute":
 
         async def execute() -> Any:
@@ -80,7 +85,7 @@ async def consumed(
 
         end = await until_awaited(run, case.ending, ledger)
     elif case.way == "stream":
-        iterator = stages.stream(source, ordered=case.ordered, trace=trace)
+        iterator = stages.stream(source, ordered=case.ordered, trace=trace, indexed=case.indexed)
         end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
     else:
         observable = _observable(case, stages, builder, source, trace)
@@ -90,11 +95,28 @@ async def consumed(
     return end
 
 
+def _receive_indexed(case: Case, ledger: Ledger) -> Callable[[streams.Indexed[Any]], None]:
+    """Receive outputs of which each was made of an input, by one or more stages of many outputs."""
+
+    def receive(indexed: streams.Indexed[Any]) -> None:
+        index, output = indexed
+        ledger.received.append(output)
+        item = output
+        for _ in range(repr(case.what).count("'flat_map'")):
+            item = parent_of(item)
+        if index != item:
+            ledger.find(f"output {output} has the index {index}")
+
+    return receive
+
+
 def _observable(
     case: Case, stages: Any, builder: Builder, source: Any, trace: Trace | None
 ) -> Observable[Any]:
     if case.way == "observe":
-        observable: Observable[Any] = stages.observe(source, ordered=case.ordered, trace=trace)
+        observable: Observable[Any] = stages.observe(
+            source, ordered=case.ordered, trace=trace, indexed=case.indexed
+        )
         return observable
     given = source if isinstance(source, Observable) else rx.from_iterable(source)
     if case.way == "as_operator":

@@ -1,0 +1,67 @@
+"""Draws what a case has got later, behind all else, so that it stays what it was before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .case import Act, Batch, Case, ManyLeaf, Stage
+from .draw_acts import Drawing
+
+
+class LaterDrawing(Drawing):
+    """Draws parts that are put into a whole case."""
+
+    def with_keys(self, what: Batch | tuple[Stage, ...]) -> Batch | tuple[Stage, ...]:
+        """Draw the keys of a batch, or of each map stage."""
+        if isinstance(what, Batch):
+            return replace(what, keys=self.keys())
+        return tuple(
+            replace(stage, keys=self.keys()) if stage.kind == "map" else stage for stage in what
+        )
+
+    def keys(self) -> int:
+        return self.random.randint(1, 4) if self.chance(0.3) else 0
+
+    def with_many(self, case: Case) -> Case:
+        """Put stages of many outputs between the others, or in their place."""
+        what = case.what
+        if isinstance(what, Batch) or case.way == "flat_map" or not self.chance(0.35):
+            return case
+        if case.way not in ("execute", "run") and any(stage.stays_apart for stage in what):
+            return case
+        stages = list(what)
+        if self.chance(0.4):
+            stages = []
+        for _ in range(self.one((1, 1, 1, 2))):
+            last = len(stages) - bool(stages and stages[-1].kind == "reduce")
+            stages.insert(self.random.randint(0, last), self.many_stage())
+        source = case.source
+        if source.length is None:
+            # There may be no output at all, and so no end.
+            source = replace(source, length=30)
+        as_they_are = all(stage.kind in ("map", "filter", "flat_map") for stage in stages)
+        indexed = case.way in ("stream", "observe") and as_they_are and self.chance(0.5)
+        return replace(case, what=tuple(stages), source=source, indexed=indexed)
+
+    def many_stage(self) -> Stage:
+        isolate = self.one(("context", "context", "task"))
+        return Stage(
+            "flat_map",
+            limit=self.one((1, 2, 3, 10)),
+            continue_on_error=self.chance(0.5),
+            isolate=isolate,
+            keys=self.keys(),
+            many=self.many_leaf(),
+        )
+
+    def many_leaf(self) -> ManyLeaf:
+        self.names += 1
+        form = self.one(("async_generator", "async_generator", "generator", "async_list", "list"))
+        acts = tuple(self.acts_of_many(form) for _ in range(self.random.randint(1, 4)))
+        return ManyLeaf(f"many{self.names}", form, acts, self.chance(0.3))
+
+    def acts_of_many(self, form: str) -> tuple[Act, ...]:
+        outputs = self.one((0, 1, 2, 3, 5))
+        act = self.act if form.startswith("async") else self.plain_act
+        # Most of them do nothing, or no item would come to its end.
+        return tuple(act() if self.chance(0.4) else Act() for _ in range(outputs + 1))
