@@ -11,7 +11,13 @@ from nadoo_flow.streams import Isolation, Subscription, flat_map
 
 from ..contract import broken_engines
 from ..contract.broken_engines import Engine
-from . import bugs_of_checkpoints, bugs_of_composing, bugs_of_runs, bugs_of_watching
+from . import (
+    bugs_of_checkpoints,
+    bugs_of_composing,
+    bugs_of_many,
+    bugs_of_runs,
+    bugs_of_watching,
+)
 from .draw import draw_case
 from .replacing import Planting, replaced_everywhere
 from .run import findings_of
@@ -72,6 +78,7 @@ _ENGINES: tuple[Engine, ...] = (
 
 _BUGS = {
     **bugs_of_runs.BUGS,
+    **bugs_of_many.BUGS,
     **bugs_of_composing.BUGS,
     **bugs_of_watching.BUGS,
     **bugs_of_checkpoints.BUGS,
