@@ -29,7 +29,7 @@ def own_instances_are_fused() -> AbstractContextManager[None]:
     """Fuse a stage whatever it overrides, unless its class does."""
 
     def inherits_by_class(node: BaseNode, base: type[BaseNode], *methods: str) -> bool:
-        return all(getattr(type(node), method) is vars(base)[method] for method in methods)
+        return all(getattr(type(node), method) is getattr(base, method) for method in methods)
 
     return replaced_everywhere(inherits, inherits_by_class)
 

@@ -15,12 +15,7 @@ from reactivex import Observable, abc
 from nadoo_flow._support.tasks import OwnedTask, take_strays_off
 from nadoo_flow.nodes import execution
 from nadoo_flow.policies.rate_limit import RateLimit
-from nadoo_flow.streams import (
-    Subscription,
-    allow_one_subscription,
-    flat_map,
-    observe_on_loop,
-)
+from nadoo_flow.streams import Subscription, allow_one_subscription, flat_map, observe_on_loop
 from nadoo_flow.streams.operators.key_order import KeyOrder
 from nadoo_flow.streams.run_scope import RunScope
 from nadoo_flow.streams.sources import async_source
@@ -141,7 +136,7 @@ def items_pass_again() -> AbstractContextManager[None]:
 def threads_are_overtaken() -> AbstractContextManager[None]:
     """Bring signals of other threads to the loop, and pass on at once what the loop emits."""
 
-    def overtaking(run: Subscription) -> Operator:
+    def overtaking(run: Subscription, margin: int = 0) -> Operator:
         home = threading.get_ident()
 
         def sent(signal: Callable[..., None], permits: int) -> Callable[..., None]:
@@ -214,7 +209,9 @@ def parked_lanes_are_forgotten() -> AbstractContextManager[None]:
 def keys_have_no_order() -> AbstractContextManager[None]:
     """Work on items of equal key at the same time."""
 
-    def operator(run: Subscription, work: Any, limit: int, isolate: Any, keys: object) -> Operator:
+    def operator(
+        run: Subscription, work: Any, limit: int, isolate: Any = "context", keys: object = None
+    ) -> Operator:
         return flat_map(run, work, limit, isolate)
 
     return replaced_everywhere(flat_map, operator)

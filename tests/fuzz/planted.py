@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import Coroutine
 from itertools import count
 from typing import Any
 
-from nadoo_flow.streams import Isolation, Subscription, flat_map
+from nadoo_flow.streams import Isolation, Subscription, Work, flat_map
 
 from ..contract import broken_engines
 from ..contract.broken_engines import Engine
@@ -50,17 +52,43 @@ def find_planted(planting: Planting, first: int = 0, about: str = "") -> str | N
     return None
 
 
-def _in_place_of_the_engine(engine: Engine) -> Planting:
+def plant_engine(engine: Engine) -> Planting:
+    """Put an engine in the place of ours, except where items have keys, which it does not know."""
+
     def operator(
         run: Subscription,
-        mapper: Any,
+        work: Work[Any, Any],
         max_concurrent: int,
         isolate: Isolation = "context",
-        keys: object = None,
+        keys: Any = None,
     ) -> Any:
-        return engine(run, mapper, max_concurrent, isolate)
+        if keys is not None:
+            return flat_map(run, work, max_concurrent, isolate, keys)
+
+        def start(item: Any) -> Coroutine[Any, Any, Any]:
+            started = run.loop.time()
+            try:
+                answer = work.start(item, started)
+            except BaseException as error:
+                answer = _raise(error)
+            return _finish(work, item, answer, started)
+
+        return engine(run, start, max_concurrent, isolate)
 
     return lambda: replaced_everywhere(flat_map, operator)
+
+
+async def _raise(error: BaseException) -> None:
+    raise error
+
+
+async def _finish(work: Work[Any, Any], item: Any, answer: Any, started: float) -> Any:
+    try:
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+    except BaseException as error:
+        return work.fail(item, error, started)
+    return work.finish(item, answer, started)
 
 
 _ENGINES: tuple[Engine, ...] = (
@@ -86,7 +114,7 @@ _BUGS = {
 
 PLANTED: dict[str, Planting] = {
     **{bug.__name__: bug for bug in _BUGS},
-    **{f"engine_{engine.__name__}": _in_place_of_the_engine(engine) for engine in _ENGINES},
+    **{f"engine_{engine.__name__}": plant_engine(engine) for engine in _ENGINES},
 }
 
 ABOUT = {bug.__name__: about for bug, about in _BUGS.items()}

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from ..contract.broken_engines import sound
 from .case import Act, Batch, Case, Ending, Leaf, Source, describe_case
 from .draw import draw_case
 from .found import FOUND
-from .planted import ABOUT, PLANTED, find_planted
+from .planted import ABOUT, PLANTED, find_planted, plant_engine
 from .run import findings_of
 from .shrink import shrink
 
@@ -35,6 +36,12 @@ def test_what_was_found_stays_mended(name: str) -> None:
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_bug_is_found(name: str) -> None:
     assert find_planted(PLANTED[name], about=ABOUT.get(name, "")) is not None
+
+
+def test_an_engine_without_a_bug_is_no_finding() -> None:
+    with plant_engine(sound)():
+        for seed in range(2 * BLOCK):
+            assert not findings_of(draw_case(seed)), seed
 
 
 def test_a_seed_is_always_the_same_case() -> None:
