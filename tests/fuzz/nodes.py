@@ -173,7 +173,8 @@ class Builder:
         if stage.isolate == "task":
             child.isolate = "task"
         return FlatMapNode(
-            None,
+            # An item and an output of it that fail in two stages may have the same index.
+            stage.many.name,
             child,
             "items",
             "items",
