@@ -10,6 +10,7 @@ from .case import (
     Disk,
     Ending,
     Leaf,
+    ManyLeaf,
     Policy,
     Several,
     Source,
@@ -28,6 +29,7 @@ _RAISES_WHEN_CANCELLED = Leaf("first", acts=(Act("raise_in_clean_up", FOREVER, "
 _SWALLOWS_ITS_CANCEL = Leaf("first", acts=(Act("swallow", FOREVER),))
 _EXITS = Leaf("first", acts=(Act("raise", 0.0, "Exit"),))
 _NEVER_ENDS = Leaf("second", acts=(Act("forever"),))
+_FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) * 4))
 
 FOUND: dict[str, Case] = {
     "a fallback is not asked after the end of the run": _cancelled(
@@ -89,6 +91,13 @@ FOUND: dict[str, Case] = {
         Ending("drop", 1),
         chunk=1,
         watches=(Watch("trace", fails_at=1, error="TimeoutError"),),
+    ),
+    "an iterator that has come to the end of an Observable can be dropped": Case(
+        0,
+        "stream",
+        (Stage("flat_map", limit=1, many=ManyLeaf("many", acts=_FOUR_NONE_AND_FIVE)),),
+        Source("cold"),
+        Ending("drop", 5),
     ),
     "an item whose own task is cancelled in its last step keeps its result": Case(
         0,

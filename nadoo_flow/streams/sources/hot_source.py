@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Generic, Self, TypeVar
 
 from reactivex import Observable, abc
@@ -81,7 +82,8 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self._run = run
         self._buffering = buffering
         self._buffer: deque[T] = deque()
-        self._end: Exception | None = None
+        # Made anew where it is raised, for its traceback would keep the consumer alive.
+        self._make_end: Callable[[], Exception] | None = None
         self._lock = threading.Lock()
         self._awake = False
         self._upstream = SingleAssignmentDisposable()
@@ -96,7 +98,7 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
 
     def on_next(self, value: T) -> None:
         with self._lock:
-            if self._end is not None or self._run.stopped:
+            if self._make_end is not None or self._run.stopped:
                 return
             has_room = self._store(value)
         if not has_room:
@@ -104,10 +106,10 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self._wake()
 
     def on_error(self, error: Exception) -> None:
-        self._end_with(SourceFailed(error))
+        self._end_with(partial(SourceFailed, error))
 
     def on_completed(self) -> None:
-        self._end_with(StopIteration())
+        self._end_with(StopIteration)
 
     def _store(self, value: T) -> bool:
         size, overflow = self._buffering.size, self._buffering.overflow
@@ -115,11 +117,12 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
             self._buffer.append(value)
             return True
         if overflow is OverflowStrategy.ERROR:
-            self._end = SourceFailed(
+            self._make_end = partial(
+                SourceFailed,
                 BufferOverflowError(
                     f"an Observable emitted while {size} of its items were still waiting; "
                     "raise buffer=, choose another overflow=, or slow the Observable down"
-                )
+                ),
             )
             return False
         if overflow is OverflowStrategy.DROP_OLDEST:
@@ -130,11 +133,11 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
             self._buffering.on_dropped()
         return True
 
-    def _end_with(self, end: Exception) -> None:
+    def _end_with(self, make_end: Callable[[], Exception]) -> None:
         with self._lock:
-            if self._end is not None:
+            if self._make_end is not None:
                 return
-            self._end = end
+            self._make_end = make_end
         self._wake()
 
     def _wake(self) -> None:
@@ -156,5 +159,5 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         with self._lock:
             if self._buffer:
                 return self._buffer.popleft()
-            end = self._end
-        raise NothingYet if end is None else end
+            make_end = self._make_end or NothingYet
+        raise make_end()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import reactivex as rx
 
 from nadoo_flow.streams import CloseableAsyncIterator, Plan
 
@@ -419,6 +420,26 @@ async def test_rule_r4_a_break_without_a_block_cancels_the_run_with_a_warning() 
 
     with pytest.warns(ResourceWarning, match=DROPPED):
         await breaking_without_a_block(iterate(range(9), mapper))
+    await asyncio.sleep(2 * CLEAN_UP)
+    probe.assert_cleaned()
+    assert_only_the_caller_runs()
+
+
+async def test_rule_r4_a_handle_that_has_come_to_the_end_of_an_observable_can_be_dropped() -> None:
+    probe = Probe()
+
+    async def mapper(item: int) -> int:
+        if item == 3:
+            await probe(10.0)
+        return item
+
+    iterator = CloseableAsyncIterator(lanes_plan(rx.from_iterable(range(4)), mapper, window=2))
+    # The third one leaves room in the window, where the end is found.
+    assert [await anext(iterator) for _ in range(3)] == [0, 1, 2]
+    held = [iterator]
+    del iterator
+    with pytest.warns(ResourceWarning, match=DROPPED):
+        held.clear()
     await asyncio.sleep(2 * CLEAN_UP)
     probe.assert_cleaned()
     assert_only_the_caller_runs()
