@@ -78,7 +78,9 @@ def _check_counts(case: Case, ledger: Ledger, failed: int | None = None) -> None
             continue
         errors = result.metadata["errors"]
         places = {(error.get("stage"), error["index"]) for error in errors}
-        if len(places) != len(errors):
+        # Behind operators items have other numbers, and stages of one kind have one name.
+        is_renumbered = any(stage.kind == "operator" for stage in stages)
+        if len(places) != len(errors) and not is_renumbered:
             ledger.find("an item failed twice")
         if failed is not None and len(errors) != failed:
             ledger.find(f"{failed} items failed, and {len(errors)} errors are counted")
