@@ -93,7 +93,7 @@ class MicroBatchNode(BoundNode[Input, Output], Generic[Input, Output]):
         return Bound(collect, gives_output=True)
 
 
-class _Call:
+class _MicroBatch:
     """Inputs that go into one call.
 
     Attributes:
@@ -122,7 +122,7 @@ class _Collector:
     def __init__(self, node: MicroBatchNode[Any, Any]) -> None:
         self._node = node
         self._loop = asyncio.get_running_loop()
-        self._open: _Call | None = None
+        self._open: _MicroBatch | None = None
         self._permits = asyncio.Semaphore(node.max_concurrency or sys.maxsize)
 
     async def execute(self, value: Any) -> Any:
@@ -146,7 +146,7 @@ class _Collector:
         finally:
             del call, run  # or the traceback of a failure would keep the run
 
-    def _check(self, call: _Call) -> None:
+    def _check(self, call: _MicroBatch) -> None:
         """Begin with a call if nothing more can come into it."""
         call.is_to_be_checked = False
         runs = [(run, waiting) for run, waiting in call.runs.items() if waiting]
@@ -161,7 +161,7 @@ class _Collector:
         if self._open is not None:
             self._check_soon(self._open)
 
-    def _check_soon(self, call: _Call) -> None:
+    def _check_soon(self, call: _MicroBatch) -> None:
         if not call.is_to_be_checked:
             call.is_to_be_checked = True
             self._loop.call_soon(self._check, call)
@@ -171,18 +171,18 @@ class _Collector:
             return 0.0
         return check_non_negative_number(self._node.weight(value), "the weight of an input")
 
-    def _find_call(self, weight: float) -> _Call:
+    def _find_call(self, weight: float) -> _MicroBatch:
         call, most = self._open, self._node.max_weight
         if call is not None and most is not None and call.weight + weight > most:
             self._begin(call)
             call = None
         if call is None or call is not self._open:
-            call = self._open = _Call()
+            call = self._open = _MicroBatch()
             call.timer = self._loop.call_later(self._node.max_wait, self._begin, call)
         call.weight += weight
         return call
 
-    def _begin(self, call: _Call) -> None:
+    def _begin(self, call: _MicroBatch) -> None:
         if self._open is call:
             self._open = None
         if call.timer is not None:
@@ -191,7 +191,7 @@ class _Collector:
             call.task = start_owned(partial(self._make, call))
 
     async def _leave(
-        self, call: _Call, future: asyncio.Future[Any], run: Subscription | None
+        self, call: _MicroBatch, future: asyncio.Future[Any], run: Subscription | None
     ) -> None:
         call.inputs.pop(future, None)
         call.runs[run] -= 1
@@ -201,13 +201,13 @@ class _Collector:
             finally:
                 raise_fatal([call.task])
 
-    async def _make(self, call: _Call) -> None:
+    async def _make(self, call: _MicroBatch) -> None:
         _calling.set((*_calling.get(), self))
         # The permit of the call around it is one that waits.
         async with nullcontext() if call.is_nested else self._permits:
             await self._call(call)
 
-    async def _call(self, call: _Call) -> None:
+    async def _call(self, call: _MicroBatch) -> None:
         # Those that leave from now on were still in the list that the function gets.
         futures = list(call.inputs)
         if not futures:

@@ -61,7 +61,7 @@ def retry(
     """
     attempts = check_positive_int(attempts, "attempts")
     worth = make_predicate(retry_on, "retry_on")
-    hopeless = make_predicate(give_up_on or _Nothing, "give_up_on")
+    hopeless = make_predicate(give_up_on or _NeverRaisedError, "give_up_on")
     longest_wait = check_positive_number(longest_wait, "longest_wait")
     if budget is not None and not isinstance(budget, RetryBudget):
         raise TypeError(f"budget must be a RetryBudget, got {describe_value(budget)}")
@@ -94,7 +94,7 @@ class RetryRules:
     budget: RetryBudget | None
 
 
-class _Nothing(Exception):
+class _NeverRaisedError(Exception):
     """What no node raises."""
 
 

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
-class _Call:
+class _ThreadCall:
     fn: Callable[[Any], Any]
     value: Any
     context: Context
@@ -40,8 +40,8 @@ class ThreadPool:
     def __init__(self, max_workers: int | None) -> None:
         self._max_workers = max_workers
         self._loop = asyncio.get_running_loop()
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._waiting: dict[_Call, None] = {}
+        self._calls: SimpleQueue[_ThreadCall | None] = SimpleQueue()
+        self._waiting: dict[_ThreadCall, None] = {}
         self._threads = 0
         self._busy = 0
         self._idle: asyncio.Future[None] | None = None
@@ -52,7 +52,7 @@ class ThreadPool:
         A call that is cancelled before its thread has begun with it is not made; one that has begun
         goes on, and its result is dropped.
         """
-        call = _Call(fn, value, copy_context(), self._loop.create_future())
+        call = _ThreadCall(fn, value, copy_context(), self._loop.create_future())
         try:
             if self._max_workers is None or self._busy < self._max_workers:
                 self._begin(call)
@@ -77,7 +77,7 @@ class ThreadPool:
             if not done:
                 _log.warning("a thread is still busy with an item that was cancelled")
 
-    def _begin(self, call: _Call) -> None:
+    def _begin(self, call: _ThreadCall) -> None:
         if self._busy == self._threads:
             work = partial(_work, self._calls, self._report)
             name = f"nadoo_flow-{self._threads + 1}"
@@ -90,12 +90,12 @@ class ThreadPool:
         self._busy += 1
         self._calls.put(call)
 
-    def _report(self, call: _Call, result: Any, error: BaseException | None) -> None:
+    def _report(self, call: _ThreadCall, result: Any, error: BaseException | None) -> None:
         """Hand the result of a call over to the loop; called in a thread."""
         with suppress(RuntimeError):  # the loop may be closed
             self._loop.call_soon_threadsafe(self._end, call, result, error)
 
-    def _end(self, call: _Call, result: Any, error: BaseException | None) -> None:
+    def _end(self, call: _ThreadCall, result: Any, error: BaseException | None) -> None:
         self._busy -= 1
         while self._waiting and self._busy < self._threads:
             following = next(iter(self._waiting))
@@ -113,7 +113,8 @@ class ThreadPool:
 
 
 def _work(
-    calls: SimpleQueue[_Call | None], report: Callable[[_Call, Any, BaseException | None], None]
+    calls: SimpleQueue[_ThreadCall | None],
+    report: Callable[[_ThreadCall, Any, BaseException | None], None],
 ) -> None:
     while (call := calls.get()) is not None:
         if call.future.cancelled():

@@ -138,7 +138,7 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         return f"{shorten(child.name, 24)}{policies}, {super()._describe_detail()}"
 
     def operator(self, stage_run: StageRun) -> Operator:
-        work: Work[Indexed[Any], Indexed[Any]] = _NodeWork(self, stage_run)
+        work: Work[Indexed[Any], Indexed[Any]] = _MapWork(self, stage_run)
         keys = None if self.key is None else ItemKeys(self.key)
         if keys is not None:
             work = keys.check_before(work)
@@ -148,7 +148,7 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         return compose(lanes, leave_out_dropped(stage_run))
 
 
-class _NodeWork(Work[Indexed[Any], Indexed[Any]]):
+class _MapWork(Work[Indexed[Any], Indexed[Any]]):
     """Puts each item through the child of a stage."""
 
     def __init__(self, stage: MapNode[Any, Any], stage_run: StageRun) -> None:
