@@ -12,7 +12,7 @@ from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import as_answer, check_result, make_item_failure
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
-from ..streams import Indexed, Work
+from ..streams import Indexed, Work, WrappedWork
 from .overrides import make_result_sound
 
 ProcessSingle: TypeAlias = Callable[[Any, int, WorkflowContext], Awaitable[BatchResult]]
@@ -21,34 +21,15 @@ ProcessSingle: TypeAlias = Callable[[Any, int, WorkflowContext], Awaitable[Batch
 ItemWork: TypeAlias = Work[Indexed[Any], BatchResult]
 
 
-class NodeWork(ItemWork):
-    """Puts an input through a node; a failure is a failed result.
+class _ResultWork(ItemWork):
+    """The base of the work on an input: a failure is a failed result.
 
     Args:
-        node: The node.
-        workflow_context: What the run shares.
         time: The clock of the loop.
     """
 
-    def __init__(
-        self, node: BaseNode, workflow_context: WorkflowContext, time: Callable[[], float]
-    ) -> None:
-        self._call, self._gives_output = node._bind(workflow_context)
+    def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
-
-    def start(self, item: Indexed[Any], started: float) -> Any:
-        return self._call(item[1])
-
-    def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
-        index, input_data = item
-        if isinstance(answer, NodeResult) or not self._gives_output:
-            try:
-                result = check_result(answer)
-            except (Exception, asyncio.CancelledError) as error:
-                return self.fail(item, error, started)
-            return self._make_result(item, result, started)
-        seconds = self._time() - started
-        return BatchResult(index, input_data, True, answer, None, seconds, None, {})
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         return self._make_result(item, make_item_failure(error), started)
@@ -67,7 +48,37 @@ class NodeWork(ItemWork):
         )
 
 
-class SingleWork(NodeWork):
+class NodeWork(_ResultWork):
+    """Puts an input through a node.
+
+    Args:
+        node: The node.
+        workflow_context: What the run shares.
+        time: The clock of the loop.
+    """
+
+    def __init__(
+        self, node: BaseNode, workflow_context: WorkflowContext, time: Callable[[], float]
+    ) -> None:
+        super().__init__(time)
+        self._call, self._gives_output = node._bind(workflow_context)
+
+    def start(self, item: Indexed[Any], started: float) -> Any:
+        return self._call(item[1])
+
+    def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
+        index, input_data = item
+        if isinstance(answer, NodeResult) or not self._gives_output:
+            try:
+                result = check_result(answer)
+            except (Exception, asyncio.CancelledError) as error:
+                return self.fail(item, error, started)
+            return self._make_result(item, result, started)
+        seconds = self._time() - started
+        return BatchResult(index, input_data, True, answer, None, seconds, None, {})
+
+
+class SingleWork(_ResultWork):
     """Calls an override of ``process_single`` on an input; if it raises, the input fails."""
 
     def __init__(
@@ -76,9 +87,9 @@ class SingleWork(NodeWork):
         workflow_context: WorkflowContext,
         time: Callable[[], float],
     ) -> None:
+        super().__init__(time)
         self._single = single
         self._workflow_context = workflow_context
-        self._time = time
 
     def start(self, item: Indexed[Any], started: float) -> Any:
         return as_answer(self._single(item[1], item[0], self._workflow_context))
@@ -90,7 +101,7 @@ class SingleWork(NodeWork):
             return self.fail(item, error, started)
 
 
-class RaiseFailures(ItemWork):
+class RaiseFailures(WrappedWork[Indexed[Any], BatchResult]):
     """Raises what would be a failed result.
 
     Args:
@@ -99,15 +110,14 @@ class RaiseFailures(ItemWork):
     """
 
     def __init__(self, node_id: str, work: ItemWork) -> None:
+        super().__init__(work)
         self._node_id = node_id
-        self._work = work
-        self.start = work.start  # type: ignore[method-assign]  # saves a call for each item
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
-        return self._raise_if_failed(self._work.finish(item, answer, started))
+        return self._raise_if_failed(self._finish(item, answer, started))
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
-        return self._raise_if_failed(self._work.fail(item, error, started))
+        return self._raise_if_failed(self._fail(item, error, started))
 
     def _raise_if_failed(self, result: BatchResult) -> BatchResult:
         if result.success:

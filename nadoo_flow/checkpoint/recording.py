@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
-from ..streams import Indexed, Subscription, Work
+from ..streams import Indexed, Subscription, Work, WrappedWork
 from .codec import JsonCodec, encode_metadata
 from .delivery import Delivery
 from .protocol import FAILURES, Checkpoint, Codec, Record
@@ -97,17 +97,15 @@ class Recording:
         )
 
 
-class _EncodedWork(ItemWork):
+class _EncodedWork(WrappedWork[Indexed[Any], BatchResult]):
     """Encodes each output for the checkpoint."""
 
     def __init__(self, work: ItemWork, encode: Callable[[int, BatchResult], None]) -> None:
-        self._work = work
+        super().__init__(work)
         self._encode = encode
-        self.start = work.start  # type: ignore[method-assign]  # saves a call for each item
-        self.fail = work.fail  # type: ignore[method-assign]
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
-        result = self._work.finish(item, answer, started)
+        result = self._finish(item, answer, started)
         if result.success:
             self._encode(item[0], result)
         return result

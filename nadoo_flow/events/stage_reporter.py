@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from .._support.clock import get_clock
 from ..errors import NodeError, describe_error
-from ..streams import Indexed, Work
+from ..streams import Indexed, Work, WrappedWork
 from .event import Event, Kind, RunInfo, scope
 
 R = TypeVar("R")
@@ -85,7 +85,7 @@ class StageReporter:
 _make = tuple.__new__
 
 
-class _ReportedWork(Work[Indexed[Any], R]):
+class _ReportedWork(WrappedWork[Indexed[Any], R]):
     """Emits the events of each item around the work on it."""
 
     def __init__(
@@ -94,10 +94,9 @@ class _ReportedWork(Work[Indexed[Any], R]):
         work: Work[Indexed[Any], R],
         get_end: Callable[[R], ItemEnd] | None,
     ) -> None:
+        super().__init__(work)
         self._report = report
         self._get_end = get_end
-        # Those of the work, bound once and not for each item.
-        self._start, self._finish, self._fail = work.start, work.finish, work.fail
 
     def start(self, item: Indexed[Any], started: float) -> Any:
         report, index = self._report, item[0]
@@ -110,19 +109,23 @@ class _ReportedWork(Work[Indexed[Any], R]):
         return self._start(item, started)
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
-        try:
-            result = self._finish(item, answer, started)
-        except BaseException as error:
-            self._end(_describe_end(error))
-            raise
-        self._end(FINISHED if self._get_end is None else self._get_end(result))
-        return result
+        return self._report_end(self._finish, item, answer, started)
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
+        return self._report_end(self._fail, item, error, started)
+
+    def _report_end(
+        self,
+        make: Callable[[Indexed[Any], Any, float], R],
+        item: Indexed[Any],
+        end: Any,
+        started: float,
+    ) -> R:
+        """Make the result of an item, and report what becomes of that."""
         try:
-            result = self._fail(item, error, started)
-        except BaseException as raised:
-            self._end(_describe_end(raised))
+            result = make(item, end, started)
+        except BaseException as error:
+            self._end(_describe_end(error))
             raise
         self._end(FINISHED if self._get_end is None else self._get_end(result))
         return result

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from .._support.checks import describe_value
 from ..errors import describe_error
-from ..streams import Indexed, Keys, Work
+from ..streams import Indexed, Keys, Work, WrappedWork
 from .context import BARE, unwrap_item
 
 R = TypeVar("R")
@@ -67,15 +67,13 @@ class ItemKeys(Keys[Indexed[Any]]):
         return _CheckedWork(self, work)
 
 
-class _CheckedWork(Work[Indexed[Any], R]):
+class _CheckedWork(WrappedWork[Indexed[Any], R]):
     """Does the work on an item if that has a key."""
 
     def __init__(self, keys: ItemKeys, work: Work[Indexed[Any], R]) -> None:
+        super().__init__(work)
         self._errors = keys._errors
         self._raise_failure = keys.raise_failure
-        self._start = work.start
-        self.finish = work.finish  # type: ignore[method-assign]  # saves a call for each item
-        self.fail = work.fail  # type: ignore[method-assign]
 
     def start(self, item: Indexed[Any], started: float) -> Any:
         if self._errors:

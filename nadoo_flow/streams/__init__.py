@@ -53,7 +53,7 @@ from .sources import (
     emit,
 )
 from .subscription import Subscription, find_innermost_run, find_outermost_run
-from .work import Work, do_work
+from .work import Work, WrappedWork, do_work
 
 __all__ = [
     "BUFFER",
@@ -74,6 +74,7 @@ __all__ = [
     "Source",
     "Subscription",
     "Work",
+    "WrappedWork",
     "allow_one_subscription",
     "as_source",
     "call_on_loop",

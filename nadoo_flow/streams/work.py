@@ -36,6 +36,21 @@ class Work(Generic[T, R]):
         raise error
 
 
+class WrappedWork(Work[T, R]):
+    """Other work with a part of it changed: a subclass overrides that part.
+
+    Args:
+        work: The other work; its methods are in ``_start``, ``_finish`` and ``_fail``.
+    """
+
+    def __init__(self, work: Work[T, R]) -> None:
+        # Bound once and not for each item, for which what is not overridden costs no call more.
+        self._start, self._finish, self._fail = work.start, work.finish, work.fail
+        for name in ("start", "finish", "fail"):
+            if getattr(type(self), name) is getattr(Work, name):
+                setattr(self, name, getattr(work, name))
+
+
 class InOwnTask(Work[T, R]):
     """Work that is done in an asyncio task of its own for each item."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nadoo_flow.streams import Subscription, Work, do_work, drain, emit, flat_map
+from nadoo_flow.streams import Subscription, Work, WrappedWork, do_work, drain, emit, flat_map
 from nadoo_flow.streams.plan import Plan
 from tests.stand_ins import raised_by
 
@@ -149,3 +149,15 @@ async def test_it_has_to_be_written(do: Any) -> None:
     error = await raised_by(do(Work()))
     assert isinstance(error, NotImplementedError)
     assert str(error) == "Work must define start()"
+
+
+async def test_wrapped_work_is_the_other_but_for_what_is_overridden() -> None:
+    class Named(WrappedWork[int, str]):
+        def finish(self, item: int, answer: Any, started: float) -> str:
+            return f"named {self._finish(item, answer, started)}"
+
+    other = Recorded(double)
+    work = Named(other)
+    assert (work.start, work.fail) == (other.start, other.fail)
+    assert await alone(work) == "named 5: 10"
+    assert await alone(Named(Recorded(lose))) == "5 failed"

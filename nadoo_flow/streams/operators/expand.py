@@ -13,7 +13,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..direct import CallingObserver, Direct, Indexed
 from ..subscription import Subscription
-from ..work import Work
+from ..work import Work, WrappedWork
 from .flat_map import Isolation
 from .flat_map_many import ManyWork, flat_map_many
 
@@ -183,18 +183,17 @@ class _Expansion(Generic[T]):
         return is_new
 
 
-class _Counted(Work[Indexed[T], None]):
+class _Counted(WrappedWork[Indexed[T], None]):
     """Notes the end of the work on each item."""
 
     def __init__(self, work: Work[Indexed[T], None], on_end: Callable[[], None]) -> None:
-        self._work = work
+        super().__init__(work)
         self._on_end = on_end
-        self.start = work.start  # type: ignore[method-assign]  # saves a call for each item
 
     def finish(self, item: Indexed[T], answer: Any, started: float) -> None:
-        self._work.finish(item, answer, started)
+        self._finish(item, answer, started)
         self._on_end()
 
     def fail(self, item: Indexed[T], error: BaseException, started: float) -> None:
-        self._work.fail(item, error, started)
+        self._fail(item, error, started)
         self._on_end()
