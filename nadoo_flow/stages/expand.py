@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from .._support.checks import check_bool, check_key, check_positive_int, describe_value
+from .._support.checks import check_key, check_positive_int, describe_value
 from .._support.typevars import Input
 from ..errors import NodeError, describe_error
 from ..nodes.context import unwrap_item
 from ..nodes.item_keys import find_key_fault
-from ..nodes.node import as_node
 from ..streams import expand
-from .flat_map import ChildWork, ManyNode
+from .flat_map import ChildWork, ManyNode, ManyStage
 from .fusion import Operator, StageRun
-from .stage import ListStage
 
 
-class ExpandNode(ListStage[Input, Input, list[Input]]):
+class ExpandNode(ManyStage[Input, Input]):
     """Emit items, the outputs of a node for each, and the outputs for these: ``expand``.
 
     So a crawler is a node from a page to its links. It ends when no item gives anything new. Items
@@ -38,7 +36,6 @@ class ExpandNode(ListStage[Input, Input, list[Input]]):
     """
 
     renumbers = True
-    flattens = True
 
     def __init__(
         self,
@@ -52,9 +49,9 @@ class ExpandNode(ListStage[Input, Input, list[Input]]):
         key: Callable[[Input], Hashable] | None = None,
         max_items: int | None = None,
     ) -> None:
-        super().__init__(node_id, input_key, output_key, max_concurrency)
-        self.child_node = as_node(child_node, "child_node")
-        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+        super().__init__(
+            node_id, child_node, input_key, output_key, max_concurrency, continue_on_error
+        )
         self.key = check_key(key, "key")
         self.max_items = None if max_items is None else check_positive_int(max_items, "max_items")
 
@@ -86,6 +83,3 @@ class ExpandNode(ListStage[Input, Input, list[Input]]):
         named = NodeError(self.node_id, describe_error(error))
         named.__cause__ = error
         return named
-
-    def _describe_detail(self) -> str:
-        return f"{self.child_node.node_id}, {super()._describe_detail()}"

@@ -12,15 +12,14 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from reactivex import Observable
 from reactivex import operators as ops
 
 from .._support.checks import check_bool, check_key, describe_value
 from .._support.typevars import Input, Output
-from ..errors import NO_MESSAGE, NodeError
-from ..events import note_failure
+from ..errors import NO_MESSAGE
 from ..nodes.context import NodeResult, WorkflowContext, unwrap_item
 from ..nodes.execution import Bound, as_answer, check_answer, make_item_failure
 from ..nodes.item_keys import ItemKeys
@@ -48,7 +47,29 @@ ManyNode: TypeAlias = (
 """A node, or a function, that gives many outputs for one input."""
 
 
-class FlatMapNode(ListStage[Input, Output, list[Output]]):
+class ManyStage(ListStage[Input, Output, list[Output]]):
+    """The base of the stages whose child gives many outputs for an item."""
+
+    flattens = True
+
+    def __init__(
+        self,
+        node_id: str | None,
+        child_node: ManyNode[Input, Output] | None,
+        input_key: str,
+        output_key: str,
+        max_concurrency: int,
+        continue_on_error: bool,
+    ) -> None:
+        super().__init__(node_id, input_key, output_key, max_concurrency)
+        self.child_node = as_node(child_node, "child_node")
+        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+
+    def _describe_detail(self) -> str:
+        return f"{self.child_node.node_id}, {super()._describe_detail()}"
+
+
+class FlatMapNode(ManyStage[Input, Output]):
     """Apply a node that gives many outputs to each item of a list, and emit all the outputs.
 
     Outputs are pulled within the demand: never more than the window of the run holds, however many
@@ -71,8 +92,6 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
             before those of the next one of an equal key.
     """
 
-    flattens = True
-
     def __init__(
         self,
         node_id: str | None = None,
@@ -84,9 +103,9 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
         *,
         key: Callable[[Input], Hashable] | None = None,
     ) -> None:
-        super().__init__(node_id, input_key, output_key, max_concurrency)
-        self.child_node = as_node(child_node, "child_node")
-        self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+        super().__init__(
+            node_id, child_node, input_key, output_key, max_concurrency, continue_on_error
+        )
         self.key = check_key(key, "key")
         self.has_keys = self.key is not None
 
@@ -104,26 +123,17 @@ class FlatMapNode(ListStage[Input, Output, list[Output]]):
             get_index=_name_source if stage_run.indexed else None,
         )
 
-    def _describe_detail(self) -> str:
-        return f"{self.child_node.node_id}, {super()._describe_detail()}"
-
 
 def _name_source(number: int, parent: Indexed[Any]) -> int:
     return OutputIndex(number, get_source_index(parent[0]))
 
 
-class ManyStage(Protocol):
-    """A stage whose child gives many outputs."""
-
-    node_id: str
-    child_node: BaseNode
-    continue_on_error: bool
-
-
 class ChildWork(ManyWork[Indexed[Any], Any]):
     """Puts each item through the child of a stage, and iterates over what that gives."""
 
-    def __init__(self, stage: ManyStage, stage_run: StageRun, keys: ItemKeys | None = None) -> None:
+    def __init__(
+        self, stage: ManyStage[Any, Any], stage_run: StageRun, keys: ItemKeys | None = None
+    ) -> None:
         self._stage = stage
         self._keys = keys
         self._stage_run = stage_run
@@ -144,15 +154,10 @@ class ChildWork(ManyWork[Indexed[Any], Any]):
 
     def fail(self, item: Indexed[Any], error: BaseException, outputs: int) -> None:
         failed = error.result if isinstance(error, _FailedError) else make_item_failure(error)
-        stage, stage_run, index = self._stage, self._stage_run, item[0]
         text = failed.error or NO_MESSAGE
         if outputs:
             text = f"after {outputs:,} output{'s' if outputs > 1 else ''}: {text}"
-        if not stage.continue_on_error:
-            raise NodeError(stage.node_id, text, index) from failed.exception
-        if stage_run.report is not None:  # or it would be that of an item around the run
-            note_failure(text)
-        stage_run.on_failed(stage.node_id, index, text)
+        self._stage_run.leave_out(self._stage, item[0], text, failed)
 
 
 class _FailedError(Exception):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable
 
 from ..errors import NodeError
-from ..events import ItemEnd, RunReporter, StageReporter
-from ..nodes.context import WorkflowContext
+from ..events import ItemEnd, RunReporter, StageReporter, note_failure
+from ..nodes.context import NodeResult, WorkflowContext
 from ..streams import Indexed, InOrder, Subscription, Work, allow_one_subscription
 
 R = TypeVar("R")
@@ -20,6 +20,13 @@ R = TypeVar("R")
 Items: TypeAlias = Observable[Indexed[Any]]
 Operator: TypeAlias = Callable[[Items], Items]
 OnFailed: TypeAlias = Callable[[str, int, str], None]
+
+
+class FailingStage(Protocol):
+    """A stage that may go on without failed items."""
+
+    node_id: str
+    continue_on_error: bool
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,24 @@ class StageRun:
     ordered: bool
     indexed: bool = False
     report: StageReporter | None = None
+
+    def leave_out(self, stage: FailingStage, index: int, error: str, failed: NodeResult) -> None:
+        """Go on without an item, or what is left of it.
+
+        Args:
+            stage: The stage in which it failed.
+            index: Its index.
+            error: Why, in words.
+            failed: The failure.
+
+        Raises:
+            NodeError: If the stage does not go on without failed items.
+        """
+        if not stage.continue_on_error:
+            raise NodeError(stage.node_id, error, index) from failed.exception
+        if self.report is not None:  # or it would be that of an item around the run
+            note_failure(error)
+        self.on_failed(stage.node_id, index, error)
 
     def report_work(
         self, work: Work[Indexed[Any], R], outcome: Callable[[R], ItemEnd] | None = None

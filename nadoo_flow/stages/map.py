@@ -10,8 +10,7 @@ from reactivex import compose
 
 from .._support.checks import check_bool, check_key
 from .._support.typevars import Input, Output
-from ..errors import NO_MESSAGE, NodeError
-from ..events import note_failure
+from ..errors import NO_MESSAGE
 from ..nodes.context import NodeResult, unwrap_item
 from ..nodes.execution import check_result, make_item_failure
 from ..nodes.item_keys import ItemKeys
@@ -174,11 +173,5 @@ class _MapWork(Work[Indexed[Any], Indexed[Any]]):
         return self._leave_out(item[0], make_item_failure(error))
 
     def _leave_out(self, index: int, failed: NodeResult) -> Indexed[Any]:
-        stage, stage_run = self._stage, self._stage_run
-        error = failed.error or NO_MESSAGE
-        if not stage.continue_on_error:
-            raise NodeError(stage.node_id, error, index) from failed.exception
-        if stage_run.report is not None:  # or it would be that of an item around the run
-            note_failure(error)
-        stage_run.on_failed(stage.node_id, index, error)
+        self._stage_run.leave_out(self._stage, index, failed.error or NO_MESSAGE, failed)
         return index, DROPPED_ITEM
