@@ -14,11 +14,11 @@ from reactivex.subject import Subject
 from .._support.checks import check_bool, check_positive_int, check_positive_number, describe_value
 from .._support.clock import get_clock
 from .._support.report_error import report_error
-from ..errors import NO_MESSAGE, NodeError
+from ..errors import NO_MESSAGE
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import Bound, answer_safely
 from ..nodes.node import NodeLike
-from .retry import RetryOn, make_predicate
+from .failures import Failures, get_exception, make_predicate
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 State: TypeAlias = Literal["closed", "open", "half-open"]
@@ -80,7 +80,7 @@ class CircuitBreaker:
         failures: int = 5,
         within: float | None = None,
         recovery: float = 30.0,
-        counts: RetryOn = Exception,
+        counts: Failures = Exception,
     ) -> None:
         self.failures = check_positive_int(failures, "failures")
         self.within = None if within is None else check_positive_number(within, "within")
@@ -136,8 +136,7 @@ class CircuitBreaker:
 
     def note_failure(self, result: NodeResult, node_id: str, is_probe: bool) -> None:
         """Take a failure into account."""
-        error = result.exception or NodeError(node_id, result.error or NO_MESSAGE)
-        if not self._counts(error):
+        if not self._counts(get_exception(result, node_id)):
             self.leave(is_probe)
             return
         self._last_error = result.error or NO_MESSAGE

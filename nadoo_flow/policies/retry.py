@@ -7,20 +7,19 @@ import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .._support.backoff import Wait, as_wait
 from .._support.checks import (
     check_positive_int,
     check_positive_number,
-    check_sync_function,
     describe_value,
 )
-from ..errors import NO_MESSAGE, NodeError
 from ..events.event import report_retry
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import NodeLike
+from .failures import Failures, get_exception, make_predicate
 from .retry_budget import RetryBudget
 from .signals import read_retry_after
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
@@ -28,17 +27,13 @@ from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-RetryOn: TypeAlias = (
-    "type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]"
-)
-
 
 def retry(
     attempts: int = 3,
     wait: Wait | None = None,
-    retry_on: RetryOn = Exception,
+    retry_on: Failures = Exception,
     *,
-    give_up_on: RetryOn = (),
+    give_up_on: Failures = (),
     longest_wait: float = 300.0,
     budget: RetryBudget | None = None,
 ) -> NodePolicy:
@@ -108,7 +103,6 @@ class RetryNode(PolicyNode):
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         attempt = self._bind_attempt(workflow_context)
-
         budget = self._rules.budget
 
         async def attempt_until_success(value: Any) -> NodeResult:
@@ -129,7 +123,7 @@ class RetryNode(PolicyNode):
     async def _try_again(
         self, first: NodeResult, attempt: Callable[[], Awaitable[Any]]
     ) -> tuple[NodeResult, int]:
-        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
+        from tenacity import AsyncRetrying, retry_if_result
 
         tried, result, refusal = 0, first, ""
 
@@ -150,21 +144,16 @@ class RetryNode(PolicyNode):
 
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
-            stop=stop_after_attempt(self.attempts),
             wait=self._choose_wait,
             retry=retry_if_result(is_to_be_tried_again),
-            retry_error_callback=_get_last_result,
         )
         last: NodeResult = await retrying(next_try)
         return (_explain(last, refusal) if refusal else last), tried
 
     def _refuse(self, failed: NodeResult) -> str:
         """Say why a failure that is worth another try gets none, if it does not."""
-        asked, longest, budget = (
-            read_retry_after(failed),
-            self._rules.longest_wait,
-            self._rules.budget,
-        )
+        asked, longest = read_retry_after(failed), self._rules.longest_wait
+        budget = self._rules.budget
         if asked > longest:
             return f"{asked:,.4g} s were asked for, the longest wait is {longest:g} s"
         if budget is not None and not budget.take():
@@ -172,16 +161,13 @@ class RetryNode(PolicyNode):
         return ""
 
     def _is_worth_a_retry(self, result: NodeResult) -> bool:
-        return not result.success and self._rules.is_worth(self._get_exception(result))
-
-    def _get_exception(self, result: NodeResult) -> BaseException:
-        return result.exception or NodeError(self.node_id, result.error or NO_MESSAGE)
+        return not result.success and self._rules.is_worth(get_exception(result, self.node_id))
 
     def _choose_wait(self, state: RetryCallState) -> float:
         result = _get_last_result(state)
         # Strategies that look at the failure expect an exception and not our result.
         failed = copy.copy(state)
-        error = self._get_exception(result)
+        error = get_exception(result, self.node_id)
         failed.set_exception((type(error), error, error.__traceback__))
         return max(self._rules.wait(failed), read_retry_after(result))
 
@@ -194,21 +180,3 @@ def _get_last_result(state: RetryCallState) -> NodeResult:
 def _explain(failed: NodeResult, refusal: str) -> NodeResult:
     error = f"{failed.error}; not tried again: {refusal}"
     return NodeResult(False, None, error, failed.metadata, failed.exception)
-
-
-def make_predicate(errors: Any, parameter: str) -> Callable[[BaseException], bool]:
-    """Make a predicate of exception classes; return one as it is.
-
-    Raises:
-        TypeError: If it is neither, or a function that yields or is async, which would always be
-            true.
-    """
-    classes = errors if isinstance(errors, tuple) else (errors,)
-    if classes and all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
-        return lambda error: isinstance(error, classes)
-    if callable(errors) and not isinstance(errors, type):
-        return check_sync_function(errors, parameter)
-    raise TypeError(
-        f"{parameter} must be exception classes or a predicate on an exception, "
-        f"got {describe_value(errors)}"
-    )
