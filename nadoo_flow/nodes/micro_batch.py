@@ -176,7 +176,7 @@ class _Collector:
         if call is not None and most is not None and call.weight + weight > most:
             self._begin(call)
             call = None
-        if call is None or call is not self._open:
+        if call is None:
             call = self._open = _MicroBatch()
             call.timer = self._loop.call_later(self._node.max_wait, self._begin, call)
         call.weight += weight

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -203,12 +203,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
             opened = self._work.open(item)
             if type(opened) is CoroutineType:
                 opened = await opened
-            outputs = self._work.iterate(item, opened)
-            # An AsyncIterator must have __aiter__ as well, which ``async for`` does not ask for.
-            if hasattr(type(outputs), "__anext__"):
-                await self._pull_async(cast("AsyncIterator[R]", outputs), parent)
-            else:
-                await self._pull_sync(cast("Iterator[R]", outputs), parent)
+            await self._pull_outputs(self._work.iterate(item, opened), parent)
         except BaseException as error:
             try:
                 self._work.fail(item, error, parent.outputs)
@@ -218,8 +213,12 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 raise
         self._end(parent)
 
-    async def _pull_sync(self, outputs: Iterator[R], parent: _Parent[R]) -> None:
+    async def _pull_outputs(self, outputs: Outputs[R], parent: _Parent[R]) -> None:
         run, turn, time = self._run, self._run.turn, self._run.turn.time
+        # An AsyncIterator must have __aiter__ as well, which ``async for`` does not ask for.
+        is_async = hasattr(type(outputs), "__anext__")
+        end: type[Exception] = StopAsyncIteration if is_async else StopIteration
+        pull: Callable[[Any], Any] = anext if is_async else next
         try:
             while not (run.stopped or self._stopped):
                 if time() >= turn.ends and turn.is_spent():
@@ -227,33 +226,15 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 if not (parent.has_place or self._places.take(parent)):
                     await self._places.wait(parent)
                 try:
-                    output = next(outputs)
-                except StopIteration:
+                    output = pull(outputs)
+                    if is_async:
+                        output = await output
+                except end:
                     return
                 self._give(parent, output)
             await _wait_for_end()
         finally:
-            if isinstance(outputs, Generator):
-                outputs.close()
-
-    async def _pull_async(self, outputs: AsyncIterator[R], parent: _Parent[R]) -> None:
-        run, turn, time = self._run, self._run.turn, self._run.turn.time
-        try:
-            while not (run.stopped or self._stopped):
-                if time() >= turn.ends and turn.is_spent():
-                    await turn.create_waiter()
-                if not (parent.has_place or self._places.take(parent)):
-                    await self._places.wait(parent)
-                try:
-                    output = await anext(outputs)
-                except StopAsyncIteration:
-                    return
-                self._give(parent, output)
-            await _wait_for_end()
-        finally:
-            close = getattr(outputs, "aclose", None)
-            if close is not None and not is_closing():
-                await close()
+            await _close(outputs, is_async)
 
     def _give(self, parent: _Parent[R], output: R) -> None:
         parent.outputs += 1
@@ -303,6 +284,17 @@ class _Pulling(Work[T, None], Generic[T, R]):
 
 def _discard(end: None) -> None:
     """Take the end of an item, which is no output."""
+
+
+async def _close(outputs: Outputs[Any], is_async: bool) -> None:
+    """Close a generator that may have been left."""
+    if not is_async:
+        if isinstance(outputs, Generator):
+            outputs.close()
+        return
+    close = getattr(outputs, "aclose", None)
+    if close is not None and not is_closing():
+        await close()
 
 
 async def _wait_for_end() -> None:
