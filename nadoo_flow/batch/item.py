@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from .._support.usage import read_numbers
 from ..errors import NO_MESSAGE, NodeError
 from ..events import FINISHED, ItemEnd
 from ..nodes.context import NodeResult, WorkflowContext
@@ -128,4 +129,7 @@ class RaiseFailures(WrappedWork[Indexed[Any], BatchResult]):
 
 def make_item_end(result: BatchResult) -> ItemEnd:
     """Return how an item ended, for its events."""
-    return FINISHED if result.success else ("failed", result.error)
+    usage = read_numbers(result.metadata.get("usage")) or None if result.metadata else None
+    if result.success:
+        return FINISHED if usage is None else ("finished", None, usage)
+    return "failed", result.error, usage

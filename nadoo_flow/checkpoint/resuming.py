@@ -12,6 +12,7 @@ from typing import Any
 from reactivex import Observable, abc
 
 from ..errors import describe_error
+from ..nodes.usage import mark_as_saved
 from ..results.batch_result import BatchResult
 from ..streams import CallingObserver, Direct, Indexed, Subscription
 from .codec import JsonCodec
@@ -146,7 +147,7 @@ class Resuming:
             True,
             output,
             execution_time=record.execution_time,
-            metadata={**metadata, "resumed": True},
+            metadata={**mark_as_saved(metadata), "resumed": True},
         )
 
     def _on_source_end(self, signal: Callable[[], None]) -> None:

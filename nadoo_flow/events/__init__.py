@@ -11,7 +11,7 @@ It may import ``streams``, ``errors`` and ``_support``.
 from .event import Event, ProgressArgument, RunInfo, StageInfo, Watcher, WatchOptions
 from .observable import Events, HasEvents, find_events
 from .run_reporter import RunReporter, start_reporting
-from .stage_reporter import DROPPED, FINISHED, ItemEnd, StageReporter, note_failure
+from .stage_reporter import DROPPED, FINISHED, ItemEnd, StageReporter, note_failure, note_usage
 
 __all__ = [
     "DROPPED",
@@ -29,5 +29,6 @@ __all__ = [
     "Watcher",
     "find_events",
     "note_failure",
+    "note_usage",
     "start_reporting",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from .._support.checks import describe_value
+from .._support.usage import Usage
 
 Kind: TypeAlias = Literal["started", "finished", "failed", "retried", "dropped", "cancelled"]
 ProgressArgument: TypeAlias = bool | Literal["always"]
@@ -30,6 +31,8 @@ class Event(NamedTuple):
         run: The number of the run, unique in the process.
         position: The position of the stage in the run, from 0; a batch has one stage.
         error: A description of the error, if the item failed or is tried again.
+        usage: What the item used by its end, such as ``{"tokens": 812}``, if its node says so in
+            ``metadata["usage"]``.
     """
 
     kind: Kind
@@ -40,6 +43,7 @@ class Event(NamedTuple):
     run: int = 0
     position: int = 0
     error: str | None = None
+    usage: Usage | None = None
 
 
 class StageInfo(NamedTuple):

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from .._support.text import shorten
+from .._support.usage import UsageCount, format_number
 from .event import Event, RunInfo, StageInfo, Watcher
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ProgressBars(Watcher):
         if event.kind not in ENDS or event.index is None:
             return
         bars = self._bars[event.run]
-        bars[event.position].count(event.kind == "failed")
+        bars[event.position].count(event)
         if event.kind != "finished":
             for later in bars[event.position + 1 :]:
                 later.expect_one_less()
@@ -56,13 +57,19 @@ class ProgressBars(Watcher):
 class _Bar:
     def __init__(self, stage: StageInfo, total: int | None, disable: bool | None) -> None:
         self._failed = 0
+        self._count = UsageCount()
         name = shorten(stage.stage, 30)
         self._bar = _choose_bar_class()(desc=name, total=total, disable=disable)
 
-    def count(self, failed: bool) -> None:
-        if failed:
+    def count(self, event: Event) -> None:
+        if event.kind == "failed":
             self._failed += 1
-            self._bar.set_postfix(failed=self._failed, refresh=False)
+        if event.usage is not None:
+            self._count.add({"usage": event.usage})
+        if event.kind == "failed" or event.usage is not None:
+            failed = {"failed": self._failed} if self._failed else {}
+            used = {name: format_number(n) for name, n in self._count.usage.items()}
+            self._bar.set_postfix({**failed, **used}, refresh=False)
         if self._bar.update():
             self._fit_widget()
 

@@ -9,18 +9,19 @@ from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from .._support.clock import get_clock
+from .._support.usage import Usage, read_numbers
 from ..errors import NodeError, describe_error
 from ..streams import Indexed, Work, WrappedWork
 from .event import Event, Kind, RunInfo, scope
 
 R = TypeVar("R")
 
-ItemEnd: TypeAlias = "tuple[Kind, str | None]"
+ItemEnd: TypeAlias = "tuple[Kind, str | None, Usage | None]"
 Emit: TypeAlias = Callable[[Event], None]
 
-FINISHED: ItemEnd = ("finished", None)
-DROPPED: ItemEnd = ("dropped", None)
-CANCELLED: ItemEnd = ("cancelled", None)
+FINISHED: ItemEnd = ("finished", None, None)
+DROPPED: ItemEnd = ("dropped", None, None)
+CANCELLED: ItemEnd = ("cancelled", None, None)
 
 
 class StageReporter:
@@ -63,9 +64,9 @@ class StageReporter:
             seconds: How long the work took; None counts as 0.
             end: How the item ended.
         """
-        now, (kind, error) = self.time(), end
+        now, (kind, error, usage) = self.time(), end
         self.emit_item("started", index, None, now - (seconds or 0.0), None)
-        self.emit_item(kind, index, None, now, error)
+        self.emit_item(kind, index, None, now, error, usage)
 
     def report_overflow(self) -> None:
         """Report an item that was dropped before it came in; may be called in any thread."""
@@ -74,11 +75,17 @@ class StageReporter:
         )
 
     def emit_item(
-        self, kind: Kind, index: int | None, lane: int | None, when: float, error: str | None
+        self,
+        kind: Kind,
+        index: int | None,
+        lane: int | None,
+        when: float,
+        error: str | None,
+        usage: Usage | None = None,
     ) -> None:
         """Emit an event of an item."""
         stage, number, position = self.stage, self.number, self.position
-        self.emit(Event(kind, stage, index, lane, when, number, position, error))
+        self.emit(Event(kind, stage, index, lane, when, number, position, error, usage))
 
 
 # Takes half the time of Event(...), which would be paid twice for each item.
@@ -104,7 +111,7 @@ class _ReportedWork(WrappedWork[Indexed[Any], R]):
         # Each item has a context of its own, so nothing has to be reset.
         scope.set(_Item(report, index, lane))
         stage, number, position = report.stage, report.number, report.position
-        event = ("started", stage, index, lane, started, number, position, None)
+        event = ("started", stage, index, lane, started, number, position, None, None)
         report.emit(_make(Event, event))
         return self._start(item, started)
 
@@ -133,10 +140,15 @@ class _ReportedWork(WrappedWork[Indexed[Any], R]):
     def _end(self, end: ItemEnd) -> None:
         report = self._report
         item: Any = scope.get()
-        kind, error = end if item.error is None else ("failed", item.error)
+        kind, error, usage = end
+        if item.error is not None:
+            kind, error = "failed", item.error
+        if item.usage is not None:
+            usage = item.usage
         lane, now = item.lane, report.time()
         heappush(report.free_lanes, lane)
-        event = (kind, report.stage, item.index, lane, now, report.number, report.position, error)
+        stage, number, position = report.stage, report.number, report.position
+        event = (kind, stage, item.index, lane, now, number, position, error, usage)
         report.emit(_make(Event, event))
 
 
@@ -145,9 +157,11 @@ class _Item:
 
     Attributes:
         error: Why it failed, if the run goes on without it.
+        usage: What was used for it, if that is known.
     """
 
     error: str | None = None
+    usage: Usage | None = None
 
     def __init__(self, report: StageReporter, index: int, lane: int) -> None:
         self.report = report
@@ -167,8 +181,15 @@ def note_failure(error: str) -> None:
         item.error = error
 
 
+def note_usage(metadata: dict[str, Any]) -> None:
+    """Have the end of the current item reported with what was used for it."""
+    item = scope.get()
+    if isinstance(item, _Item):
+        item.usage = read_numbers(metadata.get("usage")) or None
+
+
 def _describe_end(error: BaseException) -> ItemEnd:
     """Return how an item ended whose work raised an exception."""
     if isinstance(error, NodeError):
-        return "failed", error.error
-    return ("failed", describe_error(error)) if isinstance(error, Exception) else CANCELLED
+        return "failed", error.error, None
+    return ("failed", describe_error(error), None) if isinstance(error, Exception) else CANCELLED

@@ -37,6 +37,7 @@ from .execution import (
     raise_if_ended,
 )
 from .policy import PolicyMark
+from .usage import add_usage
 
 NodeLike: TypeAlias = "BaseNode[Input, Output] | Callable[[Input], Output | Awaitable[Output]]"
 """A node, or a function that becomes one."""
@@ -340,6 +341,7 @@ class Pipeline(BoundNode[Input, Output]):
 
         async def call_in_turn(value: Any) -> Any:
             task = asyncio.current_task(loop)
+            before: list[NodeResult] = []
             for node_id, call, gives_output in stages:
                 try:
                     answer = call(value)
@@ -348,14 +350,21 @@ class Pipeline(BoundNode[Input, Output]):
                     if isinstance(answer, NodeResult) or not gives_output:
                         answer = check_result(answer)
                         if not answer.success:
-                            return _name_stage(node_id, answer)
+                            return add_usage(_name_stage(node_id, answer), before)
                         value = answer.output
+                        if answer.metadata:
+                            before.append(answer)
                     else:
                         value = answer
                 except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-                    return _name_stage(node_id, make_failure(leave_out_caller(error)))
+                    failed = make_failure(leave_out_caller(error))
+                    return add_usage(_name_stage(node_id, failed), before)
                 raise_if_ended(task)
-            return answer
+            if not before:
+                return answer
+            if before[-1] is answer:
+                before.pop()
+            return add_usage(as_result(answer), before)
 
         return Bound(call_in_turn, gives_output=True)
 

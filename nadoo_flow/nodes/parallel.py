@@ -14,6 +14,7 @@ from .._support.typevars import Input, Next, Output
 from .context import NodeContext, NodeResult, WorkflowContext
 from .execution import answer_safely, as_result, make_item_failure
 from .node import BaseNode, NodeLike, as_node
+from .usage import add_usage
 
 _Tasks: TypeAlias = dict[OwnedTask[Any], BaseNode]
 
@@ -114,8 +115,10 @@ class ParallelNode(BaseNode[Input, Output]):
             finally:
                 raise_fatal(tasks)
         if self.strategy in (ParallelStrategy.RACE, ParallelStrategy.ANY):
-            return self._answer_of_one(decisive, settled)
-        return self._answer_of_all(decisive, settled)
+            result = self._answer_of_one(decisive, settled)
+        else:
+            result = self._answer_of_all(decisive, settled)
+        return add_usage(result, settled.values())
 
     async def _settle(self, tasks: _Tasks, settled: dict[str, NodeResult]) -> str | None:
         """Collect results as they come; return the id of the node that decided early, if any."""

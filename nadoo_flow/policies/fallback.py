@@ -8,6 +8,7 @@ from .._support.typevars import Next
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import AsyncFunction, BaseNode, Function, NodeLike, ResultFunction, as_node
+from ..nodes.usage import add_usage
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 
@@ -54,13 +55,16 @@ class FallbackNode(PolicyNode):
             answer = await answer_safely(attempt, value)
             if not isinstance(answer, NodeResult) or answer.success:
                 return answer
-            result = answer
+            result, failed = answer, [answer]
             errors = [f"node {self.node_id!r}: {result.error}"]
             for node_id, other in others:
                 result = as_result(await answer_safely(other, value))
                 if result.success:
-                    return result.with_metadata(fallback=node_id)
+                    return add_usage(result.with_metadata(fallback=node_id), failed)
                 errors.append(f"node {node_id!r}: {result.error}")
-            return NodeResult(False, None, "; ".join(errors), result.metadata, result.exception)
+                failed.append(result)
+            error = "; ".join(errors)
+            last = NodeResult(False, None, error, result.metadata, result.exception)
+            return add_usage(last, failed[:-1])
 
         return Bound(ask_in_turn, gives_output=True)

@@ -19,6 +19,7 @@ from ..events.event import report_retry
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import NodeLike
+from ..nodes.usage import add_usage
 from .failures import Failures, get_exception, make_predicate
 from .retry_budget import RetryBudget
 from .signals import read_retry_after
@@ -126,12 +127,14 @@ class RetryNode(PolicyNode):
         from tenacity import AsyncRetrying, retry_if_result
 
         tried, result, refusal = 0, first, ""
+        failed_tries: list[NodeResult] = []
 
         async def next_try() -> NodeResult:
             nonlocal tried, result
             tried += 1
             if tried > 1:
                 report_retry(result.error)
+                failed_tries.append(result)
                 result = as_result(await attempt())
             return result
 
@@ -148,6 +151,7 @@ class RetryNode(PolicyNode):
             retry=retry_if_result(is_to_be_tried_again),
         )
         last: NodeResult = await retrying(next_try)
+        last = add_usage(last, failed_tries)
         return (_explain(last, refusal) if refusal else last), tried
 
     def _refuse(self, failed: NodeResult) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic
 
 from .._support.typevars import Input, Output
 from .batch_result import BatchResult
+from .usage import count_usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +53,18 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         """The outputs of the results that succeeded."""
         return [result.output for result in self if result.success]
 
+    @property
+    def usage(self) -> dict[str, float]:
+        """What the run used: the sums of the numbers in each ``metadata["usage"]``, by name."""
+        return count_usage(self).usage
+
+    @property
+    def saved(self) -> dict[str, float]:
+        """What the run did not use again, because results were cached or resumed."""
+        return count_usage(self).saved
+
     def summary(self) -> Summary:
-        """Count the results, their latencies, and their errors by type."""
+        """Count the results, their latencies, what they used, and their errors by type."""
         from .summary import summarize
 
         return summarize(self, self.seconds)

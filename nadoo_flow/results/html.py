@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .._support.text import format_count, format_duration, shorten_and_escape
+from .._support.usage import describe_usage
 from ..drawing.svg import BLUE, RED, label, picture, tag, time_axis, title
 from .batch_result import BatchResult
 from .summary import Summary
@@ -38,6 +39,9 @@ def _render_headline(summary: Summary) -> str:
     if summary.throughput is not None:
         counts.append(f"{summary.throughput:,.3g} items/s")
     html = f"<div>{' · '.join(counts)}</div>"
+    if summary.usage or summary.saved:
+        used = shorten_and_escape(describe_usage(summary.usage, summary.saved), 200)
+        html += f"<div>usage {used}</div>"
     if summary.p50 is not None and summary.p95 is not None and summary.p99 is not None:
         percentiles = f"p50 {format_duration(summary.p50)} · p95 {format_duration(summary.p95)}"
         html += f"<div>latency {percentiles} · p99 {format_duration(summary.p99)}</div>"

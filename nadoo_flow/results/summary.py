@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._support.text import format_count, format_duration, shorten
+from .._support.usage import describe_usage
 from .batch_result import BatchResult
+from .usage import count_usage
 
 NO_EXCEPTION = "no exception"
 
@@ -50,6 +52,9 @@ class Summary:
         p95: 95% of the items took at most so many seconds each.
         p99: 99% of the items took at most so many seconds each.
         errors: The failures by type, the most frequent first.
+        usage: What the items used, such as ``{"tokens": 8_120}``: the sums of the numbers in
+            ``metadata["usage"]``, by name.
+        saved: What was not used again, because results were cached or resumed.
     """
 
     total: int
@@ -61,6 +66,8 @@ class Summary:
     p95: float | None
     p99: float | None
     errors: tuple[ErrorGroup, ...]
+    usage: dict[str, float]
+    saved: dict[str, float]
 
     def __str__(self) -> str:
         first = f"{format_count(self.total, 'item')}: {self.successful:,} successful"
@@ -73,6 +80,8 @@ class Summary:
         if self.p50 is not None and self.p95 is not None and self.p99 is not None:
             latencies = f"p50 {format_duration(self.p50)}, p95 {format_duration(self.p95)}"
             lines.append(f"latency: {latencies}, p99 {format_duration(self.p99)}")
+        if self.usage or self.saved:
+            lines.append(f"usage: {describe_usage(self.usage, self.saved)}")
         return "\n".join([*lines, *map(str, self.errors)])
 
 
@@ -82,6 +91,7 @@ def summarize(results: Sequence[BatchResult], seconds: float | None) -> Summary:
         result.execution_time for result in results if result.execution_time is not None
     )
     failed = [result for result in results if not result.success]
+    count = count_usage(results)
     return Summary(
         len(results),
         len(results) - len(failed),
@@ -92,6 +102,8 @@ def summarize(results: Sequence[BatchResult], seconds: float | None) -> Summary:
         compute_percentile(latencies, 95),
         compute_percentile(latencies, 99),
         _group_by_type(failed),
+        count.usage,
+        count.saved,
     )
 
 

@@ -147,6 +147,7 @@ class ChildWork(ManyWork[Indexed[Any], Any]):
     def iterate(self, item: Indexed[Any], opened: Any) -> Outputs[Any]:
         answer = check_answer(opened, self._gives_output)
         if isinstance(answer, NodeResult):
+            self._stage_run.count_usage(answer)
             if not answer.success:
                 raise _FailedError(answer)
             answer = answer.output

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from reactivex import Observable
 
 from ..errors import NodeError
-from ..events import ItemEnd, RunReporter, StageReporter, note_failure
+from ..events import ItemEnd, RunReporter, StageReporter, note_failure, note_usage
 from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.usage import has_usage
 from ..streams import Indexed, InOrder, Subscription, Work, allow_one_subscription
 
 R = TypeVar("R")
@@ -20,6 +21,7 @@ R = TypeVar("R")
 Items: TypeAlias = Observable[Indexed[Any]]
 Operator: TypeAlias = Callable[[Items], Items]
 OnFailed: TypeAlias = Callable[[str, int, str], None]
+OnUsage: TypeAlias = Callable[[dict[str, Any]], None]
 
 
 class FailingStage(Protocol):
@@ -38,6 +40,7 @@ class StageRun:
         workflow_context: State that the run shares.
         on_failed: Called for each failed item that the run goes on without, with the id of the
             stage, the index of the item, and the error.
+        on_usage: Called with the metadata of each answer that says what it used.
         on_dropped: Settles an item, named by its index, that goes no further.
         ordered: Whether what the stage emits must be in order.
         indexed: Whether the indexes must tell the source item.
@@ -47,6 +50,7 @@ class StageRun:
     run: Subscription
     workflow_context: WorkflowContext
     on_failed: OnFailed
+    on_usage: OnUsage
     on_dropped: Callable[[int], None]
     ordered: bool
     indexed: bool = False
@@ -69,6 +73,13 @@ class StageRun:
         if self.report is not None:  # or it would be that of an item around the run
             note_failure(error)
         self.on_failed(stage.node_id, index, error)
+
+    def count_usage(self, answer: NodeResult) -> None:
+        """Count what a node used for an item, which has failed or not."""
+        if has_usage(answer):
+            self.on_usage(answer.metadata)
+            if self.report is not None:
+                note_usage(answer.metadata)
 
     def report_work(
         self, work: Work[Indexed[Any], R], outcome: Callable[[R], ItemEnd] | None = None
@@ -102,6 +113,7 @@ def fuse(
     run: Subscription,
     workflow_context: WorkflowContext,
     on_failed: OnFailed,
+    on_usage: OnUsage,
     *,
     ordered: bool,
     indexed: bool = False,
@@ -135,6 +147,7 @@ def fuse(
                 run,
                 workflow_context,
                 on_failed,
+                on_usage,
                 on_dropped,
                 is_ordered,
                 indexed,

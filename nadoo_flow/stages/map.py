@@ -164,6 +164,7 @@ class _MapWork(Work[Indexed[Any], Indexed[Any]]):
                 answer = check_result(answer)
             except (Exception, asyncio.CancelledError) as error:
                 return self.fail(item, error, started)
+            self._stage_run.count_usage(answer)
             if not answer.success:
                 return self._leave_out(item[0], answer)
             answer = answer.output

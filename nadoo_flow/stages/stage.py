@@ -17,6 +17,7 @@ from .._support.checks import (
     is_list_like,
 )
 from .._support.typevars import Input, Input_contra, Made, Made_co, Next, Output, Output_co
+from .._support.usage import UsageCount
 from ..drawing.parts import Part
 from ..errors import NodeError
 from ..events import (
@@ -51,7 +52,7 @@ from ..streams import (
     emit,
 )
 from ..tracing.trace import Trace
-from .fusion import Link, OnFailed, Operator, StageRun, fuse
+from .fusion import Link, OnFailed, OnUsage, Operator, StageRun, fuse
 from .indexes import make_indexed_output
 from .options import RunOptions
 from .streaming import Streaming
@@ -141,10 +142,12 @@ class ListStage(
 
         ``metadata`` holds ``inputs`` and ``outputs`` (counts of items) and ``errors``: one
         ``{"index", "error"}`` for each item that failed and was left out, in a chain with the id
-        of its ``"stage"`` and the index that the item had when it entered the chain.
+        of its ``"stage"`` and the index that the item had when it entered the chain. ``usage`` is
+        the sum of what the nodes used, if they say so.
         """
         outputs: list[Indexed[Any]] = []
         errors: list[dict[str, Any]] = []
+        count = UsageCount()
 
         def on_failed(stage_id: str, index: int, error: str) -> None:
             stage = {"stage": stage_id} if len(self.stages) > 1 else {}
@@ -160,16 +163,21 @@ class ListStage(
                 workflow_context=workflow_context,
                 watching=get_watch_options(),
             )
-            run = await drain(self._plan(source, options, on_failed), outputs.append)
+            plan = self._plan(source, options, on_failed, count.add)
+            run = await drain(plan, outputs.append)
         except NodeError as error:
-            return NodeResult(
-                False, None, self._describe_place(error), {}, error.__cause__ or error
-            )
+            failed = self._describe_place(error), count.make_metadata(), error.__cause__ or error
+            return NodeResult(False, None, *failed)
         except Exception as error:
             return make_failure(error)
         outputs.sort(key=itemgetter(0))
         errors.sort(key=itemgetter("index"))
-        metadata = {"inputs": run.pulled, "outputs": len(outputs), "errors": errors}
+        metadata: dict[str, Any] = {
+            "inputs": run.pulled,
+            "outputs": len(outputs),
+            "errors": errors,
+            **count.make_metadata(),
+        }
         output = {self.output_key: self._close([value for _, value in outputs])}
         return NodeResult(True, output, None, metadata)
 
@@ -272,7 +280,7 @@ class ListStage(
         return items
 
     def _plan(
-        self, source: Source[Any], options: RunOptions, on_failed: OnFailed
+        self, source: Source[Any], options: RunOptions, on_failed: OnFailed, on_usage: OnUsage
     ) -> Plan[Indexed[Any]]:
         """Plan runs over a source, each with a fresh WorkflowContext unless one is given."""
         items, source = source, as_source(source, "source")
@@ -297,6 +305,7 @@ class ListStage(
                 run,
                 shared,
                 on_failed,
+                on_usage,
                 ordered=options.ordered,
                 indexed=options.indexed,
                 report=report,
@@ -312,7 +321,7 @@ class ListStage(
     def _plan_values(self, source: Source[Any], options: RunOptions) -> Plan[Any]:
         """Plan runs that emit values, and log items that are left out."""
         emit_value = make_indexed_output if options.indexed else itemgetter(1)
-        return self._plan(source, options, _log_failed).pipe(ops.map(emit_value))
+        return self._plan(source, options, _log_failed, _ignore_usage).pipe(ops.map(emit_value))
 
     def _report(self, items: object, watching: WatchOptions) -> RunReporter | None:
         flattened = [False, *(stage.flattens for stage in self.stages)]
@@ -348,6 +357,10 @@ class Chain(ListStage):
 
     def _close(self, values: list[Any]) -> Any:
         return self._stages[-1]._close(values)
+
+
+def _ignore_usage(metadata: dict[str, Any]) -> None:
+    """Stand for a count where none is kept; the events of the items tell it all the same."""
 
 
 def _log_failed(stage_id: str, index: int, error: str) -> None:

@@ -243,7 +243,7 @@ def run_chain(
             Link(each.node_id, each.needs_order, each.flattens, each.has_keys, each.operator)
             for each in stages
         ]
-        chain = fuse(links, run, WorkflowContext(), lambda *_: None, ordered=ordered)
+        chain = fuse(links, run, WorkflowContext(), *[lambda *_: None] * 2, ordered=ordered)
         return emit(run, range(length)).pipe(chain)
 
     async def main() -> Subscription:

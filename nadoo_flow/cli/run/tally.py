@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..._support.usage import UsageCount, describe_usage
 from ...results.batch_result import BatchResult
 
 SHOWN_ERRORS = 5
@@ -18,10 +19,12 @@ class Tally:
     succeeded: int = 0
     resumed: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    used: UsageCount = field(default_factory=UsageCount)
     started: float = field(default_factory=time.monotonic)
 
     def count(self, result: BatchResult) -> None:
         """Count one result."""
+        self.used.add(result.metadata)
         if result.success:
             self.succeeded += 1
             self.resumed += "resumed" in result.metadata
@@ -46,6 +49,8 @@ class Tally:
             f"{self.results:,} results: {self.succeeded:,} succeeded{resumed}, "
             f"{self.failed:,} failed, in {seconds:.1f} s"
         ]
+        if self.used.usage or self.used.saved:
+            lines.append(f"usage: {describe_usage(self.used.usage, self.used.saved)}")
         lines += [f"{n:8,} x {error}" for error, n in self.errors.most_common(SHOWN_ERRORS)]
         if len(self.errors) > SHOWN_ERRORS:
             lines.append(f"         and {len(self.errors) - SHOWN_ERRORS:,} other errors")
