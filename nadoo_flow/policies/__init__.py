@@ -3,7 +3,7 @@
 ``node.pipe(timeout(5), retry(attempts=3))`` gives each try five seconds;
 ``node.pipe(retry(attempts=3), timeout(5))`` gives all tries together five seconds. The recommended
 stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``limit``,
-``circuit_breaker``, ``retry``, ``fallback``:
+``circuit_breaker``, ``hedge``, ``retry``, ``fallback``:
 
 - ``in_thread`` around a function that blocks, before all others.
 - ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
@@ -11,6 +11,8 @@ stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``lim
   it could have to wait for a permit, and start in a burst with others.
 - ``circuit_breaker`` around these, inside ``retry``: each try counts, and none waits for a permit
   while the service is down.
+- ``hedge`` around these: a second execution takes its own turn and permit, and one that waits long
+  for them counts as slow.
 - ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.
 - ``fallback`` around all: another node is asked only when no try is left.
 
@@ -21,6 +23,7 @@ from .adaptive_limit import AdaptiveLimit
 from .circuit_breaker import CircuitBreaker, CircuitChange, CircuitOpen, circuit_breaker
 from .concurrency_limit import ConcurrencyLimit
 from .fallback import fallback
+from .hedge import hedge
 from .in_thread import in_thread
 from .limit import limit
 from .rate_limit import rate_limit
@@ -37,6 +40,7 @@ __all__ = [
     "RetryBudget",
     "circuit_breaker",
     "fallback",
+    "hedge",
     "in_thread",
     "limit",
     "rate_limit",

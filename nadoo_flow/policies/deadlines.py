@@ -1,13 +1,23 @@
-"""The deadlines of all that a timeout works on, kept by one timer."""
+"""The deadlines of all that a policy works on, kept by one timer."""
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from .._support.clock import get_clock
 from .._support.tasks import cancel_as_work, is_ended_by_owner
+
+
+class Expiring(Protocol):
+    """What has a deadline."""
+
+    def expire(self) -> None:
+        """Do what is to be done at the deadline."""
+
+
+E = TypeVar("E", bound=Expiring)
 
 
 class Deadline:
@@ -24,34 +34,42 @@ class Deadline:
         self.task = task
         self.expired = False
 
+    def expire(self) -> None:
+        """Cancel the task."""
+        # Not when the run is ending: a second cancel would interrupt the clean-up.
+        if not is_ended_by_owner(self.task):
+            self.expired = True
+            cancel_as_work(self.task)
 
-class Deadlines:
+
+class Deadlines(Generic[E]):
     """The deadlines on one event loop that are the same number of seconds ahead.
 
     A deadline that is added is therefore the last one, and one timer for the first is enough.
 
     Args:
         seconds: From the time at which a deadline is added.
+
+    Attributes:
+        seconds: The same.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._time = get_clock(self._loop)
-        self._pending: dict[Deadline, float] = {}
+        self._pending: dict[E, float] = {}
         self._is_armed = False
 
-    def add(self, task: asyncio.Task[Any]) -> Deadline:
-        """Have a task cancelled in some seconds."""
-        deadline = Deadline(task)
-        when = self._pending[deadline] = self._time() + self._seconds
+    def add(self, expiring: E) -> None:
+        """Have something expire in some seconds."""
+        when = self._pending[expiring] = self._time() + self.seconds
         if not self._is_armed:
             self._arm(when)
-        return deadline
 
-    def discard(self, deadline: Deadline) -> None:
-        """Forget a deadline, because its task is on time."""
-        self._pending.pop(deadline, None)
+    def discard(self, expiring: E) -> None:
+        """Forget a deadline, because all is on time."""
+        self._pending.pop(expiring, None)
 
     def _arm(self, when: float) -> None:
         self._is_armed = True
@@ -61,15 +79,12 @@ class Deadlines:
     def _expire(self) -> None:
         self._is_armed = False
         now = self._time()
-        expired: list[Deadline] = []
-        for deadline, when in self._pending.items():
+        expired: list[E] = []
+        for expiring, when in self._pending.items():
             if when > now:
                 self._arm(when)
                 break
-            expired.append(deadline)
-        for deadline in expired:
-            self.discard(deadline)
-            # Not when the run is ending: a second cancel would interrupt the clean-up.
-            if not is_ended_by_owner(deadline.task):
-                deadline.expired = True
-                cancel_as_work(deadline.task)
+            expired.append(expiring)
+        for expiring in expired:
+            self.discard(expiring)
+            expiring.expire()

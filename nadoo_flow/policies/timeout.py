@@ -12,7 +12,7 @@ from .._support.per_loop import PerLoop
 from ..nodes.context import WorkflowContext
 from ..nodes.execution import Bound, make_failure
 from ..nodes.node import NodeLike
-from .deadlines import Deadlines
+from .deadlines import Deadline, Deadlines
 from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
 
 
@@ -35,7 +35,7 @@ class TimeoutNode(PolicyNode):
     def __init__(self, node: NodeLike, seconds: float) -> None:
         super().__init__(node)
         self.seconds = seconds
-        self._deadlines: PerLoop[Deadlines] = PerLoop()
+        self._deadlines: PerLoop[Deadlines[Deadline]] = PerLoop()
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         attempt, gives_output = self._bind_attempt(workflow_context)
@@ -46,7 +46,8 @@ class TimeoutNode(PolicyNode):
             # Without its argument this is slow on Python 3.11.
             task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
             before = task.cancelling()
-            deadline = deadlines.add(task)
+            deadline = Deadline(task)
+            deadlines.add(deadline)
             try:
                 answer = attempt(value)
                 if type(answer) is CoroutineType:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .._support.percentile import compute_percentile
 from .._support.text import format_count, format_duration, shorten
 from .._support.usage import describe_usage
 from .batch_result import BatchResult
@@ -105,13 +105,6 @@ def summarize(results: Sequence[BatchResult], seconds: float | None) -> Summary:
         count.usage,
         count.saved,
     )
-
-
-def compute_percentile(ordered: list[float], percent: float) -> float | None:
-    """Return the smallest of sorted values that is not exceeded by so many percent of them."""
-    if not ordered:
-        return None
-    return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
 def _group_by_type(failed: list[BatchResult]) -> tuple[ErrorGroup, ...]:

@@ -1,4 +1,4 @@
-"""Print the README's comparison of an AdaptiveLimit with fixed limits.
+"""Print the README's tables of an AdaptiveLimit beside fixed limits, and of hedging.
 
 The services are simulated, in virtual time, so the figures are the same everywhere.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 from nadoo_flow import AdaptiveLimit, ConcurrencyLimit
+from nadoo_flow.policies import hedge
 
 from ..streams.runs import in_virtual_time
 from .services import QueueingService, RejectingService, Service, called_endlessly
+from .tails import measure_tail
 
 CAPACITIES = (5, 20, 60)
 SECONDS = 120
@@ -59,5 +62,18 @@ def rows() -> list[str]:
     return lines
 
 
+def hedge_rows() -> list[str]:
+    """Run the simulations of hedging and return the lines of the table."""
+    lines = ["| | p50 | p99 | calls |", "|---|---|---|---|"]
+    for name, policies in (
+        ("alone", ()),
+        ("`hedge(percentile=95)`", (hedge(percentile=95),)),
+        ("`hedge(after=3)`", (hedge(after=3),)),
+    ):
+        tail = in_virtual_time(partial(measure_tail, *policies))
+        lines.append(f"| {name} | {tail.p50:.1f} s | {tail.p99:.1f} s | {tail.calls:,} |")
+    return lines
+
+
 if __name__ == "__main__":
-    print("\n".join(rows()))
+    print("\n".join([*rows(), "", *hedge_rows()]))

@@ -26,7 +26,16 @@ from nadoo_flow import (
     WorkflowContext,
 )
 from nadoo_flow.nodes.node import Policy
-from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import (
+    CircuitBreaker,
+    circuit_breaker,
+    fallback,
+    hedge,
+    limit,
+    rate_limit,
+    retry,
+    timeout,
+)
 
 from ..stand_ins import Probe, assert_only_the_caller_runs, now, raised_by, slowly
 from .services import Flaky, outcome
@@ -40,6 +49,8 @@ EVERY_POLICY: dict[str, Callable[[], Policy]] = {
     "rate_limit": lambda: rate_limit(10),
     "limit": lambda: limit(ConcurrencyLimit(5)),
     "adaptive limit": lambda: limit(AdaptiveLimit(5)),
+    "hedge": lambda: hedge(50, ratio=1),
+    "circuit_breaker": lambda: circuit_breaker(CircuitBreaker(100)),
     "fallback": lambda: fallback(lambda _: "other"),
 }
 KINDS = ("retry", "timeout", "rate_limit", "limit", "fallback")

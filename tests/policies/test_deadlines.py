@@ -9,14 +9,15 @@ from weakref import ref
 
 import pytest
 
-from nadoo_flow.policies.deadlines import Deadlines
+from nadoo_flow.policies.deadlines import Deadline, Deadlines
 from tests.stand_ins import now
 
 
-async def sleep_within(deadlines: Deadlines, seconds: float) -> tuple[bool, float]:
+async def sleep_within(deadlines: Deadlines[Deadline], seconds: float) -> tuple[bool, float]:
     """Sleep in the current task, and return whether the deadline came first, and when it ended."""
     task: Any = asyncio.current_task()
-    deadline = deadlines.add(task)
+    deadline = Deadline(task)
+    deadlines.add(deadline)
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
@@ -43,7 +44,8 @@ async def test_a_task_may_have_several() -> None:
 
     async def nested() -> tuple[bool, float]:
         task: Any = asyncio.current_task()
-        deadline = outer.add(task)
+        deadline = Deadline(task)
+        outer.add(deadline)
         assert await sleep_within(inner, 100) == (True, 2)
         assert await sleep_within(inner, 1) == (False, 3)
         assert await sleep_within(inner, 100) == (True, 5)

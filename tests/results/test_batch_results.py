@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from nadoo_flow import BatchProcessor, BatchResult, BatchResults, NodeResult
-from nadoo_flow.results.summary import ErrorGroup, compute_percentile
+from nadoo_flow._support.percentile import compute_percentile
+from nadoo_flow.results.summary import ErrorGroup
 
 from ..hostile_texts import HOSTILE, Unprintable, tags_of
 from ..stand_ins import double, now, slowly

@@ -54,6 +54,12 @@ def _fallback() -> Any:
     return fallback(suspend_once)
 
 
+def _hedge() -> Any:
+    from nadoo_flow.policies import hedge
+
+    return hedge(after=60)
+
+
 def _prepare(policies: tuple[Callable[[], Any], ...], params: Params) -> Run:
     from nadoo_flow import FunctionNode
 
@@ -83,6 +89,7 @@ CASES = (
             _contestant("limit(ConcurrencyLimit)", _limit),
             _contestant("limit(AdaptiveLimit)", _adaptive_limit),
             _contestant("retry", _retry),
+            _contestant("hedge", _hedge),
             _contestant("fallback", _fallback),
             _contestant(FOUR, *_FOUR),
         ),
