@@ -27,7 +27,7 @@ FLOORS_OF_STREAMS = (
     ("sinks", "operators", "sources"),
     ("plan", "loop_thread"),
     ("places",),
-    ("subscription",),
+    ("subscription", "timed_context"),
     ("direct", "turn", "run_scope", "run_tasks", "work"),
 )
 """The same inside the room that has rooms of its own."""

@@ -11,6 +11,7 @@ from reactivex import Observable
 
 from ..events import FINISHED
 from ..nodes.context import WorkflowContext
+from ..nodes.holding import warn_of
 from ..nodes.item_keys import ItemKeys
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
@@ -71,7 +72,9 @@ class BatchRun:
             items: Observable[Indexed[Any]] = emit(run, source, reported)
             if indexes is not None:
                 items = _replace_indexes(items, indexes)
-            lanes = flat_map(run, work, self.max_concurrency, self.node.isolate, keys)
+            lanes = flat_map(
+                run, work, self.max_concurrency, self.node.isolate, keys, warn_of(self.node)
+            )
             if recording is None:
                 return items.pipe(lanes)
             return items.pipe(recording.skip_recorded, lanes, recording.record_results)

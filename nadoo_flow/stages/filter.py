@@ -10,6 +10,7 @@ from reactivex import compose
 from .._support.checks import check_function
 from .._support.typevars import Input
 from ..events import DROPPED, FINISHED, ItemEnd
+from ..nodes.holding import warn_of
 from ..streams import Indexed, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
@@ -60,7 +61,7 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
 
     def operator(self, stage_run: StageRun) -> Operator:
         reported = stage_run.report_work(_Judge(self.node_id, self.filter_fn), _name_outcome)
-        lanes = flat_map(stage_run.run, reported, self.max_concurrency)
+        lanes = flat_map(stage_run.run, reported, self.max_concurrency, on_held=warn_of(self))
         return compose(lanes, leave_out_dropped(stage_run))
 
 

@@ -13,6 +13,7 @@ from .._support.typevars import Input, Output
 from ..errors import NO_MESSAGE
 from ..nodes.context import NodeResult, unwrap_item
 from ..nodes.execution import check_result, make_item_failure
+from ..nodes.holding import warn_of
 from ..nodes.item_keys import ItemKeys
 from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..streams import Indexed, Work, flat_map
@@ -143,7 +144,9 @@ class MapNode(ListStage[Input, Output, list[Output]]):
             work = keys.check_before(work)
         reported = stage_run.report_work(work)
         isolate = self.child_node.isolate
-        lanes = flat_map(stage_run.run, reported, self.max_concurrency, isolate, keys)
+        lanes = flat_map(
+            stage_run.run, reported, self.max_concurrency, isolate, keys, warn_of(self.child_node)
+        )
         return compose(lanes, leave_out_dropped(stage_run))
 
 

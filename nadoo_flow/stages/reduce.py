@@ -11,6 +11,7 @@ from reactivex import operators as ops
 
 from .._support.checks import check_function
 from .._support.typevars import Input, Output
+from ..nodes.holding import warn_of
 from ..streams import Indexed, flat_map
 from .fusion import Operator, StageRun
 from .stage import ListStage
@@ -92,7 +93,7 @@ class ReduceNode(ListStage[Input, Output, Output]):
             return 0, value
 
         return compose(
-            flat_map(stage_run.run, stage_run.report_work(folding), 1),
+            flat_map(stage_run.run, stage_run.report_work(folding), 1, on_held=warn_of(self)),
             ops.do_action(lambda _: stage_run.run.release()),
             ops.last_or_default(initial),
             ops.map(emit_outcome),

@@ -53,6 +53,7 @@ from .sources import (
     emit,
 )
 from .subscription import Subscription, find_innermost_run, find_outermost_run
+from .timed_context import OnHeld
 from .work import Work, WrappedWork, do_work
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Isolation",
     "Keys",
     "ManyWork",
+    "OnHeld",
     "Outputs",
     "OverflowStrategy",
     "Plan",

@@ -13,6 +13,8 @@ from .._support.clock import get_clock
 BUDGET = 0.004
 """Seconds that all runs of a loop together may take in one turn before they let others in."""
 
+HELD = 0.1
+"""Seconds that one step may take before it counts as one that holds the event loop."""
 
 MOST = 256
 """Waiters that one turn wakes at most; some take no time in this turn, but in the next."""
@@ -30,6 +32,8 @@ class LoopTurn:
 
     Attributes:
         time: The clock of the loop.
+        gaps: How often more than HELD seconds have passed between two turns in which items were
+            taken: something may have held the loop.
         ends: The time at which the budget is spent. To compare it with ``time()`` spares most
             items the call of :meth:`is_spent`.
     """
@@ -37,11 +41,13 @@ class LoopTurn:
     __slots__ = (
         "__weakref__",
         "_is_scheduled",
+        "_latest",
         "_loop",
         "_share",
         "_waiting",
         "_was_spent",
         "ends",
+        "gaps",
         "time",
     )
 
@@ -49,6 +55,8 @@ class LoopTurn:
         self._loop = loop
         self.time = get_clock(loop)
         self.ends = _CLOSED
+        self.gaps = 0
+        self._latest = math.inf
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._share = 1
         self._was_spent = False
@@ -64,10 +72,14 @@ class LoopTurn:
 
     def is_spent(self) -> bool:
         """Return whether to let others run; called before an item is taken."""
+        now = self.time()
         if self.ends == _CLOSED:
-            self.ends = self.time() + BUDGET
+            if now - self._latest > HELD:
+                self.gaps += 1
+            self._latest = now
+            self.ends = now + BUDGET
             self._schedule()
-        spent = self.time() >= self.ends
+        spent = now >= self.ends
         self._was_spent = self._was_spent or spent
         return spent
 

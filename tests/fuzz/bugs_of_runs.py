@@ -210,7 +210,12 @@ def keys_have_no_order() -> AbstractContextManager[None]:
     """Work on items of equal key at the same time."""
 
     def operator(
-        run: Subscription, work: Any, limit: int, isolate: Any = "context", keys: object = None
+        run: Subscription,
+        work: Any,
+        limit: int,
+        isolate: Any = "context",
+        keys: object = None,
+        on_held: object = None,
     ) -> Operator:
         return flat_map(run, work, limit, isolate)
 

@@ -61,6 +61,7 @@ def plant_engine(engine: Engine) -> Planting:
         max_concurrent: int,
         isolate: Isolation = "context",
         keys: Any = None,
+        on_held: object = None,
     ) -> Any:
         if keys is not None:
             return flat_map(run, work, max_concurrent, isolate, keys)

@@ -7,7 +7,7 @@ run and end such tasks.
 It imports only the standard library.
 """
 
-from .driver import Driver, Interrupted, close_work, is_closing, leave_out_caller
+from .driver import Driver, Interrupted, close_work, is_closing, leave_out_caller, make_transparent
 from .lifecycle import FatalError, end_and_join, raise_fatal, run_in_own_task, start_owned
 from .owned_task import (
     OwnedTask,
@@ -33,6 +33,7 @@ __all__ = [
     "is_ended_by_owner",
     "is_to_end",
     "leave_out_caller",
+    "make_transparent",
     "raise_fatal",
     "run_in_own_task",
     "start_owned",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
-from types import coroutine
+from types import CodeType, FunctionType, coroutine
 from typing import Any, Generic, TypeVar, cast
 
 from ..functions import call
 from .owned_task import OwnedTask, get_running_task
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
 
 _is_closing: ContextVar[bool] = ContextVar("nadoo_flow_is_closing", default=False)
 
@@ -115,4 +116,17 @@ def leave_out_caller(error: BaseException) -> BaseException:
     A failed result keeps its exception, which would keep the lane, and with it the whole run.
     """
     traceback = error.__traceback__
-    return error.with_traceback(None if traceback is None else traceback.tb_next)
+    if traceback is not None:
+        traceback = traceback.tb_next
+    while traceback is not None and traceback.tb_frame.f_code in _transparent:
+        traceback = traceback.tb_next
+    return error.with_traceback(traceback)
+
+
+def make_transparent(function: F) -> F:
+    """Have :func:`leave_out_caller` take out the frames of a function below the catching one."""
+    _transparent.add(cast("FunctionType", function).__code__)
+    return function
+
+
+_transparent: set[CodeType] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
 from functools import partial
 from types import CoroutineType, coroutine
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
@@ -23,6 +24,7 @@ from ..._support.tasks import (
 )
 from ..direct import Direct
 from ..subscription import Subscription
+from ..timed_context import OnHeld, TimedContext
 from ..work import InOwnTask, Work
 from .key_order import KeyOrder, Keys
 
@@ -41,6 +43,7 @@ def flat_map(
     max_concurrent: int,
     isolate: Isolation = "context",
     keys: Keys[T] | None = None,
+    on_held: OnHeld | None = None,
 ) -> Callable[[Observable[T]], Observable[R]]:
     """Work on the items, at most ``max_concurrent`` at a time, and emit results as they complete.
 
@@ -58,6 +61,8 @@ def flat_map(
         isolate: ``"task"`` gives each item an asyncio task of its own as well.
         keys: Finds the key of each item, if items of equal key are to be worked on one after the
             other, in the order in which they come.
+        on_held: Called with the seconds for which one step of the work held the event loop. Steps
+            are timed only where the loop seems to be held, so the first ones may be missed.
     """
     isolated = InOwnTask(work) if isolate == "task" else work
 
@@ -69,13 +74,20 @@ def flat_map(
             if keys is None:
                 queue: deque[T] = deque()
                 lanes = _Lanes(
-                    run, isolated, max_concurrent, observer, queue, queue.popleft, eager=eager
+                    run,
+                    isolated,
+                    max_concurrent,
+                    observer,
+                    queue,
+                    queue.popleft,
+                    on_held,
+                    eager=eager,
                 )
                 upstream = source.subscribe(lanes, scheduler=scheduler)
                 return CompositeDisposable(upstream, Disposable(lanes.dispose))
             order = KeyOrder(keys, isolated, run.context.copy)
             in_order = _Lanes(
-                run, order, max_concurrent, observer, order.ready, order.take, eager=eager
+                run, order, max_concurrent, observer, order.ready, order.take, on_held, eager=eager
             )
             upstream = source.subscribe(order.pass_on_to(in_order), scheduler=scheduler)
             return CompositeDisposable(
@@ -105,6 +117,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         observer: abc.ObserverBase[R],
         queue: deque[T] | list[T],
         take: Callable[[], T],
+        on_held: OnHeld | None,
         *,
         eager: bool,
     ) -> None:
@@ -115,6 +128,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._observer = observer
         self._queue = queue
         self._take = take
+        self._on_held = on_held
+        self._known_gaps = run.turn.gaps
         self._lanes: set[OwnedTask[None]] = set()
         self._interrupted: dict[OwnedTask[None], _Interruption] = {}
         self._starting = 0
@@ -168,16 +183,19 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         lane = cast("OwnedTask[None]", asyncio.current_task())
         run, queue, take = self._run, self._queue, self._take
         start, finish = self._work.start, self._work.finish
-        new_context, on_next = run.context.copy, self._observer.on_next
+        on_next = self._observer.on_next
+        new_context: Callable[[], Context | TimedContext] = run.context.copy
         turn, time = run.turn, run.turn.time
         suspended = yield from self._resume(lane)
         while queue and not run.stopped:
             started = time()
-            if started >= turn.ends and turn.is_spent():
-                if self._parked >= len(queue):
-                    break  # enough lanes wait to take the items that are left
-                yield from self._wait_for_turn(lane)
-                continue
+            if started >= turn.ends:
+                if turn.is_spent():
+                    if self._parked >= len(queue):
+                        break  # enough lanes wait to take the items that are left
+                    yield from self._wait_for_turn(lane)
+                    continue
+                new_context = self._choose_context()
             item = take()
             in_context = new_context().run
             try:
@@ -238,6 +256,14 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._lanes.discard(lane)
         if self._end is not None and not self._lanes and not run.stopped:
             self._end()
+
+    def _choose_context(self) -> Callable[[], Context | TimedContext]:
+        """Return what makes the context of an item: one that times its steps if there was a gap."""
+        run, turn, on_held = self._run, self._run.turn, self._on_held
+        if on_held is None or turn.gaps == self._known_gaps:
+            return run.context.copy
+        self._known_gaps = turn.gaps
+        return partial(TimedContext, run.context, turn.time, on_held)
 
     def _fail(
         self,
