@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
     from .nodes import MicroBatchNode, ParallelNode, ParallelStrategy
     from .policies import AdaptiveLimit, ConcurrencyLimit
-    from .stages import ExpandNode, FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
+    from .stages import (
+        ExpandNode,
+        FilterNode,
+        FlatMapNode,
+        MapNode,
+        OperatorNode,
+        ReduceNode,
+        route,
+    )
 
     __version__: str
 
@@ -50,6 +58,7 @@ __all__ = [
     "SqliteCheckpoint",
     "Trace",
     "WorkflowContext",
+    "route",
 ]
 
 # Imported when they are first used, so that a program which does without them starts sooner.
@@ -69,6 +78,7 @@ _LATE = {
     "ParallelStrategy": ".nodes",
     "ReduceNode": ".stages",
     "SqliteCheckpoint": ".checkpoint",
+    "route": ".stages",
 }
 
 

@@ -19,43 +19,54 @@ def draw_diagram(name: str, parts: Sequence[Part]) -> str:
     y, previous = float(_MARGIN), None
     for place, part in enumerate(parts):
         colour = PALETTE[place % len(PALETTE)]
-        height = len(part.boxes) * (_BOX + _GAP) - _GAP
+        gap = _GAP / 3 if part.is_choice else _GAP
+        height = len(part.boxes) * (_BOX + gap) - gap
         top = y
         if part.caption:
             y += _CAPTION
+        if part.is_choice and previous is not None:
+            drawn.append(_draw_arrow(previous, top))
         for box in part.boxes:
-            if previous is not None:
+            if previous is not None and not part.is_choice:
                 drawn.append(_draw_arrow(previous, y))
             drawn.append(_draw_box(box, y, colour))
             previous = y + _BOX
-            y = previous + _GAP
-        y -= _GAP
+            y = previous + gap
+        y -= gap
         if part.caption:
             frame = _draw_frame(part.caption, top, height + _CAPTION + 12, colour)
             drawn.insert(0, frame)
             y += 12
+            if part.is_choice:
+                previous = y
         y += _GAP
     return picture(_WIDTH, y - _GAP + _MARGIN, name, drawn)
 
 
 def write_mermaid(parts: Sequence[Part]) -> str:
     """Write parts as a Mermaid flowchart."""
-    lines, number_of_box = ["flowchart TD"], 0
+    lines, arrows, number_of_box = ["flowchart TD"], list[str](), 0
+    before: list[int] = []
     for place, part in enumerate(parts):
         indent = "    "
         if part.caption:
             lines.append(f'    subgraph part{place}["{_escape_mermaid(part.caption, 100)}"]')
             indent += "    "
+        ends: list[int] = []
         for box in part.boxes:
             words = (
                 f"{_escape_mermaid(box.name, 60)}<br/>{_escape_mermaid(box.build_subtitle(), 100)}"
             )
             lines.append(f'{indent}node{number_of_box}["{words}"]')
+            arrows += [f"    node{at} --> node{number_of_box}" for at in before]
+            ends.append(number_of_box)
+            if not part.is_choice:
+                before = [number_of_box]
             number_of_box += 1
+        before = ends if part.is_choice else before
         if part.caption:
             lines.append("    end")
-    lines += [f"    node{at} --> node{at + 1}" for at in range(number_of_box - 1)]
-    return "\n".join(lines)
+    return "\n".join(lines + arrows)
 
 
 def _draw_box(box: Box, y: float, colour: str) -> str:

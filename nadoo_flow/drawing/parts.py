@@ -29,7 +29,9 @@ class Part(NamedTuple):
     Attributes:
         boxes: The nodes, in the order in which data passes them.
         caption: The reason why they work as one; empty for a single node.
+        is_choice: Whether data passes only one of them.
     """
 
     boxes: tuple[Box, ...]
     caption: str = ""
+    is_choice: bool = False

@@ -12,6 +12,7 @@ from .flat_map import FlatMapNode
 from .map import MapNode
 from .operator import OperatorNode
 from .reduce import ReduceNode
+from .route import RouteStage, route
 from .stage import Chain, ListStage
 
 __all__ = [
@@ -23,4 +24,6 @@ __all__ = [
     "MapNode",
     "OperatorNode",
     "ReduceNode",
+    "RouteStage",
+    "route",
 ]

@@ -40,6 +40,7 @@ from .operators import (
     flat_map,
     flat_map_many,
     observe_on_loop,
+    split,
 )
 from .plan import MAX_WINDOW, Plan, compute_default_window
 from .sinks import CloseableAsyncIterator, drain, observe
@@ -91,4 +92,5 @@ __all__ = [
     "flat_map_many",
     "observe",
     "observe_on_loop",
+    "split",
 ]

@@ -386,7 +386,8 @@ IN_PLACE_OF = {
     Checkpoint: SqliteCheckpoint,
     Codec: JsonCodec,
 }
-PUBLIC = [getattr(nadoo_flow, name) for name in nadoo_flow.__all__]
+EXPORTED = [getattr(nadoo_flow, name) for name in nadoo_flow.__all__]
+PUBLIC = [kind for kind in EXPORTED if isinstance(kind, type)]
 OPEN = [*PUBLIC, PolicyNode, Watcher, Codec]
 
 

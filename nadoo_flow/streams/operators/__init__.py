@@ -10,6 +10,7 @@ from .flat_map_many import ManyWork, Outputs, flat_map_many
 from .in_order import InOrder
 from .key_order import Keys
 from .observe_on_loop import observe_on_loop
+from .split import split
 
 __all__ = [
     "InOrder",
@@ -22,4 +23,5 @@ __all__ = [
     "flat_map",
     "flat_map_many",
     "observe_on_loop",
+    "split",
 ]
