@@ -18,7 +18,7 @@ FLOORS = (
     ("policies", "stages", "results"),
     ("nodes", "tracing"),
     ("events",),
-    ("streams", "drawing"),
+    ("streams", "drawing", "storage"),
     ("errors", "_support"),
 )
 """From the top down. A room imports only from floors below its own."""

@@ -3,12 +3,12 @@
 ``recording`` writes each success before it is delivered, ``resuming`` finds the records of an
 earlier run, ``fingerprint`` identifies inputs, ``sqlite`` keeps the records in one file.
 
-It may import ``results``, ``streams``, ``errors`` and ``_support``.
+It may import ``nodes``, ``results``, ``streams``, ``storage``, ``errors`` and ``_support``.
 """
 
-from .codec import JsonCodec
+from ..storage import Codec, JsonCodec
 from .fingerprint import Fingerprint
-from .protocol import Checkpoint, CheckpointError, Codec, Record
+from .protocol import Checkpoint, CheckpointError, Record
 from .recording import Recording
 from .sqlite import SqliteCheckpoint, as_checkpoint
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
-import json
-from collections.abc import Mapping, Sequence, Set
-from decimal import Decimal
-from enum import Enum
-from fractions import Fraction
 from hashlib import sha256
-from pathlib import PurePath
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from .._support.checks import describe_value
 from ..errors import describe_error
-from .protocol import FAILURES, CheckpointError, Codec
+from ..storage import FAILURES, Codec, encode_canonically
+from .protocol import CheckpointError
 
 PREVIEW = 60
 
@@ -51,8 +43,7 @@ def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint
             compared.
     """
     try:
-        text = _canonical(value)
-        data = text.encode()
+        data = encode_canonically(value)
     except FAILURES as error:
         if codec is None:
             raise CheckpointError(
@@ -61,8 +52,8 @@ def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint
                 "values, or pass a codec= that encodes them"
             ) from error
         data = _encode_with_codec(index, value, codec)
-        text = describe_value(value)
-    return Fingerprint(sha256(data).digest(), text[:PREVIEW])
+        return Fingerprint(sha256(data).digest(), describe_value(value)[:PREVIEW])
+    return Fingerprint(sha256(data).digest(), data[:PREVIEW].decode())
 
 
 def _encode_with_codec(index: int, value: Any, codec: Codec) -> bytes:
@@ -73,36 +64,3 @@ def _encode_with_codec(index: int, value: Any, codec: Codec) -> bytes:
             f"item {index}: the codec= could not encode the input {describe_value(value)} for its "
             f"fingerprint: {describe_error(error)}"
         ) from error
-
-
-def _name_type(value: Any) -> dict[str, Any]:
-    """Write a value that JSON lacks as a mapping from the name of its type to its content."""
-    return {f"<{type(value).__qualname__}>": _get_content(value)}
-
-
-def _get_content(value: Any) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return sha256(value).hexdigest()
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, _WRITTEN_BY_REPR):
-        return repr(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Set):
-        return sorted(map(_canonical, value))
-    if isinstance(value, Sequence):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
-
-
-_WRITTEN_BY_REPR = (
-    *(datetime.date, datetime.time, datetime.timedelta, datetime.timezone),
-    *(Decimal, Fraction, UUID, PurePath, complex, range),
-)
-
-_canonical = json.JSONEncoder(
-    check_circular=False, sort_keys=True, separators=(",", ":"), default=_name_type
-).encode

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..results.batch_result import BatchResult
-
-FAILURES = (Exception, GeneratorExit, asyncio.CancelledError)
-"""What a codec or an input may raise that is no wish to leave the program."""
 
 
 class CheckpointError(Exception):
@@ -68,17 +64,3 @@ class Checkpoint(Protocol):
 
     def close(self) -> None:
         """Release everything that ``open`` has acquired."""
-
-
-class Codec(Protocol):
-    """Turns outputs into bytes and back; a decoded output must equal the encoded one.
-
-    A codec of your own also encodes inputs that have no fingerprint otherwise. Equal inputs must
-    then give the same bytes.
-    """
-
-    def encode(self, value: Any) -> bytes:
-        """Turn an output into bytes, or raise."""
-
-    def decode(self, data: bytes) -> Any:
-        """Turn bytes back into the output."""

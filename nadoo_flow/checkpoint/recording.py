@@ -9,10 +9,10 @@ from reactivex import Observable
 
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
+from ..storage import FAILURES, Codec, JsonCodec, encode_metadata
 from ..streams import Indexed, Subscription, Work, WrappedWork
-from .codec import JsonCodec, encode_metadata
 from .delivery import Delivery
-from .protocol import FAILURES, Checkpoint, Codec, Record
+from .protocol import Checkpoint, Record
 from .resuming import Resuming
 from .store import Store
 

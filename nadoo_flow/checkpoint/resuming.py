@@ -14,10 +14,10 @@ from reactivex import Observable, abc
 from ..errors import describe_error
 from ..nodes.usage import mark_as_saved
 from ..results.batch_result import BatchResult
+from ..storage import FAILURES, Codec, JsonCodec
 from ..streams import CallingObserver, Direct, Indexed, Subscription
-from .codec import JsonCodec
 from .fingerprint import Fingerprint, take_fingerprint
-from .protocol import FAILURES, CheckpointError, Codec, Record
+from .protocol import CheckpointError, Record
 from .store import OnCheckpointError, Store
 
 MOST_READ = 256

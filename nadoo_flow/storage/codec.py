@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from .._support.checks import describe_value
 from ..errors import describe_error
@@ -11,7 +12,24 @@ from ..errors import describe_error
 # A value that contains itself ends in a RecursionError; a check of each value would cost more.
 _encode = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
+FAILURES = (Exception, GeneratorExit, asyncio.CancelledError)
+"""What a codec or an input may raise that is no wish to leave the program."""
+
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+class Codec(Protocol):
+    """Turns outputs into bytes and back; a decoded output must equal the encoded one.
+
+    A codec of your own also encodes inputs that have no fingerprint otherwise. Equal inputs must
+    then give the same bytes.
+    """
+
+    def encode(self, value: Any) -> bytes:
+        """Turn an output into bytes, or raise."""
+
+    def decode(self, data: bytes) -> Any:
+        """Turn bytes back into the output."""
 
 
 class JsonCodec:
