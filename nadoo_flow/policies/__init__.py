@@ -20,6 +20,7 @@ This room may import ``nodes`` and the rooms below it.
 """
 
 from .adaptive_limit import AdaptiveLimit
+from .cache import cache
 from .circuit_breaker import CircuitBreaker, CircuitChange, CircuitOpen, circuit_breaker
 from .concurrency_limit import ConcurrencyLimit
 from .fallback import fallback
@@ -29,15 +30,19 @@ from .limit import limit
 from .rate_limit import rate_limit
 from .retry import retry
 from .retry_budget import RetryBudget
+from .stores import CacheError, CacheStore
 from .timeout import timeout
 
 __all__ = [
     "AdaptiveLimit",
+    "CacheError",
+    "CacheStore",
     "CircuitBreaker",
     "CircuitChange",
     "CircuitOpen",
     "ConcurrencyLimit",
     "RetryBudget",
+    "cache",
     "circuit_breaker",
     "fallback",
     "hedge",

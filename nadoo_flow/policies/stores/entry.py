@@ -1,0 +1,65 @@
+"""What a cache keeps, and what the places have in common where it keeps it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class CacheError(Exception):
+    """A cache cannot be used, or an output cannot be kept in it."""
+
+
+class Entry(NamedTuple):
+    """An answer that is kept.
+
+    Attributes:
+        output: The output.
+        metadata: The metadata.
+        time: When it was kept, in seconds by the clock of its store.
+    """
+
+    output: Any
+    metadata: dict[str, Any]
+    time: float
+
+
+class EntryStore:
+    """A place where entries are kept.
+
+    Args:
+        ttl: Seconds after which an entry is not used any more.
+    """
+
+    def __init__(self, ttl: float | None) -> None:
+        self._ttl = ttl
+
+    def recall(self, key: str) -> Entry | None:
+        """Return an entry for which nothing has to be awaited."""
+        return None
+
+    async def read(self, key: str) -> Entry | None:
+        """Return an entry, unless it is too old."""
+        raise NotImplementedError
+
+    async def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
+        """Keep an answer; when this returns, it is kept as well as this store can."""
+        raise NotImplementedError
+
+    def _is_fresh(self, entry: Entry, now: float) -> bool:
+        # A clock that was set back must not keep an entry alive for years, but clocks of several
+        # machines may differ a bit.
+        return self._ttl is None or abs(now - entry.time) <= self._ttl
+
+
+def copy_containers(value: Any) -> Any:
+    """Copy dicts and lists, at any depth, and share all other objects.
+
+    So the answers of several items are as independent as if each had been computed, and what cannot
+    be copied is none the worse.
+    """
+    kind = type(value)
+    if kind is dict:
+        return {key: copy_containers(item) for key, item in value.items()}
+    if kind is list:
+        return [copy_containers(item) for item in value]
+    return value
