@@ -117,7 +117,7 @@ class CacheNode(PolicyNode):
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         attempt = self._bind_attempt(workflow_context)
         store, find_key = self.policy.store, self._make_key_function()
-        flights = self.policy.flights.get(SingleFlight)
+        flights = self.policy.flights.get(partial(SingleFlight, _share))
 
         async def call_alone(value: Any) -> NodeResult:
             return as_result(await answer_safely(attempt, value))
@@ -128,7 +128,7 @@ class CacheNode(PolicyNode):
             if entry is not None:
                 return _share(NodeResult(True, entry.output, None, entry.metadata))
             alone = partial(call_alone, value)
-            return flights.answer(key, partial(self._lead, key, alone), _share, alone)
+            return flights.answer(key, partial(self._lead, key, alone), alone)
 
         return Bound(find_or_compute, gives_output=False)
 

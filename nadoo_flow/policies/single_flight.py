@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import TypeAlias
 
 from ..nodes.context import NodeResult
+
+Share: TypeAlias = Callable[[NodeResult], NodeResult]
 
 
 class Flight:
@@ -46,17 +49,26 @@ class Flight:
                 return True
         return False
 
-    def settle(self, result: NodeResult) -> None:
-        """Give an answer to those who wait."""
+    def settle(self, result: NodeResult, share: Share) -> None:
+        """Give those who wait their answers, before anyone can change the first one."""
         for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(result)
+            if waiter.done():
+                continue
+            try:
+                waiter.set_result(share(result))
+            except Exception as error:  # it could not be copied
+                waiter.set_exception(error)
 
 
 class SingleFlight:
-    """The keys that are being answered on one event loop."""
+    """The keys that are being answered on one event loop.
 
-    def __init__(self) -> None:
+    Args:
+        share: Makes the answer of one who waits of that of the one who answered.
+    """
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
         self._flights: dict[str, Flight] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -64,7 +76,6 @@ class SingleFlight:
         self,
         key: str,
         lead: Callable[[Flight], Awaitable[NodeResult]],
-        share: Callable[[NodeResult], NodeResult],
         call_alone: Callable[[], Awaitable[NodeResult]],
     ) -> NodeResult:
         """Answer a key, or wait for those who do.
@@ -74,7 +85,6 @@ class SingleFlight:
         Args:
             key: What the calls have in common.
             lead: Answers it.
-            share: Makes the answer of one who waits of that of the one who answered.
             call_alone: Called if waiting might never end, because the key is being answered by
                 someone who waits for the caller, such as the node around it.
         """
@@ -87,7 +97,7 @@ class SingleFlight:
                 return await call_alone()
             shared = await self._wait(key, flight, around)
             if shared is not None:
-                return share(shared)
+                return shared
         token = _around.set((*_around.get(), flight))
         result = None
         try:
@@ -114,7 +124,7 @@ class SingleFlight:
             for outer in around:
                 outer.waits.remove(flight)
             del flight.waiters[waiter]
-            if not goes_on and waiter.done() and not waiter.cancelled() and waiter.result() is None:
+            if not goes_on and _leads(waiter):
                 self._end(key, flight, None)
 
     def _end(self, key: str, flight: Flight, result: NodeResult | None) -> None:
@@ -124,7 +134,17 @@ class SingleFlight:
             return
         del self._flights[key]
         if result is not None:
-            flight.settle(result)
+            flight.settle(result, self._share)
+
+
+def _leads(waiter: asyncio.Future[NodeResult | None]) -> bool:
+    """Return whether one who waited was to go on."""
+    return (
+        waiter.done()
+        and not waiter.cancelled()
+        and waiter.exception() is None
+        and waiter.result() is None
+    )
 
 
 _around: ContextVar[tuple[Flight, ...]] = ContextVar("nadoo_flow_flights", default=())

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nadoo_flow import BatchProcessor, BatchResult, FunctionNode
 
@@ -76,14 +76,26 @@ async def by_chunks(processor: Any, inputs: Any, deliver: Callable[..., Any]) ->
             deliver(result)
 
 
-def start(folder: Path, seed: int) -> int:
-    """Fork a child that runs the batch."""
+class Driven(NamedTuple):
+    """What is killed again and again.
+
+    Attributes:
+        run: Runs to the end, if it is not killed; gets a folder and a seed.
+        find_complaints: Says what is wrong in the folder at the end.
+    """
+
+    run: Callable[[Path, int], None]
+    find_complaints: Callable[[Path], list[str]]
+
+
+def start(driven: Driven, folder: Path, seed: int) -> int:
+    """Fork a child that runs."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
-        run(folder, seed)
+        driven.run(folder, seed)
         status = 0
     finally:
         os._exit(status)
@@ -135,29 +147,32 @@ def kill_at(moments: random.Random, child: int, log: Path) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def kill_and_restart(folder: Path, seed: int) -> tuple[int, list[str]]:
+def kill_and_restart(driven: Driven, folder: Path, seed: int) -> tuple[int, list[str]]:
     """Kill one run some times, let it end, and say how often it was killed and what is wrong."""
     moments = random.Random(seed)
     log = Log(folder / "log")
     killed = 0
     for _ in range(moments.choice([1, 1, 2, 3])):
-        child = start(folder, seed)
+        child = start(driven, folder, seed)
         status = kill_at(moments, child, folder / "log")
         if status != signal.SIGKILL:
-            return killed, complaints(folder) if status == 0 else [f"a run ended with {status}"]
+            return killed, driven.find_complaints(folder) if status == 0 else [
+                f"a run ended with {status}"
+            ]
         killed += 1
         log.write("killed")
-    _, status = os.waitpid(start(folder, seed), 0)
-    return killed, complaints(folder) if status == 0 else [f"a run ended with {status}"]
+    _, status = os.waitpid(start(driven, folder, seed), 0)
+    return killed, driven.find_complaints(folder) if status == 0 else [f"a run ended with {status}"]
 
 
-def main() -> None:
+def drive(driven: Driven) -> None:
+    """Kill as many runs as the command line says, and print what came of it."""
     folder, runs, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     killed, in_the_middle, resumed, wrong = 0, 0, 0, {}
     for number in range(runs):
         one = folder / str(number)
         one.mkdir()
-        times, complained = kill_and_restart(one, seed + number)
+        times, complained = kill_and_restart(driven, one, seed + number)
         killed += times
         entries = [entry for life in lives(one / "log") for entry in life]
         in_the_middle += times > 0 and any(entry[-1] is True for entry in entries)
@@ -178,4 +193,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    drive(Driven(run, complaints))

@@ -16,14 +16,14 @@ RUNS = int(os.environ.get("NADOO_FLOW_KILLED_RUNS", "200"))
 
 
 AT_ONCE = 4
-DRIVER = (sys.executable, "-m", "tests.checkpoint.kill_driver")
+DRIVERS = ("tests.checkpoint.kill_driver", "tests.policies.stores.kill_driver")
 
 
-def start(folder: Path, seed: int) -> subprocess.Popen[str]:
+def start(driver: str, folder: Path, seed: int) -> subprocess.Popen[str]:
     """Start a driver with its share of the runs."""
     folder.mkdir()
     return subprocess.Popen(
-        [*DRIVER, str(folder), str(RUNS // AT_ONCE), str(seed * RUNS)],
+        [sys.executable, "-m", driver, str(folder), str(RUNS // AT_ONCE), str(seed * RUNS)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -33,11 +33,14 @@ def start(folder: Path, seed: int) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
-def test_a_run_that_is_killed_and_started_again_delivers_each_result_once(tmp_path: Path) -> None:
-    drivers = [start(tmp_path / str(number), number) for number in range(AT_ONCE)]
+@pytest.mark.parametrize("driver", DRIVERS, ids=["checkpoint", "cache"])
+def test_a_run_that_is_killed_and_started_again_loses_nothing_and_repeats_nothing(
+    driver: str, tmp_path: Path
+) -> None:
+    drivers = [start(driver, tmp_path / str(number), number) for number in range(AT_ONCE)]
     totals: Counter[str] = Counter()
-    for driver in drivers:
-        output, errors = driver.communicate()
+    for driving in drivers:
+        output, errors = driving.communicate()
         assert errors == ""
         report = json.loads(output)
         assert report.pop("wrong") == {}
