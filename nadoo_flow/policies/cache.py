@@ -65,6 +65,9 @@ def cache(
             memory by the clock of the event loop.
         max_entries: Most answers in memory; those that were used last stay. Other stores have no
             limit.
+
+    Raises:
+        ValueError: When it is applied to a lambda, if others may use its store.
     """
     key = check_key(key, "key")
     if not isinstance(version, str):
@@ -90,28 +93,36 @@ class Cache(NodePolicy):
         self.version = version
         self.flights: PerLoop[SingleFlight] = PerLoop()
         self._text = text
+        self._nameless: set[str] = set()
 
     def wrap(self, node: NodeLike) -> BaseNode:
         return CacheNode(node, self)
+
+    def check_name(self, node_id: str) -> None:
+        """Check that the answers of a node cannot be taken for those of another one.
+
+        Raises:
+            ValueError: If it has no name of its own, and others may use the same store.
+        """
+        if not NAMELESS.intersection(node_id.split(" | ")):
+            return
+        if node_id in self._nameless or not isinstance(self.store, MemoryStore):
+            raise ValueError(
+                f"a cache recognises the answers of a node by its id, and {node_id!r} is one "
+                "that others have too; write FunctionNode(function, 'name')"
+            )
+        self._nameless.add(node_id)
 
     def __repr__(self) -> str:
         return self._text
 
 
 class CacheNode(PolicyNode):
-    """A node whose answers are kept.
-
-    Raises:
-        ValueError: If the node has no name of its own.
-    """
+    """A node whose answers are kept."""
 
     def __init__(self, node: NodeLike, policy: Cache) -> None:
         super().__init__(node)
-        if NAMELESS.intersection(self.node_id.split(" | ")):
-            raise ValueError(
-                f"a cache recognises the answers of a node by its id, and {self.node_id!r} is one "
-                "that others have too; write FunctionNode(function, 'name')"
-            )
+        policy.check_name(self.node_id)
         self.policy = policy
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:

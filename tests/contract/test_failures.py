@@ -22,6 +22,7 @@ from nadoo_flow import (
 from nadoo_flow.policies import (
     CircuitBreaker,
     ConcurrencyLimit,
+    cache,
     circuit_breaker,
     fallback,
     in_thread,
@@ -64,6 +65,8 @@ FAILING: dict[str, BaseNode] = {
     "rate_limit": FunctionNode(fail).pipe(rate_limit(100)),
     "circuit_breaker": FunctionNode(fail).pipe(circuit_breaker(CircuitBreaker(9))),
     "fallback": FunctionNode(fail).pipe(fallback(fail)),
+    "cache": FunctionNode(fail).pipe(cache()),
+    "cache that was waited for": FunctionNode(fail).pipe(cache(key=lambda _: 1)),
 }
 
 

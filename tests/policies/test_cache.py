@@ -8,6 +8,7 @@ import pickle
 import random
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,15 +193,18 @@ class TestNodesThatShareAStore:
     @pytest.mark.parametrize(
         "make",
         [
-            lambda: FunctionNode(lambda value: value).pipe(cache()),
-            lambda: FunctionNode(partial(max, 3)).pipe(cache()),
-            lambda: (FunctionNode(abs) | (lambda value: value)).pipe(retry(), cache()),
+            lambda: FunctionNode(lambda value: value),
+            lambda: FunctionNode(partial(max, 3)),
+            lambda: (FunctionNode(abs) | (lambda value: value)).pipe(retry()),
         ],
         ids=["lambda", "partial", "in a pipeline"],
     )
     def test_must_have_names(self, make: Any) -> None:
-        with pytest.raises(ValueError, match=r"write FunctionNode\(function, 'name'\)"):
-            make()
+        policy = cache()
+        make().pipe(policy)  # no other one is there yet
+        for refusing in (policy, cache("cache.sqlite"), cache(Store())):
+            with pytest.raises(ValueError, match=r"write FunctionNode\(function, 'name'\)"):
+                make().pipe(refusing)
 
 
 class TestFailures:
@@ -532,6 +536,11 @@ async def test_a_copy_for_another_process_is_empty_and_works() -> None:
     assert [(await outcome(node, -3)).metadata for _ in range(2)] == [{}, {"cached": True}]
     for other in (copy.deepcopy(node), pickle.loads(pickle.dumps(node))):
         assert [(await outcome(other, -3)).metadata for _ in range(2)] == [{}, {"cached": True}]
+
+
+def test_it_is_shown_as_it_is_written() -> None:
+    written = "cache('a.sqlite', key=len, version='2', ttl=60)"
+    assert repr(cache(Path("a.sqlite"), len, "2", 60)) == written
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from nadoo_flow import (
     ParallelNode,
 )
 from nadoo_flow.nodes.node import Policy
-from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import cache, fallback, limit, rate_limit, retry, timeout
 
 from ..stand_ins import assert_only_the_caller_runs, now, raised_by
 
@@ -99,6 +99,8 @@ STACKS: dict[str, Callable[[], Stack]] = {
     "limit, timeout, retry": lambda: _limited(ConcurrencyLimit(1), timeout(1.5), retry(2, wait=0)),
     "adaptive limit": lambda: _limited(AdaptiveLimit(2)),
     "fallback": lambda: Stack((fallback(_other),)),
+    "cache": lambda: Stack((cache(),)),
+    "limit, cache, retry": lambda: _limited(ConcurrencyLimit(1), cache(), retry(2, wait=0)),
     "recommended": _recommended,
 }
 

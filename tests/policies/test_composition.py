@@ -28,6 +28,7 @@ from nadoo_flow import (
 from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import (
     CircuitBreaker,
+    cache,
     circuit_breaker,
     fallback,
     hedge,
@@ -50,10 +51,11 @@ EVERY_POLICY: dict[str, Callable[[], Policy]] = {
     "limit": lambda: limit(ConcurrencyLimit(5)),
     "adaptive limit": lambda: limit(AdaptiveLimit(5)),
     "hedge": lambda: hedge(50, ratio=1),
+    "cache": cache,
     "circuit_breaker": lambda: circuit_breaker(CircuitBreaker(100)),
     "fallback": lambda: fallback(lambda _: "other"),
 }
-KINDS = ("retry", "timeout", "rate_limit", "limit", "fallback")
+KINDS = ("retry", "timeout", "rate_limit", "limit", "fallback", "cache")
 every_policy = pytest.mark.parametrize("make", EVERY_POLICY.values(), ids=EVERY_POLICY)
 
 

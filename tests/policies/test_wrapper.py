@@ -21,6 +21,7 @@ from nadoo_flow.executors import on
 from nadoo_flow.policies import (
     AdaptiveLimit,
     CircuitBreaker,
+    cache,
     circuit_breaker,
     fallback,
     in_thread,
@@ -45,6 +46,8 @@ POLICIES: dict[str, Callable[[], Any]] = {
     ),
     "in_thread()": in_thread,
     "in_thread(max_workers=2)": lambda: in_thread(2),
+    "cache()": cache,
+    "cache(version='2', ttl=60)": lambda: cache(version="2", ttl=60),
     "on": lambda: on(ThreadPoolExecutor),
 }
 each_policy = pytest.mark.parametrize(
