@@ -3,7 +3,7 @@
 ``node.pipe(timeout(5), retry(attempts=3))`` gives each try five seconds;
 ``node.pipe(retry(attempts=3), timeout(5))`` gives all tries together five seconds. The recommended
 stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``limit``,
-``circuit_breaker``, ``hedge``, ``retry``, ``fallback``:
+``circuit_breaker``, ``hedge``, ``retry``, ``cache``, ``fallback``:
 
 - ``in_thread`` around a function that blocks, before all others.
 - ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
@@ -14,9 +14,13 @@ stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``lim
 - ``hedge`` around these: a second execution takes its own turn and permit, and one that waits long
   for them counts as slow.
 - ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.
-- ``fallback`` around all: another node is asked only when no try is left.
+- ``cache`` around these: an item whose answer is known takes no turn and no permit, and neither do
+  those who wait for the answer to an equal one.
+- ``fallback`` around all: another node is asked only when no try is left. Inside the cache its
+  answer would be kept as that of the node.
 
-This room may import ``nodes`` and the rooms below it.
+``stores`` are the places where a cache keeps answers. This room may import ``nodes`` and the rooms
+below it.
 """
 
 from .adaptive_limit import AdaptiveLimit

@@ -165,6 +165,8 @@ TARGETS = (
     _policy("retry", 0.5),
     _policy("fallback", None),
     _policy("rate_limit", None),
+    _policy("cache, a new input", None),
+    _policy("cache, a known input", None),
     _policy(FOUR, 4.0),
     *(_watching(name, 0.8) for name in (SUBSCRIBER, TRACE, BAR)),
     _watching(CHECKPOINT, 5.0),

@@ -36,7 +36,16 @@ from nadoo_flow import (
 )
 from nadoo_flow.executors import on
 from nadoo_flow.operators import expand, flat_map
-from nadoo_flow.policies import ConcurrencyLimit, fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import (
+    CacheStore,
+    ConcurrencyLimit,
+    cache,
+    fallback,
+    limit,
+    rate_limit,
+    retry,
+    timeout,
+)
 from nadoo_flow.stages import ListStage
 
 
@@ -149,6 +158,8 @@ async def policies(shared: ConcurrencyLimit) -> None:
     assert_type(node.pipe(retry(3), fallback(give_up)), BaseNode[str, Answer | None])
     assert_type(node.pipe(retry(3), fallback(Ask(), Ask())), BaseNode[str, Answer])
     assert_type(node.pipe(lambda inner: inner | judge), BaseNode[str, float])
+    assert_type(node.pipe(retry(3), cache("a.sqlite", str.lower, "2", ttl=60)), Asking)
+    assert_type(node.pipe(cache(SyncStore()), cache(AsyncStore())), Asking)
     assert_type(node.pipe(labelled("a")), BaseNode[str, Any])
     assert_type(retry(3)(node), BaseNode[str, Answer])
     assert_type(retry(3)(judge), BaseNode[Answer, float])
@@ -157,6 +168,21 @@ async def policies(shared: ConcurrencyLimit) -> None:
 
 
 Asking: TypeAlias = BaseNode[str, Answer]
+
+
+class SyncStore:
+    def get(self, key: str) -> bytes | None:
+        return None
+
+    def set(self, key: str, value: bytes, ttl: float | None) -> None: ...
+
+
+class AsyncStore(CacheStore):
+    async def get(self, key: str) -> bytes | None:
+        return None
+
+    async def set(self, key: str, value: bytes, ttl: float | None) -> bool:
+        return True
 
 
 def pipelines(shout: Shout) -> None:

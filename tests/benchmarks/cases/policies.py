@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,6 +17,8 @@ ENOUGH_PERMITS = 2 * CONCURRENCY
 """A limit that no item has to wait for."""
 ENOUGH_A_SECOND = 1_000_000_000
 """A rate that no item has to wait for."""
+ENOUGH_ENTRIES = 1_000_000
+"""Entries that are never dropped."""
 
 
 def _timeout() -> Any:
@@ -60,11 +63,27 @@ def _hedge() -> Any:
     return hedge(after=60)
 
 
+def _cache() -> Any:
+    from nadoo_flow.policies import cache
+
+    return cache(max_entries=ENOUGH_ENTRIES)
+
+
 def _prepare(policies: tuple[Callable[[], Any], ...], params: Params) -> Run:
     from nadoo_flow import FunctionNode
 
     node = FunctionNode(suspend_once).pipe(*(policy() for policy in policies))
     return over(folded(ours_as_completed)(node, CONCURRENCY), inputs(params["n"]))
+
+
+def _prepare_known(params: Params) -> Run:
+    """Prepare a run whose inputs a cache in memory knows."""
+    from nadoo_flow import FunctionNode
+
+    node = FunctionNode(suspend_once).pipe(_cache())
+    way = folded(ours_as_completed)(node, CONCURRENCY)
+    asyncio.run(way(inputs(params["n"])))
+    return over(way, inputs(params["n"]))
 
 
 def _contestant(name: str, *policies: Callable[[], Any]) -> Contestant:
@@ -91,6 +110,8 @@ CASES = (
             _contestant("retry", _retry),
             _contestant("hedge", _hedge),
             _contestant("fallback", _fallback),
+            _contestant("cache, a new input", _cache),
+            Contestant("cache, a known input", _prepare_known),
             _contestant(FOUR, *_FOUR),
         ),
         expected=expected_total,
