@@ -47,12 +47,12 @@ def cache(
     one execution, on each event loop: the others wait for its answer. When that one is cancelled,
     one of those who wait goes on. Failures are not kept; those who wait share one.
 
-    An answer that was not computed for its item has ``metadata["cached"]``. Its dicts and lists are
-    copies. A success is kept before it is handed out. One that cannot be kept is a failed result,
-    which still has the output.
+    An answer that was not computed for its item has ``metadata["cached"]``. Its dicts, lists,
+    tuples and sets are copies. A success is kept before it is handed out. One that cannot be kept
+    is a failed result, which still has the output.
 
-    A node that asks for its own input inside the execution is executed again for that, since it
-    would wait for itself.
+    Where an item inside an execution would wait for itself, or for one that needs a permit which
+    the item holds, it does not wait and the node is executed for it.
 
     Args:
         store: A path is one SQLite file, for any number of runs, threads and processes at once,

@@ -245,5 +245,10 @@ class CircuitBreakerNode(PolicyNode):
         return Bound(attempt_if_closed, gives_output=True)
 
 
+def find_probed_breakers() -> frozenset[object]:
+    """Return the breakers whose probe the caller is part of."""
+    return frozenset(_probing.get())
+
+
 _probing: ContextVar[tuple[CircuitBreaker, ...]] = ContextVar("nadoo_flow_probing", default=())
 """The breakers whose probe the caller is part of."""

@@ -183,4 +183,15 @@ class _Hold:
         return self._waiters[0] if self._waiters else None
 
 
+def find_held_limits() -> frozenset[object]:
+    """Return the limits of which the caller, or a node around it, holds a permit."""
+    found = set()
+    hold = _innermost.get()
+    while hold is not None:
+        if not hold._ended:
+            found.add(hold._shared)
+        hold = hold._outer
+    return frozenset(found)
+
+
 _innermost: ContextVar[_Hold | None] = ContextVar("nadoo_flow_limit", default=None)

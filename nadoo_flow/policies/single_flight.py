@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from enum import Enum, auto
 from typing import TypeAlias
 
 from ..nodes.context import NodeResult
+from .circuit_breaker import find_probed_breakers
+from .limit import find_held_limits
 
 Share: TypeAlias = Callable[[NodeResult], NodeResult]
+Holds: TypeAlias = frozenset[object]
+
+
+class Turn(Enum):
+    """What one who waits is to do instead of taking an answer."""
+
+    LEAD = auto()
+    CALL_ALONE = auto()
 
 
 class Flight:
@@ -17,35 +28,49 @@ class Flight:
 
     Attributes:
         computed: What was computed and could not be stored yet when its caller was cancelled.
-        waiters: Those who wait, the oldest first. They get the answer, or None to go on with it.
+        waiters: Those who wait, the oldest first, and what each holds.
         waits: The flights that code inside this one waits for.
     """
 
-    __slots__ = ("computed", "waiters", "waits")
+    __slots__ = ("_holds", "computed", "waiters", "waits")
 
     def __init__(self) -> None:
         self.computed: NodeResult | None = None
-        self.waiters: dict[asyncio.Future[NodeResult | None], None] = {}
+        self.waiters: dict[asyncio.Future[NodeResult | Turn], Holds] = {}
         self.waits: list[Flight] = []
+        self._holds: Holds = frozenset()
 
-    def waits_for(self, others: tuple[Flight, ...]) -> bool:
-        """Return whether it is one of others, or waits for one by whatever detour."""
+    def lead(self, holds: Holds) -> None:
+        """Begin to answer, or go on with it, with what the caller holds."""
+        self._holds = holds
+        for waiter, held in self.waiters.items():
+            if not waiter.done() and not held <= holds:
+                waiter.set_result(Turn.CALL_ALONE)
+
+    def may_be_waited_for(self, holds: Holds, around: tuple[Flight, ...]) -> bool:
+        """Return whether waiting ends.
+
+        It might not, if the one who answers needed what the waiter holds, such as the only permit
+        of a limit, or if it waits, by whatever detour, for a flight that the waiter is part of.
+        """
+        if not holds <= self._holds:
+            return False
         seen: set[Flight] = set()
-        left = [self] if others else []
+        left = [self] if around else []
         while left:
             flight = left.pop()
-            if flight in others:
-                return True
+            if flight in around:
+                return False
             if flight not in seen:
                 seen.add(flight)
                 left += flight.waits
-        return False
+        return True
 
     def hand_over(self) -> bool:
         """Let the oldest waiter go on, if there is one."""
         for waiter in self.waiters:
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(Turn.LEAD)
                 return True
         return False
 
@@ -85,20 +110,23 @@ class SingleFlight:
         Args:
             key: What the calls have in common.
             lead: Answers it.
-            call_alone: Called if waiting might never end, because the key is being answered by
-                someone who waits for the caller, such as the node around it.
+            call_alone: Called if waiting might never end.
         """
+        holds = find_held_limits() | find_probed_breakers()
+        around = _around.get()
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = Flight()
+        elif not flight.may_be_waited_for(holds, around):
+            return await call_alone()
         else:
-            around = _around.get()
-            if flight.waits_for(around):
+            answer = await self._wait(key, flight, holds, around)
+            if answer is Turn.CALL_ALONE:
                 return await call_alone()
-            shared = await self._wait(key, flight, around)
-            if shared is not None:
-                return shared
-        token = _around.set((*_around.get(), flight))
+            if isinstance(answer, NodeResult):
+                return answer
+        flight.lead(holds)
+        token = _around.set((*around, flight))
         result = None
         try:
             result = await lead(flight)
@@ -108,23 +136,23 @@ class SingleFlight:
         return result
 
     async def _wait(
-        self, key: str, flight: Flight, around: tuple[Flight, ...]
-    ) -> NodeResult | None:
-        """Return the answer, or None if the caller is to go on with it."""
-        waiter: asyncio.Future[NodeResult | None] = self._loop.create_future()
-        flight.waiters[waiter] = None
+        self, key: str, flight: Flight, holds: Holds, around: tuple[Flight, ...]
+    ) -> NodeResult | Turn:
+        """Return the answer, or what the caller is to do instead."""
+        waiter: asyncio.Future[NodeResult | Turn] = self._loop.create_future()
+        flight.waiters[waiter] = holds
         for outer in around:
             outer.waits.append(flight)
-        goes_on = False
+        has_gone_on = False
         try:
-            result = await waiter
-            goes_on = True
-            return result
+            answer = await waiter
+            has_gone_on = True
+            return answer
         finally:
             for outer in around:
                 outer.waits.remove(flight)
             del flight.waiters[waiter]
-            if not goes_on and _leads(waiter):
+            if not has_gone_on and _is_to_lead(waiter):
                 self._end(key, flight, None)
 
     def _end(self, key: str, flight: Flight, result: NodeResult | None) -> None:
@@ -137,13 +165,12 @@ class SingleFlight:
             flight.settle(result, self._share)
 
 
-def _leads(waiter: asyncio.Future[NodeResult | None]) -> bool:
-    """Return whether one who waited was to go on."""
+def _is_to_lead(waiter: asyncio.Future[NodeResult | Turn]) -> bool:
     return (
         waiter.done()
         and not waiter.cancelled()
         and waiter.exception() is None
-        and waiter.result() is None
+        and waiter.result() is Turn.LEAD
     )
 
 

@@ -23,10 +23,19 @@ from nadoo_flow import (
     ParallelNode,
     WorkflowContext,
 )
-from nadoo_flow.policies import CacheError, cache, fallback, limit, retry, timeout
-from nadoo_flow.policies.concurrency_limit import ConcurrencyLimit
+from nadoo_flow.policies import (
+    CacheError,
+    CircuitBreaker,
+    ConcurrencyLimit,
+    cache,
+    circuit_breaker,
+    fallback,
+    limit,
+    retry,
+    timeout,
+)
 
-from ..stand_ins import assert_only_the_caller_runs, now, raised_by
+from ..stand_ins import assert_only_the_caller_runs, now, raised_by, slowly
 from ..threads import in_loops
 from .services import Flaky, outcome
 
@@ -266,6 +275,13 @@ class TestOutputs:
         results = await BatchProcessor(node, 3 if waiting else 1).batch(["same"] * 3)
         assert results.outputs == [["a", "b"]] * 3
 
+    @pytest.mark.parametrize("output", [iter([1]), map(abs, [1])], ids=["iter", "map"])
+    async def test_in_memory_must_be_of_use_twice(self, output: Any) -> None:
+        result = await outcome(FunctionNode(lambda _: output).pipe(cache()), 1)
+        assert result.output is output
+        assert str(result.error).startswith("CacheError: the output cannot be kept: <")
+        assert str(result.error).endswith("can be used only once; let the node give a list")
+
     async def test_in_memory_may_be_anything(self) -> None:
         @dataclass
         class Answer:
@@ -473,6 +489,76 @@ class TestInsideItself:
 
         node = FunctionNode(ask).pipe(cache())
         assert (await BatchProcessor(node, 3).batch([0, 1, 2])).outputs == [0, 1, 2]
+
+    @pytest.mark.parametrize("order", ["xy", "yx", "xyx", "xxyy"])
+    @pytest.mark.parametrize("permits", [1, 2])
+    async def test_an_inner_one_does_not_wait_for_what_needs_its_own_permit(
+        self, order: str, permits: int
+    ) -> None:
+        shared = ConcurrencyLimit(permits)
+
+        async def ask(value: str) -> str:
+            await asyncio.sleep(1)
+            return value if value == "y" else f"x{await node.run('y')}"
+
+        for policies in ((limit(shared), cache()), (cache(), limit(shared))):
+            node = FunctionNode(ask).pipe(*policies)
+            results = await BatchProcessor(node, 4).batch(list(order))
+            assert results.outputs == [{"x": "xy", "y": "y"}[value] for value in order]
+        assert shared.in_use == 0
+
+    async def test_neither_does_one_inside_another_node_with_that_permit(self) -> None:
+        shared = ConcurrencyLimit(1)
+
+        async def answer(value: str) -> str:
+            await asyncio.sleep(1)
+            return value
+
+        inner = FunctionNode(answer).pipe(limit(shared), cache())
+
+        async def ask(value: str) -> str:
+            await asyncio.sleep(1)
+            return await inner.run(value)
+
+        outer = FunctionNode(ask).pipe(limit(shared))
+        assert await asyncio.gather(outer.run("a"), inner.run("a")) == ["a", "a"]
+
+    async def test_nor_one_that_is_part_of_the_probe_that_is_waited_for(self) -> None:
+        breaker = CircuitBreaker(failures=1, recovery=5)
+
+        async def ask(value: str) -> str:
+            await asyncio.sleep(1)
+            if value == "bad":
+                raise ConnectionError
+            return value if value == "y" else await node.run("y")
+
+        node = FunctionNode(ask).pipe(circuit_breaker(breaker, wait=True), cache())
+        assert not (await outcome(node, "bad")).success
+        results = await BatchProcessor(node, 2).batch(["x", "y"])
+        assert results.outputs == ["y", "y"]
+
+    async def test_one_that_goes_on_with_less_leaves_those_with_more_to_themselves(self) -> None:
+        shared = ConcurrencyLimit(2)
+        busy = FunctionNode(slowly).pipe(limit(shared))
+
+        async def ask(value: str) -> str:
+            await asyncio.sleep(1)
+            await busy.run(1)
+            return value
+
+        plain = FunctionNode(ask).pipe(policy := cache())
+        limited = FunctionNode(ask).pipe(policy, limit(shared))
+        first, *others = [
+            asyncio.create_task(outcome(node, "x")) for node in (limited, plain, limited)
+        ]
+        await asyncio.sleep(0.5)
+        last = asyncio.create_task(outcome(busy, 100))
+        await asyncio.sleep(0)
+        first.cancel()
+        # The second now needs a permit. Of the two the last has one, and the third the other.
+        assert [(await other).output for other in others] == ["x", "x"]
+        assert now() < 10
+        assert (await last).output == 100
 
     async def test_a_policy_twice_in_one_stack_computes_once(self) -> None:
         answering, policy = Answering(), cache()

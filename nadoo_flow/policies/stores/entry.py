@@ -52,7 +52,7 @@ class EntryStore:
 
 
 def copy_containers(value: Any) -> Any:
-    """Copy dicts and lists, at any depth, and share all other objects.
+    """Copy dicts, lists, tuples and sets, at any depth, and share all other objects.
 
     So the answers of several items are as independent as if each had been computed, and what cannot
     be copied is none the worse.
@@ -62,4 +62,6 @@ def copy_containers(value: Any) -> Any:
         return {key: copy_containers(item) for key, item in value.items()}
     if kind is list:
         return [copy_containers(item) for item in value]
-    return value
+    if kind is tuple:
+        return tuple(copy_containers(item) for item in value)
+    return set(value) if kind is set else value

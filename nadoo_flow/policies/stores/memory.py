@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from ..._support.checks import describe_value
 from ..._support.clock import get_clock
 from .entry import CacheError, Entry, EntryStore, copy_containers
 
@@ -46,6 +48,11 @@ class MemoryStore(EntryStore):
         return self.recall(key)
 
     async def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
+        if isinstance(output, (Iterator, AsyncIterator)):
+            raise CacheError(
+                f"the output cannot be kept: {describe_value(output)} can be used only once; "
+                "let the node give a list"
+            )
         # So that what an item does to its answer does not change that of others.
         try:
             entry = Entry(copy_containers(output), copy_containers(metadata), self._get_time())

@@ -47,6 +47,8 @@ class SqliteStore(EncodedStore):
     def __init__(self, path: str | os.PathLike[str], ttl: float | None) -> None:
         super().__init__(ttl)
         self._file = SqliteFile(path, "cache", APPLICATION_ID, FORMAT, CacheError)
+        # It is opened anew on each event loop, and in other processes.
+        self._file.path = os.path.abspath(self._file.path)
         self._lines: PerLoop[_Line] = PerLoop()
 
     @property

@@ -231,7 +231,10 @@ if child:
 async def test_a_process_that_forks(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     done = subprocess.run(  # noqa: ASYNC221
-        [sys.executable, "-c", FORK, str(path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (sorted(done.stdout.splitlines()), done.stderr) == (["1 2", "1 3", "3"], "")
     with closing(sqlite3.connect(path)) as connection:
@@ -254,6 +257,26 @@ async def test_the_event_loop_goes_on_while_another_program_writes(
         assert not writing.done()
         other.execute("COMMIT")
     assert await writing == {"doubled": 2}
+
+
+@real
+async def test_a_relative_path_stays_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asking = node(Path("cache.sqlite"))
+    monkeypatch.chdir(tmp_path.parent)
+    await asking.run(1)
+    assert await cached(tmp_path / "cache.sqlite", [1]) == [True]
+
+
+@real
+async def test_policies_that_are_made_for_each_request_leave_no_threads(tmp_path: Path) -> None:
+    before = threading.active_count()
+    for number in range(20):
+        await node(tmp_path / "cache.sqlite").run(number)
+    await closed(tmp_path / "cache.sqlite")
+    assert threading.active_count() <= before + 1
 
 
 @real
