@@ -237,6 +237,11 @@ class _Collector:
         return given
 
 
+def find_calls_around() -> frozenset[object]:
+    """Return what stands for the calls of MicroBatchNodes that the caller is part of."""
+    return frozenset(_calling.get())
+
+
 _calling: ContextVar[tuple[_Collector, ...]] = ContextVar("nadoo_flow_calling", default=())
 """The collectors that make the calls around the caller."""
 

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TypeAlias
 
 from ..nodes.context import NodeResult
+from ..nodes.micro_batch import find_calls_around
 from .circuit_breaker import find_probed_breakers
 from .limit import find_held_limits
 
@@ -112,7 +113,7 @@ class SingleFlight:
             lead: Answers it.
             call_alone: Called if waiting might never end.
         """
-        holds = find_held_limits() | find_probed_breakers()
+        holds = find_held_limits() | find_probed_breakers() | find_calls_around()
         around = _around.get()
         flight = self._flights.get(key)
         if flight is None:

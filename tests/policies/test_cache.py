@@ -18,6 +18,7 @@ from nadoo_flow import (
     BatchProcessor,
     FunctionNode,
     MapNode,
+    MicroBatchNode,
     NodeContext,
     NodeResult,
     ParallelNode,
@@ -536,6 +537,16 @@ class TestInsideItself:
         assert not (await outcome(node, "bad")).success
         results = await BatchProcessor(node, 2).batch(["x", "y"])
         assert results.outputs == ["y", "y"]
+
+    async def test_nor_one_in_a_call_of_many_inputs_that_another_one_waits_for(self) -> None:
+        async def ask(values: list[str]) -> list[str]:
+            await asyncio.sleep(1)
+            return [value if value == "y" else await node.run("y") for value in values]
+
+        node = MicroBatchNode(ask, max_size=1, max_concurrency=1).pipe(cache())
+        assert (await BatchProcessor(node, 2).batch(["x", "y"])).outputs == ["y", "y"]
+        node = MicroBatchNode(ask, max_size=2).pipe(cache())
+        assert (await BatchProcessor(node, 2).batch(["x", "y"])).outputs == ["y", "y"]
 
     async def test_one_that_goes_on_with_less_leaves_those_with_more_to_themselves(self) -> None:
         shared = ConcurrencyLimit(2)
