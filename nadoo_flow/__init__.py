@@ -14,6 +14,7 @@ from .tracing import Trace
 if TYPE_CHECKING:
     from .batch import DynamicBatchProcessor
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
+    from .dead_letters import DeadLetter, DeadLetterError, read_failed
     from .nodes import MicroBatchNode, ParallelNode, ParallelStrategy
     from .policies import AdaptiveLimit, ConcurrencyLimit
     from .stages import (
@@ -38,6 +39,8 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ConcurrencyLimit",
+    "DeadLetter",
+    "DeadLetterError",
     "DynamicBatchProcessor",
     "Event",
     "ExpandNode",
@@ -58,6 +61,7 @@ __all__ = [
     "SqliteCheckpoint",
     "Trace",
     "WorkflowContext",
+    "read_failed",
     "route",
 ]
 
@@ -67,6 +71,8 @@ _LATE = {
     "Checkpoint": ".checkpoint",
     "CheckpointError": ".checkpoint",
     "ConcurrencyLimit": ".policies",
+    "DeadLetter": ".dead_letters",
+    "DeadLetterError": ".dead_letters",
     "DynamicBatchProcessor": ".batch",
     "ExpandNode": ".stages",
     "FilterNode": ".stages",
@@ -78,6 +84,7 @@ _LATE = {
     "ParallelStrategy": ".nodes",
     "ReduceNode": ".stages",
     "SqliteCheckpoint": ".checkpoint",
+    "read_failed": ".dead_letters",
     "route": ".stages",
 }
 

@@ -14,7 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("batch",),
-    ("executors", "checkpoint", "operators"),
+    ("executors", "checkpoint", "dead_letters", "operators"),
     ("policies", "stages", "results"),
     ("nodes", "tracing"),
     ("events",),

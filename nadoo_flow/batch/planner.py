@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 from .._support.checks import check_bool, check_key, check_positive_int
 from .._support.clock import get_clock
@@ -24,6 +24,12 @@ from .shared_context import find_shared_context, share_context
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec
+    from ..dead_letters import FailedTo
+
+FailedToArgument: TypeAlias = (
+    "str | os.PathLike[str] | Callable[[BatchResult[Input, Any]], object] | None"
+)
+"""The argument ``failed_to``: a file, or a function of a failed result."""
 
 
 class BatchPlanner(HasEvents, Generic[Input, Output]):
@@ -41,6 +47,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
+        failed_to: FailedToArgument[Input] = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -54,6 +61,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
+        failed_to: FailedToArgument[Input] = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -67,6 +75,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
+        failed_to: FailedToArgument[Input] = None,
     ) -> None: ...
     def __init__(
         self,
@@ -79,6 +88,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
+        failed_to: FailedToArgument[Input] = None,
     ) -> None:
         self.node = as_node(node, "node")
         self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
@@ -86,6 +96,8 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         self.checkpoint = None if checkpoint is None else _make_checkpoint(checkpoint)
         self.codec = codec
         self.key = check_key(key, "key")
+        self.failed_to = failed_to
+        self._make_failed_to()
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
@@ -104,6 +116,8 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         buffering: Buffering,
         watching: WatchOptions | None = None,
         indexes: Sequence[int] | None = None,
+        *,
+        reports_failed: bool = True,
     ) -> Plan[BatchResult[Input, Output]]:
         source = as_source(inputs, "inputs")
         watching = watching or WatchOptions(self.progress, self._own_trace)
@@ -115,10 +129,19 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
             self.checkpoint,
             self.codec,
             self.key,
+            self._make_failed_to() if reports_failed else None,
             share_context(self, self.process_single) if is_overridden else None,
             self._make_reporting(inputs, watching),
         )
         return run.plan(source, workflow_context, buffering, indexes)
+
+    def _make_failed_to(self) -> FailedTo | None:
+        """Return what opens ``failed_to`` for a run."""
+        if self.failed_to is None:
+            return None
+        from ..dead_letters import as_failed_to
+
+        return as_failed_to(self.failed_to, self.codec)
 
     @property
     def _own_trace(self) -> Trace | None:

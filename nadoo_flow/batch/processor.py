@@ -55,6 +55,9 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             key run one after the other, in input order, whether or not they fail; the others go
             ahead of those that wait. Those count among the inputs that are pulled ahead, so with
             all of one key a single input is in work. An input without a hashable key fails.
+        failed_to: A file to which each failure is appended as a line of JSON, before its result is
+            handed out; see :func:`read_failed`. Or a function, sync or async, that gets the failed
+            result. If that raises, the run ends with a :class:`DeadLetterError`.
     """
 
     async def batch(
@@ -86,7 +89,15 @@ class BatchProcessor(BatchPlanner[Input, Output]):
                 results.extend([result async for result in completed])
         else:
             unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
-            await drain(self._plan(inputs, workflow_context, unlimited, watching), results.append)
+            plan = self._plan(inputs, workflow_context, unlimited, watching)
+            try:
+                await drain(plan, results.append)
+            except Exception as error:
+                if self.failed_to is not None:
+                    from .letters import keep_results
+
+                    keep_results(error, results)
+                raise
         results.sort(key=attrgetter("index"))
         results.seconds = time() - started
         return results
@@ -168,22 +179,37 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             wait: Seconds before each try, or a tenacity wait strategy. The default is an
                 exponential backoff with jitter: about 1, 2, 4, … seconds, at most 60.
             workflow_context: State that the tries share; a fresh one for each by default.
+
+        Raises:
+            DeadLetterError: If what has failed in the last try cannot be handed to ``failed_to``.
         """
         attempts = check_positive_int(attempts, "attempts")
         process_again = partial(self._process_again, workflow_context)
-        return await retry_results(results, attempts, wait, process_again)
+        latest = await retry_results(results, attempts, wait, process_again)
+        if self.continue_on_error and (failed_to := self._make_failed_to()) is not None:
+            from .letters import send_failed
+
+            await send_failed(latest, failed_to)
+        return latest
 
     async def _process_again(
         self, workflow_context: WorkflowContext | None, failed: list[BatchResult[Input, Output]]
     ) -> BatchResults[Input, Output]:
         inputs = [result.input_data for result in failed]
         indexes = [result.index for result in failed]
-        if self.checkpoint is None:
+        if self.checkpoint is None and self.failed_to is None:
             batch = call_with_context(self.batch, inputs, workflow_context)
             return await restore_indexes(batch, indexes)
-        # The checkpoint knows the inputs by their indexes in the earlier batch.
+        # The checkpoint and the letters know the inputs by their indexes in the earlier batch. A
+        # failure that is raised is final; any other may be tried again.
         results: BatchResults[Input, Output] = BatchResults()
-        plan = self._plan(inputs, workflow_context, Buffering(), indexes=indexes)
+        plan = self._plan(
+            inputs,
+            workflow_context,
+            Buffering(),
+            indexes=indexes,
+            reports_failed=not self.continue_on_error,
+        )
         await drain(plan, results.append)
         results.sort(key=attrgetter("index"))
         return results

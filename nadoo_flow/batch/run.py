@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reactivex import Observable
+from reactivex import Observable, throw
 
 from ..events import FINISHED
 from ..nodes.context import WorkflowContext
@@ -21,6 +21,7 @@ from .reporting import BatchReporting
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec, Recording
+    from ..dead_letters import FailedTo, FailureSink
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class BatchRun:
         checkpoint: Records successes, if there is one.
         codec: Encodes outputs for the checkpoint.
         key: Finds the key of an input, if inputs of equal key are processed one after the other.
+        failed_to: Opens what takes the failures, if anything does.
         single: Processes one input in the place of the node, if a subclass overrides that.
         reporting: Reports the run.
     """
@@ -44,6 +46,7 @@ class BatchRun:
     checkpoint: Checkpoint | None
     codec: Codec | None
     key: Callable[[Any], Hashable] | None
+    failed_to: FailedTo | None
     single: ProcessSingle | None
     reporting: BatchReporting
 
@@ -57,10 +60,14 @@ class BatchRun:
         """Plan to run over a source, whose items have other indexes if some are given."""
 
         def build(run: Subscription) -> Observable[BatchResult]:
+            try:
+                sink = self._open_failed_to(run)
+            except Exception as error:
+                return throw(error)
             shared = WorkflowContext() if workflow_context is None else workflow_context
             recording = self._make_recording(run)
             keys = None if self.key is None else ItemKeys(self.key)
-            work = self._make_work(shared, run.turn.time, recording, keys)
+            work = self._make_work(shared, run.turn.time, recording, keys, sink)
             reported = buffering
             if (reporter := self.reporting.start()) is not None:
                 run.add_cleanup(reporter.end)
@@ -89,12 +96,24 @@ class BatchRun:
         node = self.node
         return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
 
+    def _open_failed_to(self, run: Subscription) -> FailureSink | None:
+        if self.failed_to is None:
+            return None
+        sink = self.failed_to()
+
+        async def close() -> None:
+            sink.close()
+
+        run.add_cleanup(close)
+        return sink
+
     def _make_work(
         self,
         shared: WorkflowContext,
         time: Callable[[], float],
         recording: Recording | None,
         keys: ItemKeys | None,
+        sink: FailureSink | None,
     ) -> ItemWork:
         """Return the work on one item of a run."""
         work: ItemWork
@@ -106,6 +125,10 @@ class BatchRun:
             work = keys.check_before(work)
         if recording is not None:
             work = recording.encode_after(work)
+        if sink is not None:
+            from .letters import LetterWork
+
+            work = LetterWork(work, sink)
         return work if self.continue_on_error else RaiseFailures(self.node.node_id, work)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, assert_type
 
 from reactivex import Observable, of
@@ -33,6 +34,7 @@ from nadoo_flow import (
     Pipeline,
     ReduceNode,
     WorkflowContext,
+    read_failed,
 )
 from nadoo_flow.executors import on
 from nadoo_flow.operators import expand, flat_map
@@ -209,6 +211,10 @@ async def batches() -> None:
     assert_type(BatchProcessor(Ask() | judge), BatchProcessor[str, float])
     assert_type(BatchProcessor(ask, key=lambda text: text.upper()), BatchProcessor[str, Answer])
     assert_type(BatchProcessor(Ask(), key=str.upper), BatchProcessor[str, Answer])
+    assert_type(BatchProcessor(ask, failed_to="failed.jsonl"), BatchProcessor[str, Answer])
+    processor = BatchProcessor(ask, failed_to=lambda result: print(result.input_data.upper()))
+    assert_type(processor, BatchProcessor[str, Answer])
+    assert_type(read_failed(Path("failed.jsonl"))[0].index, int)
     results = await processor.batch(["a"])
     assert_type(results, BatchResults[str, Answer])
     assert_type(results[0], BatchResult[str, Answer])

@@ -151,6 +151,8 @@ async def typed_batches(processor: BatchProcessor[str, Answer]) -> None:
     BatchProcessor(ask, key="text")  # type: ignore[call-overload]
     BatchProcessor(ask, key=lambda text: text.nothing)  # type: ignore[arg-type]
     BatchProcessor[str, Answer](ask, key=judge)  # type: ignore[arg-type]
+    BatchProcessor(ask, failed_to=5)  # type: ignore[call-overload]
+    BatchProcessor[str, Answer](ask, failed_to=judge)  # type: ignore[arg-type]
 
 
 async def typed_nodes(node: FunctionNode[str, Answer]) -> None:
