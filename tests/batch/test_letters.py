@@ -203,11 +203,18 @@ class TestRetryFailed:
         async def forever(result: BatchResult) -> None:
             await asyncio.Event().wait()
 
+        async def retry_for_a_while(number: int) -> None:
+            processor = BatchProcessor(odd, failed_to=forever)
+            async with asyncio.timeout(9):
+                await processor.retry_failed(before, 1, wait=0)
+
         before = await BatchProcessor(odd).batch([2])
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(9):
-                await BatchProcessor(odd, failed_to=forever).retry_failed(before, 1, wait=0)
+            await retry_for_a_while(0)
         assert now() == 11
+        # In a node too, whose own timeout is no end of the run around it.
+        (result,) = await BatchProcessor(retry_for_a_while).batch([0])
+        assert (result.error, now()) == ("TimeoutError", 20)
 
 
 class Awaits:
