@@ -70,26 +70,21 @@ def read_failed(path: str | os.PathLike[str], codec: Codec | None = None) -> lis
         OSError: If the file cannot be read.
     """
     with open(path, "rb") as file:
-        return [*read_letters(file, os.fspath(path), codec)]
+        try:
+            return [*read_letters(file, codec)]
+        except DeadLetterError as error:
+            raise DeadLetterError(f"{_name(os.fspath(path))}: {error}") from error.__cause__
 
 
-def read_letters(
-    lines: Iterable[bytes], name: str, codec: Codec | None = None
-) -> Iterator[DeadLetter]:
-    """Read letters one at a time; see :func:`read_failed`.
-
-    Args:
-        lines: Their lines.
-        name: The file, for messages.
-        codec: That of the batch, if it had one.
-    """
+def read_letters(lines: Iterable[bytes], codec: Codec | None = None) -> Iterator[DeadLetter]:
+    """Read letters of lines one at a time; see :func:`read_failed`."""
     for number, line in enumerate(lines, 1):
         if line.isspace():
             continue
         try:
             letter = parse_line(line, codec)
         except DeadLetterError as error:
-            raise DeadLetterError(f"line {number} of {name!r} {error}") from error.__cause__
+            raise DeadLetterError(f"line {number} {error}") from error.__cause__
         if letter is not None:
             yield letter
 

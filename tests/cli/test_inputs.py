@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from nadoo_flow.cli.run import inputs
-from nadoo_flow.cli.run.inputs import FORMATS, FileInputs, InputsError
+from nadoo_flow.cli.run.inputs import FileInputs, Reading
+from nadoo_flow.cli.run.readers import FORMATS, InputsError
 
 
 def test_a_file_is_read_as_inputs_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text("1\n2\nno\n")
-    inputs_ = iter(FileInputs(str(path), FORMATS["jsonl"]))
+    inputs_ = iter(FileInputs(str(path), Reading(FORMATS["jsonl"], stops=True)))
     assert [next(inputs_), next(inputs_)] == [1, 2]
     with pytest.raises(InputsError, match="line 3 is not JSON"):
         next(inputs_)
@@ -27,7 +28,7 @@ def test_a_file_is_read_as_inputs_are_asked_for(tmp_path: Path) -> None:
 async def test_no_more_is_read_from_a_pipe_than_there_is_room_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    pipe = inputs.open_inputs(str(path), FORMATS["text"])
+    pipe = inputs.open_inputs(str(path), Reading(FORMATS["text"]))
     written = []
 
     def fill() -> None:

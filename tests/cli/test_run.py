@@ -337,18 +337,24 @@ def test_of_many_kinds_of_errors_the_most_frequent_are_told(run: Run, folder: Pa
             "the checkpoint 'in.txt' is damaged, or no checkpoint at all: ",
         ),
         (
-            ["shell_nodes:odd", "bad.jsonl"],
+            ["shell_nodes:odd", "bad.jsonl", "--bad-lines", "stop"],
             "the input bad.jsonl: line 2 is not JSON: JSONDecodeError: ",
         ),
-        (["shell_nodes:odd", "nan.jsonl"], "the input nan.jsonl: line 1 is not JSON: ValueError: "),
         (
-            ["shell_nodes:odd", "bad.csv"],
+            ["shell_nodes:odd", "nan.jsonl", "--bad-lines", "stop"],
+            "the input nan.jsonl: line 1 is not JSON: ValueError: ",
+        ),
+        (
+            ["shell_nodes:odd", "bad.csv", "--bad-lines", "stop"],
             "the input bad.csv: line 3 has not as many fields as the header has names",
         ),
-        (["shell_nodes:odd", "open.csv"], "the input open.csv: line 1 is not CSV: "),
         (
-            ["shell_nodes:odd", "latin.txt"],
-            "the input latin.txt: cannot be read: UnicodeDecodeError: ",
+            ["shell_nodes:odd", "open.csv", "--bad-lines", "stop"],
+            "the input open.csv: line 2 is not CSV: ",
+        ),
+        (
+            ["shell_nodes:odd", "latin.txt", "--bad-lines", "stop"],
+            "the input latin.txt: line 1 is not UTF-8",
         ),
     ],
 )
@@ -376,7 +382,8 @@ def test_a_run_that_cannot_begin_leaves_the_old_output(run: Run, folder: Path) -
 
 
 def test_results_before_a_bad_line_are_written(run: Run, folder: Path) -> None:
-    status, lines, errors = run("shell_nodes:odd", write(folder, "in.jsonl", '"1"\n"3"\nno'))
+    name = write(folder, "in.jsonl", '"1"\n"3"\nno')
+    status, lines, errors = run("shell_nodes:odd", name, "--bad-lines", "stop")
     assert (status, outputs(lines)) == (2, [1, 3])
     assert errors.startswith("2 results: 2 succeeded, 0 failed, in T s\n")
 
@@ -429,7 +436,8 @@ def test_standard_input_can_be_any_format(folder: Path) -> None:
     process = start("shell_nodes:double", "-", "--format=jsonl", stdin=subprocess.PIPE)
     output, _ = process.communicate('{"n": 1}\n{"n": 2}\n')
     assert (process.returncode, outputs(in_order(output))) == (0, [2, 4])
-    process = start("shell_nodes:double", "-", "--format=jsonl", stdin=subprocess.PIPE)
+    stop = ("--format=jsonl", "--bad-lines=stop")
+    process = start("shell_nodes:double", "-", *stop, stdin=subprocess.PIPE)
     _, errors = process.communicate("{")
     assert process.returncode == 2
     assert "the input -: line 1 is not JSON" in errors

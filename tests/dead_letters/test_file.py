@@ -87,7 +87,7 @@ def test_a_line_that_is_no_letter_is_named(tmp_path: Path) -> None:
     path = tmp_path / "failed.jsonl"
     append(path, 1)
     path.write_bytes(path.read_bytes() + b"\nnonsense\n")
-    with pytest.raises(DeadLetterError, match=r"^line 3 of '.*failed.jsonl' is no dead letter: "):
+    with pytest.raises(DeadLetterError, match=r"failed.jsonl': line 3 is no dead letter: "):
         read_failed(path)
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import shlex
 import sys
+from contextlib import ExitStack
 
 from ...batch.processor import BatchProcessor
 from ...checkpoint import CheckpointError
-from ..console import (
-    CommandError,
-    Commands,
-    escape_unprintable,
-    parse_positive_int,
-    parse_positive_number,
-)
+from ...dead_letters import DeadLetterError
+from ..console import CommandError, Commands, escape_unprintable
 from .find_node import apply_policies, find_node
-from .inputs import FORMATS, FileInputs, InputsError, PipeInputs, guess_format, open_inputs
+from .inputs import FileInputs, PipeInputs, open_inputs
+from .open_files import check_files_differ, choose_output, choose_reading, leave_files_alone
+from .options import add_options
 from .output import LineCodec, Output
+from .readers import InputsError
 from .tally import Tally
+from .workers import choose_concurrency, make_workers_policy
 
 
 async def process(
@@ -29,37 +28,40 @@ async def process(
     """Run the batch, and write each result as soon as it comes."""
     async with processor.batch_as_completed(inputs) as results:
         async for result in results:
+            result.index = inputs.reading.pop_index(result.index)
             tally.count(output.write(result))
-    output.open()
+    output.complete()
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; return 1 if an input failed, 130 after Ctrl-C, else 0."""
-    check_files_differ(options.input, options.output)
-    node = apply_policies(find_node(options.node), options)
-    output, tally = Output(options.output), Tally()
+    if options.dry_run is not None:
+        leave_files_alone(options)
+    check_files_differ(options)
+    tally = Tally()
     try:
-        read = FORMATS[options.format or guess_format(options.input)]
-        inputs = open_inputs(options.input, read, options.limit)
-        processor = BatchProcessor(
-            node,
-            options.concurrency,
-            progress="always" if options.progress else sys.stderr.isatty(),
-            checkpoint=options.checkpoint,
-            codec=LineCodec(),
-        )
-        asyncio.run(process(processor, inputs, output, tally))
+        with ExitStack() as closing:
+            node = find_node(options.node)
+            node = apply_policies(node, options, make_workers_policy(options, closing))
+            output = choose_output(options, closing)
+            inputs = open_inputs(options.input, choose_reading(options))
+            processor = BatchProcessor(
+                node,
+                choose_concurrency(options),
+                progress="always" if options.progress else sys.stderr.isatty(),
+                checkpoint=options.checkpoint,
+                codec=LineCodec(),
+            )
+            asyncio.run(process(processor, inputs, output, tally))
     except InputsError as error:
         print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(f"the input {options.input}: {error}") from error
-    except CheckpointError as error:
+    except (CheckpointError, DeadLetterError) as error:
         print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(str(error)) from error
     except KeyboardInterrupt:
         print_to_stderr(["interrupted", *tally.format_lines(), *describe_resuming(options)])
         return 130
-    finally:
-        output.close()
     print_to_stderr(tally.format_lines())
     return 1 if tally.failed else 0
 
@@ -79,68 +81,16 @@ def print_to_stderr(lines: list[str]) -> None:
         print(escape_unprintable(line), file=sys.stderr)
 
 
-def check_files_differ(source: str, target: str | None) -> None:
-    """Refuse to overwrite the inputs.
-
-    Raises:
-        CommandError: If source and target are the same file.
-    """
-    if target is None or not (os.path.exists(target) and os.path.exists(source)):
-        return
-    if os.path.samefile(source, target):
-        raise CommandError(f"the output {target} is the input")
-
-
 def add_command(commands: Commands) -> None:
     """Add ``run`` to the command line."""
     command = commands.add_parser(
         "run",
         help="run a node over a file of inputs",
+        usage="%(prog)s [options] MODULE:NODE [INPUT]",
         description="Run a node over each line of a file, and write the results as JSON Lines, "
         "each as soon as it comes.",
-        epilog="Exit status: 0 if all inputs succeeded, 1 if some failed, 2 for bad usage or a "
-        "file that cannot be used, 130 after Ctrl-C.",
+        epilog="Names may end in .gz. Exit status: 0 if all inputs succeeded, 1 if some failed, "
+        "2 for bad usage or a file that cannot be used, 130 after Ctrl-C.",
     )
-    add = command.add_argument
-    add(
-        "node",
-        metavar="MODULE:NODE",
-        help="a node, a node class, a function or a pipeline, in a module that can be imported "
-        "from here",
-    )
-    add(
-        "input",
-        metavar="INPUT",
-        nargs="?",
-        default="-",
-        help="a file: .jsonl holds a JSON value in each line, .csv a header and rows, any other "
-        "text lines; blank lines are left out; - or nothing is the standard input, as text",
-    )
-    add(
-        "-o", "--output", metavar="OUTPUT", help="a file to write to instead of the standard output"
-    )
-    add("--format", choices=sorted(FORMATS), help="what INPUT holds, whatever its ending")
-    add(
-        "--concurrency",
-        metavar="N",
-        type=parse_positive_int,
-        default=10,
-        help="most inputs at a time (10)",
-    )
-    add("--rate", metavar="R", type=parse_positive_number, help="most starts in a second")
-    add(
-        "--retries",
-        metavar="N",
-        type=parse_positive_int,
-        help="how often to try a failed input again",
-    )
-    add("--timeout", metavar="S", type=parse_positive_number, help="most seconds for one try")
-    add(
-        "--checkpoint",
-        metavar="FILE",
-        help="record each success here; the next run with the same file and input resumes from it "
-        "and writes all of OUTPUT anew",
-    )
-    add("--limit", metavar="N", type=parse_positive_int, help="take only the first N inputs")
-    add("--progress", action="store_true", help="show progress also where there is no terminal")
+    add_options(command)
     command.set_defaults(run=run)

@@ -11,8 +11,9 @@ from typing import Any
 
 from ...errors import describe_error
 from ...nodes.node import BaseNode, Policy, as_node
-from ...policies import rate_limit, retry, timeout
+from ...policies import cache, rate_limit, retry, timeout
 from ..console import CommandError
+from .bad_line import refuse_bad_lines
 
 
 def find_node(name: str) -> BaseNode:
@@ -42,13 +43,25 @@ def find_node(name: str) -> BaseNode:
         raise CommandError(f"{name} cannot be used as a node: {describe_error(error)}") from error
 
 
-def apply_policies(node: BaseNode, options: argparse.Namespace) -> BaseNode:
-    """Wrap a node in the policies that the options ask for, in the recommended order."""
+def apply_policies(
+    node: BaseNode, options: argparse.Namespace, in_workers: Policy | None = None
+) -> BaseNode:
+    """Wrap a node in the policies that the options ask for, in the recommended order.
+
+    Args:
+        node: The node.
+        options: The options.
+        in_workers: Executes the node in workers, if that is not to be done here.
+    """
     policies: list[Policy] = []
+    if in_workers is not None:
+        policies.append(in_workers)
     if options.timeout is not None:
         policies.append(timeout(options.timeout))
     if options.rate is not None:
         policies.append(rate_limit(options.rate))
     if options.retries:
         policies.append(retry(attempts=options.retries + 1))
-    return node.pipe(*policies)
+    if options.cache is not None:
+        policies.append(cache(options.cache))
+    return refuse_bad_lines(node.pipe(*policies))

@@ -3,77 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import json
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any, TextIO, TypeAlias
+from typing import Any
 
 from ...errors import describe_error
+from .bad_line import BadLine
+from .files import UNREADABLE, open_to_read
+from .readers import A_LINE_EACH, InputsError, Numbered, Reader, read_text_lines
 
 AHEAD = 256
 """Inputs that are read ahead from a pipe or terminal."""
 
-LARGEST_FIELD = 2**31 - 1
-"""Characters in a field of a CSV file; Python's default is too small for a long prompt."""
 
-Reader: TypeAlias = "Callable[[Iterator[str]], Iterator[Any]]"
+class Reading:
+    """How inputs are read, and which index each has in the output.
 
+    Args:
+        read: Makes inputs of lines.
+        limit: Most inputs.
+        stops: Whether a bad line ends the run, instead of failing in the place of an input.
+    """
 
-class InputsError(Exception):
-    """The inputs cannot be read."""
+    def __init__(self, read: Reader, limit: int | None = None, *, stops: bool = False) -> None:
+        self.read = read
+        self.limit = limit
+        self._stops = stops
+        self._indexes: dict[int, int] = {}
 
+    def iterate(self, file: str | int) -> Iterator[Any]:
+        """Read the inputs of a file from its beginning.
 
-def read_json_lines(lines: Iterator[str]) -> Iterator[Any]:
-    """Read one JSON value from each line that is not blank."""
-    for number, line in enumerate(lines, 1):
-        if not line.isspace():
-            try:
-                yield json.loads(line, parse_constant=_refuse_constant)
-            except (ValueError, RecursionError) as error:
-                raise InputsError(f"line {number} is not JSON: {describe_error(error)}") from error
+        Raises:
+            InputsError: If that is not possible.
+        """
+        try:
+            with open_to_read(file) as lines:
+                for position, value in enumerate(islice(self.read(lines), self.limit)):
+                    yield self._check(position, value)
+        except UNREADABLE as error:
+            raise InputsError(f"cannot be read: {describe_error(error)}") from error
 
+    def count(self, file: str) -> int:
+        """Count the inputs of a file."""
+        # JSON need not be parsed to be counted.
+        read = read_text_lines if self.read in A_LINE_EACH else self.read
+        with open_to_read(file) as lines:
+            return sum(1 for _ in islice(read(lines), self.limit))
 
-def _refuse_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
+    def pop_index(self, position: int) -> int:
+        """Return the index of an input in the output, once."""
+        return self._indexes.pop(position, position)
 
-
-def read_csv_rows(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    """Read a mapping from each row, with the names in the first row as keys."""
-    csv.field_size_limit(LARGEST_FIELD)
-    rows = csv.DictReader(lines, strict=True)
-    try:
-        for row in rows:
-            if None in row or None in row.values():
-                raise InputsError(
-                    f"line {rows.line_num} has not as many fields as the header has names"
-                )
-            yield row
-    except csv.Error as error:
-        raise InputsError(f"line {rows.line_num} is not CSV: {error}") from error
-
-
-def read_text_lines(lines: Iterator[str]) -> Iterator[str]:
-    """Read each line that is not blank, without its end."""
-    return (line.rstrip("\r\n") for line in lines if not line.isspace())
-
-
-FORMATS: dict[str, Reader] = {
-    "jsonl": read_json_lines,
-    "csv": read_csv_rows,
-    "text": read_text_lines,
-}
-ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv"}
-
-
-def guess_format(path: str) -> str:
-    """Return the format that the ending of a file stands for; text by default."""
-    return ENDINGS.get(os.path.splitext(path)[1].lower(), "text")
+    def _check(self, position: int, value: Any) -> Any:
+        if type(value) is Numbered:
+            self._indexes[position], value = value.index, value.value
+        if self._stops and type(value) is BadLine:
+            raise InputsError(value.error)
+        return value
 
 
 class FileInputs:
@@ -81,24 +73,18 @@ class FileInputs:
 
     Args:
         file: A path.
-        read: Makes inputs of lines.
-        limit: Most inputs.
+        reading: How to read it.
     """
 
-    def __init__(self, file: str, read: Reader, limit: int | None = None) -> None:
+    def __init__(self, file: str, reading: Reading) -> None:
         self._file = file
-        self._read = read
-        self._limit = limit
+        self.reading = reading
 
     def __iter__(self) -> Iterator[Any]:
-        with _open(self._file) as lines:
-            yield from islice(_translate_errors(self._read(lines)), self._limit)
+        return self.reading.iterate(self._file)
 
     def __len__(self) -> int:
-        # JSON need not be parsed to be counted: each line that is not blank is an input.
-        read = read_csv_rows if self._read is read_csv_rows else read_text_lines
-        with _open(self._file) as lines:
-            return sum(1 for _ in islice(read(lines), self._limit))
+        return self.reading.count(self._file)
 
 
 class PipeInputs:
@@ -106,14 +92,12 @@ class PipeInputs:
 
     Args:
         file: A path, or a file descriptor.
-        read: Makes inputs of lines.
-        limit: Most inputs.
+        reading: How to read it.
     """
 
-    def __init__(self, file: str | int, read: Reader, limit: int | None = None) -> None:
+    def __init__(self, file: str | int, reading: Reading) -> None:
         self._file = file
-        self._read = read
-        self._limit = limit
+        self.reading = reading
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         loop = asyncio.get_running_loop()
@@ -130,12 +114,11 @@ class PipeInputs:
         def read() -> None:
             try:
                 # The thread may wait for ever, so it has a file of its own and outlives the run.
-                with _open(self._file) as lines:
-                    for value in islice(_translate_errors(self._read(lines)), self._limit):
-                        room.acquire()
-                        if over.is_set():
-                            return
-                        pass_on(True, value)
+                for value in self.reading.iterate(self._file):
+                    room.acquire()
+                    if over.is_set():
+                        return
+                    pass_on(True, value)
                 pass_on(False, None)
             except Exception as error:
                 pass_on(False, error)
@@ -159,7 +142,7 @@ class PipeInputs:
             room.release()
 
 
-def open_inputs(path: str, read: Reader, limit: int | None = None) -> FileInputs | PipeInputs:
+def open_inputs(path: str, reading: Reading) -> FileInputs | PipeInputs:
     """Return the inputs of a file, a pipe or a terminal; ``-`` is the standard input.
 
     Raises:
@@ -169,23 +152,10 @@ def open_inputs(path: str, read: Reader, limit: int | None = None) -> FileInputs
     try:
         mode = os.stat(file).st_mode
         if isinstance(file, str) and stat.S_ISREG(mode):
-            _open(file).close()
-            return FileInputs(file, read, limit)
+            open_to_read(file).close()
+            return FileInputs(file, reading)
     except OSError as error:
         raise InputsError(f"cannot be opened: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise InputsError("is a folder")
-    return PipeInputs(file, read, limit)
-
-
-def _open(file: str | int) -> TextIO:
-    """Open lines of UTF-8, with or without a byte order mark."""
-    # The module csv needs the line ends inside quotes unchanged.
-    return open(file, encoding="utf-8-sig", newline="", closefd=file != 0)
-
-
-def _translate_errors(inputs: Iterator[Any]) -> Iterator[Any]:
-    try:
-        yield from inputs
-    except (OSError, UnicodeError) as error:
-        raise InputsError(f"cannot be read: {describe_error(error)}") from error
+    return PipeInputs(file, reading)

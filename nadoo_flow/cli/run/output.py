@@ -1,18 +1,23 @@
-"""Results as lines of JSON."""
+"""Results as lines of JSON, and what all kinds of output have in common."""
 
 from __future__ import annotations
 
 import io
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from ...errors import describe_error
 from ...results.batch_result import BatchResult
-from ..console import CommandError
+from .bad_line import BadLine
+from .files import open_to_write
 
 to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
+
+TakeFailed = Callable[[BatchResult], None]
+"""Called with each result before it is written."""
 
 
 class LineCodec:
@@ -27,60 +32,94 @@ class LineCodec:
         return json.loads(data)
 
 
-class Output:
-    """Writes results as JSON Lines.
+class Output(Protocol):
+    """Where results go.
 
     The file is created for the first result, so a run that cannot begin overwrites nothing.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def write(self, result: BatchResult) -> BatchResult:
+        """Write a result, and return it; it has failed if its output cannot be written."""
+
+    def complete(self) -> None:
+        """Write what is left when the run has ended; the file is there then in any case."""
+
+    def close(self) -> None:
+        """Close the file, unless it is stdout."""
+
+
+class LineOutput(Output):
+    """Writes results as JSON Lines.
+
+    Args:
+        path: The file, or None for stdout.
+        take: Takes each result before it is written.
+    """
+
+    def __init__(self, path: str | None, take: TakeFailed) -> None:
         self._path = path
+        self._take = take
         self._file: TextIO | None = None
         self._closing = ExitStack()
 
     def write(self, result: BatchResult) -> BatchResult:
         """Write one line, and return the result, which has failed if its output is not JSON."""
-        output = "null"
-        try:
-            output = to_json(result.output)
-        except Exception as error:
-            if result.success:
-                result.success = False
-                result.error = f"the output is not JSON: {describe_error(error)}"
+        output = encode_output(result)
         try:
             metadata = to_json(result.metadata)
         except Exception:
             metadata = "{}"
-        head = {
-            "index": result.index,
-            "input_data": result.input_data,
-            "success": result.success,
-            "error": result.error,
-            "execution_time": result.execution_time,
+        entries = {
+            "index": to_json(result.index),
+            "input_data": encode_input(result.input_data),
+            "success": to_json(result.success),
+            "error": to_json(result.error),
+            "execution_time": to_json(result.execution_time),
+            "output": output,
+            "metadata": metadata,
         }
-        line = f'{to_json(head)[:-1]}, "output": {output}, "metadata": {metadata}}}\n'
-        self.open().write(line)
+        line = ", ".join(f'"{name}": {text}' for name, text in entries.items())
+        file = self._open()
+        self._take(result)
+        file.write(f"{{{line}}}\n")
         return result
 
-    def open(self) -> TextIO:
-        """Return the file; the first call creates it."""
-        if self._file is None:
-            self._file = self._open()
-        return self._file
+    def complete(self) -> None:
+        self._open()
 
     def close(self) -> None:
-        """Close the file, unless it is stdout."""
         self._closing.close()
 
     def _open(self) -> TextIO:
-        if self._path is None:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
-            return sys.stdout
-        try:
-            # A lone surrogate, which UTF-8 cannot encode, is escaped as in JSON.
-            return self._closing.enter_context(
-                open(self._path, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
-            )
-        except OSError as error:
-            raise CommandError(f"cannot write {self._path}: {error.strerror}") from error
+        if self._file is None:
+            self._file = self._open_stdout() if self._path is None else self._open_file(self._path)
+        return self._file
+
+    def _open_file(self, path: str) -> TextIO:
+        return self._closing.enter_context(open_to_write(path))
+
+    def _open_stdout(self) -> TextIO:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        return sys.stdout
+
+
+def encode_output(result: BatchResult) -> str:
+    """Return the output of a result as JSON; the result has failed if it is not."""
+    try:
+        return to_json(result.output)
+    except Exception as error:
+        if result.success:
+            result.success = False
+            result.error = f"the output is not JSON: {describe_error(error)}"
+        return "null"
+
+
+def encode_input(value: Any) -> str:
+    """Return an input as JSON, or a text that describes it."""
+    if isinstance(value, BadLine):
+        return to_json(value.text)
+    try:
+        return to_json(value)
+    except (TypeError, ValueError):  # a date of a table, for one
+        return to_json(repr(value))

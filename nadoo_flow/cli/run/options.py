@@ -1,0 +1,57 @@
+"""The arguments of the command ``run``."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..console import parse_positive_int, parse_positive_number
+from .readers import FORMATS
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the arguments; their help is to fit a screen."""
+    add = command.add_argument
+    number, seconds = parse_positive_int, parse_positive_number
+    add(
+        "node",
+        metavar="MODULE:NODE",
+        help="a node, a node class, a function or a pipeline of a module here",
+    )
+    add(
+        "input",
+        metavar="INPUT",
+        nargs="?",
+        default="-",
+        help="a file: .jsonl, .csv with a header, .parquet, a file of --failed; any other holds "
+        "text lines, as does the standard input (-)",
+    )
+    add("-o", "--output", metavar="FILE", help="where results go: .jsonl, .csv, .parquet (stdout)")
+    add("--failed", metavar="FILE", help="keep what fails; a run with FILE as INPUT tries it again")
+    add(
+        "--format",
+        choices=sorted(FORMATS),
+        metavar="F",
+        help=f"what INPUT holds: {', '.join(sorted(FORMATS))}",
+    )
+    add(
+        "--bad-lines",
+        choices=("fail", "stop"),
+        default="fail",
+        metavar="B",
+        help="a malformed line is to fail alone (fail) or end the run (stop)",
+    )
+    add("--limit", metavar="N", type=number, help="take only the first N inputs")
+    add("--dry-run", metavar="N", type=number, help="show the results of N inputs, write nothing")
+    add("--concurrency", metavar="N", type=number, help="most inputs at a time (10)")
+    add("--rate", metavar="R", type=seconds, help="most starts in a second")
+    add("--retries", metavar="N", type=number, help="how often to try a failed input again")
+    add("--timeout", metavar="S", type=seconds, help="most seconds for one try")
+    add("--processes", metavar="N", type=number, help="execute the node in N processes")
+    add("--dask", metavar="ADDRESS", help="execute the node on the Dask cluster there")
+    add("--cache", metavar="FILE", help="keep outputs by their inputs; equal inputs run once")
+    add(
+        "--checkpoint",
+        metavar="FILE",
+        help="record successes; the same command then goes on where it ended",
+    )
+    add("--progress", action="store_true", help="show progress also where there is no terminal")
