@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from ...dead_letters import LetterFile, make_letter
+from ...dead_letters import DeadLetterError, LetterFile, make_letter
 from ...results.batch_result import BatchResult
 from .bad_line import BadLine
 
@@ -33,14 +33,23 @@ class FailedFile:
         return self._file
 
     def take(self, result: BatchResult) -> None:
-        """Write the letter of a result that has failed."""
+        """Write the letter of a result that has failed.
+
+        Raises:
+            DeadLetterError: If that is not possible, as on a full disk.
+        """
         file = self.open()
         if result.success:
             return
         letter = make_letter(result)
         if isinstance(bad := result.input_data, BadLine):
             letter = replace(letter, input=bad.text, form="text")
-        file.write(letter)
+        try:
+            file.write(letter)
+        except OSError as error:
+            raise DeadLetterError(
+                f"the file of dead letters {self._path!r} cannot be written: {error.strerror}"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from typing import TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from ..console import CommandError
 
@@ -39,6 +39,18 @@ def open_to_write(path: str, newline: str | None = None) -> TextIO:
         if is_compressed(path):
             return cast(TextIO, gzip.open(path, "wt", **form))  # type: ignore[call-overload]
         return open(path, "w", buffering=1, **form)  # type: ignore[call-overload, no-any-return]
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+
+
+def open_bytes_to_write(path: str) -> BinaryIO:
+    """Open a file to write bytes to.
+
+    Raises:
+        CommandError: If that is not possible.
+    """
+    try:
+        return open(path, "wb")
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
 

@@ -9,8 +9,9 @@ from itertools import combinations
 
 from ..console import CommandError
 from .failed import FailedFile
+from .files import get_ending
 from .inputs import Reading
-from .output import LineOutput, Output
+from .output import LineOutput, Output, TakeFailed
 from .readers import FORMATS, find_reader
 
 NAMES = {"input": "input", "output": "output", "failed": "file of failures"}
@@ -19,6 +20,11 @@ NAMES = {"input": "input", "output": "output", "failed": "file of failures"}
 def choose_reading(options: argparse.Namespace) -> Reading:
     """Return how to read the inputs."""
     stops = options.bad_lines == "stop"
+    ending = get_ending(options.input)
+    if options.format == "parquet" or (options.format is None and ending == ".parquet"):
+        from .parquet import ParquetReading
+
+        return ParquetReading(options.limit)
     read = FORMATS[options.format] if options.format else find_reader(options.input)
     return Reading(read, options.limit, stops=stops)
 
@@ -28,9 +34,22 @@ def choose_output(options: argparse.Namespace, closing: ExitStack) -> Output:
     failed = None if options.failed is None else FailedFile(options.failed)
     if failed is not None:
         closing.callback(failed.close)
-    output = LineOutput(options.output, _ignore if failed is None else failed.take)
+    output = _make_output(options.output, _ignore if failed is None else failed.take)
     closing.callback(output.close)
     return output
+
+
+def _make_output(path: str | None, take: TakeFailed) -> Output:
+    ending = None if path is None else get_ending(path)
+    if path is not None and ending == ".csv":
+        from .csv_output import CsvOutput
+
+        return CsvOutput(path, take)
+    if path is not None and ending == ".parquet":
+        from .parquet import ParquetOutput
+
+        return ParquetOutput(path, take)
+    return LineOutput(path, take)
 
 
 def leave_files_alone(options: argparse.Namespace) -> None:

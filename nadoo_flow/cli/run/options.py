@@ -11,6 +11,7 @@ from .readers import FORMATS
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the arguments; their help is to fit a screen."""
     add = command.add_argument
+    formats = sorted([*FORMATS, "parquet"])
     number, seconds = parse_positive_int, parse_positive_number
     add(
         "node",
@@ -29,9 +30,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--failed", metavar="FILE", help="keep what fails; a run with FILE as INPUT tries it again")
     add(
         "--format",
-        choices=sorted(FORMATS),
+        choices=formats,
         metavar="F",
-        help=f"what INPUT holds: {', '.join(sorted(FORMATS))}",
+        help=f"what INPUT holds: {', '.join(formats)}",
     )
     add(
         "--bad-lines",

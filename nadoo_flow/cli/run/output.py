@@ -120,6 +120,10 @@ def encode_input(value: Any) -> str:
     if isinstance(value, BadLine):
         return to_json(value.text)
     try:
-        return to_json(value)
-    except (TypeError, ValueError):  # a date of a table, for one
+        return _to_json_or_str(value)
+    except (TypeError, ValueError):
         return to_json(repr(value))
+
+
+# Tables have dates and decimals.
+_to_json_or_str = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=str).encode
