@@ -51,7 +51,7 @@ def make_letter(result: BatchResult) -> DeadLetter:
     """Make the letter of a failed result."""
     attempts = result.metadata.get("attempts")
     return DeadLetter(
-        index=result.index,
+        index=int(result.index),
         input=result.input_data,
         error=result.error or NO_MESSAGE,
         exception=None if result.exception is None else _name_type(result.exception),

@@ -24,6 +24,14 @@ def as_it_is(data):
     return data["gives"] if "gives" in data else data
 
 
+def odd_key(text):
+    return {("a", "b"): 1}
+
+
+def odd_value(text):
+    return {"a": object()}
+
+
 def describe(row):
     return {"repr": repr(row)}
 """
@@ -86,6 +94,15 @@ class TestCsv:
         assert (folder / "out.csv").read_text() == (
             "index,input,success,error,execution_time,output\n"
         )
+
+    @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.jsonl"])
+    def test_of_an_output_that_is_no_json_fails_alone(
+        self, name: str, run: Run, folder: Path
+    ) -> None:
+        if name.endswith(".parquet"):
+            pytest.importorskip("pyarrow")
+        for node in ("odd_key", "odd_value"):
+            assert run(f"table_nodes:{node}", write(folder, "in.txt", "a\n"), "-o", name)[0] == 1
 
     def test_may_be_compressed(self, run: Run, folder: Path) -> None:
         assert run_in_order(run, folder, "out.csv.gz", {"a": 1}) == 0

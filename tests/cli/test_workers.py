@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ def where(text):
     if text == "bad":
         raise ValueError(text)
     return os.getpid()
+"""
+
+BLOCKS = """
+import time
+
+def block(seconds):
+    time.sleep(float(seconds))
 """
 
 
@@ -70,6 +78,19 @@ def test_the_node_is_executed_in_processes(folder: Path) -> None:
     pids = set(outputs(lines)) - {None}
     assert 1 <= len(pids) <= 2
     assert not pids & {process.pid, os.getpid()}
+
+
+@pytest.mark.slow
+def test_ctrl_c_does_not_wait_for_a_call_in_a_process(folder: Path) -> None:
+    write(folder, "where_nodes.py", BLOCKS)
+    name = write(folder, "in.txt", "0\n600\n")
+    process = start("where_nodes:block", name, "--processes", 2)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
 
 
 @pytest.mark.slow

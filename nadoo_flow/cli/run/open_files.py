@@ -71,6 +71,8 @@ def check_files_differ(options: argparse.Namespace) -> None:
 
 
 def _is_same(source: str, target: str) -> bool:
+    if source == "-":
+        return False
     if os.path.exists(source) and os.path.exists(target):
         return os.path.samefile(source, target)
     return os.path.abspath(source) == os.path.abspath(target)

@@ -105,10 +105,11 @@ class LineOutput(Output):
 
 
 def encode_output(result: BatchResult) -> str:
-    """Return the output of a result as JSON; the result has failed if it is not."""
+    """Return the output of a result as JSON; if it is not, the result has failed without one."""
     try:
         return to_json(result.output)
     except Exception as error:
+        result.output = None
         if result.success:
             result.success = False
             result.error = f"the output is not JSON: {describe_error(error)}"
@@ -121,7 +122,7 @@ def encode_input(value: Any) -> str:
         return to_json(value.text)
     try:
         return _to_json_or_str(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return to_json(repr(value))
 
 

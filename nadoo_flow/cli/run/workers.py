@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -20,6 +21,10 @@ from ..console import CommandError
 FEWEST_LANES = 8
 CONCURRENCY = 10
 SECONDS_TO_CONNECT = 10
+SECONDS_TO_END = 2
+
+# A fork of a process with threads may hang.
+_spawning = multiprocessing.get_context("spawn")
 
 
 def choose_concurrency(options: argparse.Namespace) -> int:
@@ -44,6 +49,7 @@ def make_workers_policy(options: argparse.Namespace, closing: ExitStack) -> Poli
     try:
         if options.processes is not None:
             lanes = max(FEWEST_LANES, 2 * options.processes)
+            closing.callback(_kill_busy_processes)
             return on(partial(_start_processes, options.processes), lanes=lanes)
         if options.dask is not None:
             return on(_connect(options, closing))
@@ -56,12 +62,21 @@ def make_workers_policy(options: argparse.Namespace, closing: ExitStack) -> Poli
 def _start_processes(number: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         number,
-        # A fork of a process with threads may hang.
-        multiprocessing.get_context("spawn"),
+        _spawning,
         # Ctrl-C reaches all processes of a terminal, and this one decides what it means.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
+
+
+def _kill_busy_processes() -> None:
+    """Kill the processes that do not end with the run, as in the middle of an interrupted call."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    for process in multiprocessing.active_children():
+        if isinstance(process, _spawning.Process):
+            process.join(max(deadline - time.monotonic(), 0))
+            if process.is_alive():
+                process.kill()
 
 
 def _connect(options: argparse.Namespace, closing: ExitStack) -> Any:
