@@ -31,6 +31,7 @@ from .fallback import fallback
 from .hedge import hedge
 from .in_thread import in_thread
 from .limit import limit
+from .rate_budget import ExceedsBudget, RateBudget
 from .rate_limit import rate_limit
 from .retry import retry
 from .retry_budget import RetryBudget
@@ -45,6 +46,8 @@ __all__ = [
     "CircuitChange",
     "CircuitOpen",
     "ConcurrencyLimit",
+    "ExceedsBudget",
+    "RateBudget",
     "RetryBudget",
     "cache",
     "circuit_breaker",

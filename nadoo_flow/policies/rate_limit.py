@@ -1,17 +1,19 @@
-"""The policy ``rate_limit``: at most so many starts in any window of time."""
+"""The policy ``rate_limit``: at most so many starts, or so much of a budget, in any window."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from .._support.checks import check_positive_number
+from .._support.checks import check_positive_number, describe_value
 from .._support.per_loop import PerLoop
 from ..nodes.context import WorkflowContext
 from ..nodes.execution import Bound
 from ..nodes.node import BaseNode, NodeLike
+from .rate_budget import RateBudget
+from .within_budget import Actual, Estimate, stay_within
 from .wrapper import NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
@@ -21,7 +23,19 @@ if TYPE_CHECKING:
 _ROUNDING = 1 + 1e-9
 
 
-def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
+@overload
+def rate_limit(rate: float, per: float = 1.0) -> RateLimit: ...
+@overload
+def rate_limit(
+    rate: RateBudget, *, estimate: Estimate | None = None, actual: Actual | None = None
+) -> NodePolicy: ...
+def rate_limit(
+    rate: float | RateBudget,
+    per: float | None = None,
+    *,
+    estimate: Estimate | None = None,
+    actual: Actual | None = None,
+) -> NodePolicy:
     """Start at most ``rate`` executions in any window of ``per`` seconds, wherever it begins.
 
     The starts are spaced evenly, ``per / rate`` seconds apart, by aiolimiter. A bucket that allows
@@ -29,15 +43,34 @@ def rate_limit(rate: float, per: float = 1.0) -> RateLimit:
     number counts as the whole number below it, since no window holds two and a half starts. A rate
     below one allows one start in ``per / rate`` seconds.
 
+    A :class:`RateBudget` in the place of the rate limits any units, such as tokens, and starts an
+    execution as soon as its window has room.
+
     Args:
-        rate: Starts per window.
-        per: Length of the window in seconds.
+        rate: Starts per window, or a budget.
+        per: Length of the window in seconds; 1 by default. A budget has its own.
+        estimate: For a budget: gets an input as a function node would get it, and returns what it
+            is going to use, such as ``{"tokens": 812}``. An item that needs more than a limit fails
+            with an :class:`ExceedsBudget`. Of ``requests`` an item needs one, if nothing else is
+            said.
+        actual: For a budget: gets the NodeResult, and returns what was used in fact, which counts
+            from the start of the execution on. It is used already where it is more than the
+            estimate, so a window may be over its limit by that much, and others wait for longer. If
+            it fails for a failed result, the estimate remains charged.
 
     Returns:
-        A policy. All nodes and all runs that are given the same policy object share the limit, as
-        long as they are on the same event loop.
+        A policy. All nodes and all runs that are given the same policy object, or the same budget,
+        share the limit, as long as they are on the same event loop.
     """
-    return RateLimit(check_positive_number(rate, "rate"), check_positive_number(per, "per"))
+    if isinstance(rate, RateBudget):
+        if per is not None:
+            raise TypeError(f"per must not be given with a RateBudget, got {describe_value(per)}")
+        return stay_within(rate, estimate, actual)
+    for name, function in (("estimate", estimate), ("actual", actual)):
+        if function is not None:
+            raise TypeError(f"{name} must be given with a RateBudget, not with a rate")
+    rate = check_positive_number(rate, "rate")
+    return RateLimit(rate, 1.0 if per is None else check_positive_number(per, "per"))
 
 
 class RateLimit(NodePolicy):

@@ -40,17 +40,21 @@ def is_overload(result: NodeResult) -> bool:
     """
     if result.success:
         return False
-    error = result.exception
+    return isinstance(result.exception, TimeoutError) or is_refusal(result)
+
+
+def is_refusal(failed: NodeResult) -> bool:
+    """Return whether a service has refused a call because it is overloaded.
+
+    That is a status that says so, or a failure that asks to come back later.
+    """
+    error = failed.exception
     statuses = (
         _read_attribute(error, "status_code"),
         _read_attribute(error, "status"),
         _read_attribute(_read_attribute(error, "response"), "status_code"),
     )
-    return (
-        isinstance(error, TimeoutError)
-        or any(status in OVERLOADED for status in statuses)
-        or read_retry_after(result) > 0
-    )
+    return any(status in OVERLOADED for status in statuses) or read_retry_after(failed) > 0
 
 
 def _read_attribute(owner: object, name: str) -> Any:

@@ -28,6 +28,7 @@ from nadoo_flow import (
 from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import (
     CircuitBreaker,
+    RateBudget,
     cache,
     circuit_breaker,
     fallback,
@@ -48,6 +49,7 @@ EVERY_POLICY: dict[str, Callable[[], Policy]] = {
     "retry": lambda: retry(3, wait=1),
     "timeout": lambda: timeout(100),
     "rate_limit": lambda: rate_limit(10),
+    "rate budget": lambda: rate_limit(RateBudget(per=1, requests=10)),
     "limit": lambda: limit(ConcurrencyLimit(5)),
     "adaptive limit": lambda: limit(AdaptiveLimit(5)),
     "hedge": lambda: hedge(50, ratio=1),
@@ -282,6 +284,10 @@ POSITIVE_NUMBERS: dict[str, Callable[[Any], Any]] = {
     "seconds": timeout,
     "rate": rate_limit,
     "per": lambda value: rate_limit(1, per=value),
+    "per of a budget": lambda value: RateBudget(per=value, requests=1),
+    "requests": lambda value: RateBudget(per=1, requests=value),
+    "usd": lambda value: RateBudget(per=1, requests=1, usd=value),
+    "longest_wait": lambda value: RateBudget(per=1, requests=1, longest_wait=value),
     "target_latency": lambda value: AdaptiveLimit(target_latency=value),
     "target_time": lambda value: DynamicBatchProcessor(slowly, target_time=value),
 }
@@ -309,7 +315,7 @@ class TestABadValue:
     def test_for_a_positive_number_is_told_at_construction(
         self, parameter: str, value: Any, kind: type[Exception]
     ) -> None:
-        with pytest.raises(kind, match=rf"^{parameter} must be "):
+        with pytest.raises(kind, match=rf"^{parameter.split()[0]} must be "):
             POSITIVE_NUMBERS[parameter](value)
 
     @pytest.mark.parametrize("parameter", POSITIVE_INTS)

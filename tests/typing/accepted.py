@@ -41,6 +41,7 @@ from nadoo_flow.operators import expand, flat_map
 from nadoo_flow.policies import (
     CacheStore,
     ConcurrencyLimit,
+    RateBudget,
     cache,
     fallback,
     limit,
@@ -152,11 +153,21 @@ def abs_of(number: int) -> int:
     return abs(number)
 
 
+def price(prompt: str) -> dict[str, float]:
+    return {"usd": len(prompt) * 1e-6}
+
+
+def used(result: NodeResult) -> dict[str, float]:
+    return {"usd": result.metadata["usd"]}
+
+
 async def policies(shared: ConcurrencyLimit) -> None:
     node = FunctionNode(ask)
     assert_type(node.pipe(timeout(5), retry(3)), BaseNode[str, Answer])
     assert_type(await node.pipe(timeout(5), retry(3)).run("a"), Answer)
     assert_type(node.pipe(rate_limit(5), limit(shared), on(ThreadPoolExecutor())), Asking)
+    budget = rate_limit(RateBudget(per=60, usd=0.5), estimate=price, actual=used)
+    assert_type(node.pipe(budget), BaseNode[str, Answer])
     assert_type(node.pipe(retry(3), fallback(give_up)), BaseNode[str, Answer | None])
     assert_type(node.pipe(retry(3), fallback(Ask(), Ask())), BaseNode[str, Answer])
     assert_type(node.pipe(lambda inner: inner | judge), BaseNode[str, float])

@@ -16,7 +16,7 @@ CONCURRENCY = 10
 ENOUGH_PERMITS = 2 * CONCURRENCY
 """A limit that no item has to wait for."""
 ENOUGH_A_SECOND = 1_000_000_000
-"""A rate that no item has to wait for."""
+"""A rate, or a budget, that no item has to wait for."""
 ENOUGH_ENTRIES = 1_000_000
 """Entries that are never dropped."""
 
@@ -37,6 +37,26 @@ def _rate_limit() -> Any:
     from nadoo_flow.policies import rate_limit
 
     return rate_limit(ENOUGH_A_SECOND)
+
+
+def _budget_of_requests() -> Any:
+    from nadoo_flow.policies import RateBudget, rate_limit
+
+    return rate_limit(RateBudget(per=60, requests=ENOUGH_A_SECOND))
+
+
+def _budget_of_tokens() -> Any:
+    from nadoo_flow.policies import RateBudget, rate_limit
+
+    budget = RateBudget(per=60, requests=ENOUGH_A_SECOND, tokens=ENOUGH_A_SECOND)
+    return rate_limit(budget, estimate=lambda _: {"tokens": 812})
+
+
+def _corrected_budget() -> Any:
+    from nadoo_flow.policies import RateBudget, rate_limit
+
+    budget = RateBudget(per=60, requests=ENOUGH_A_SECOND, tokens=ENOUGH_A_SECOND)
+    return rate_limit(budget, estimate=lambda _: {"tokens": 812}, actual=lambda _: {"tokens": 700})
 
 
 def _limit() -> Any:
@@ -105,6 +125,9 @@ CASES = (
             _contestant(NO_POLICY),
             _contestant("timeout", _timeout),
             _contestant("rate_limit", _rate_limit),
+            _contestant("rate_limit(RateBudget)", _budget_of_requests),
+            _contestant("rate_limit(RateBudget), estimated", _budget_of_tokens),
+            _contestant("rate_limit(RateBudget), corrected", _corrected_budget),
             _contestant("limit(ConcurrencyLimit)", _limit),
             _contestant("limit(AdaptiveLimit)", _adaptive_limit),
             _contestant("retry", _retry),
