@@ -21,6 +21,7 @@ CAPACITIES = (5, 20, 60)
 SECONDS = 120
 LIMITS: tuple[Callable[[], ConcurrencyLimit], ...] = (
     AdaptiveLimit,
+    lambda: AdaptiveLimit(200),
     lambda: ConcurrencyLimit(10),
     lambda: ConcurrencyLimit(100),
 )
@@ -48,10 +49,8 @@ def _loaded(service: Service, shared: ConcurrencyLimit) -> Service:
 
 def rows() -> list[str]:
     """Run the simulations and return the lines of the table."""
-    lines = [
-        "| the service works on | `AdaptiveLimit()` | fixed 10 | fixed 100 |",
-        "|---|---|---|---|",
-    ]
+    limits = "`AdaptiveLimit()` | `AdaptiveLimit(200)` | fixed 10 | fixed 100"
+    lines = [f"| the service works on | {limits} |", "|---|---|---|---|---|"]
     for kind, name, told in (
         (QueueingService, "lets the rest wait", _queueing),
         (RejectingService, "rejects the rest", _rejecting),

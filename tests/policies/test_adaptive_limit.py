@@ -41,6 +41,15 @@ Kind = type[QueueingService] | type[RejectingService]
 of_any_capacity = pytest.mark.parametrize("capacity", [5, 20, 60])
 of_either_kind = pytest.mark.parametrize("kind", [QueueingService, RejectingService])
 
+VARYING: tuple[Callable[[random.Random], float], ...] = (
+    lambda dice: dice.uniform(0.5, 1.5),
+    lambda dice: dice.lognormvariate(-0.125, 0.5),
+    # Mostly quick, sometimes very slow.
+    lambda dice: dice.expovariate(1),
+)
+"""Seconds of a call, about one in the mean."""
+VARYING_IDS = ["uniform", "lognormal", "exponential"]
+
 
 def throughputs(service: Service, since: int, until: int, step: int = 20) -> list[float]:
     return [service.throughput(start, start + step) for start in range(since, until, step)]
@@ -101,14 +110,10 @@ class TestAgainstAServiceOfUnknownCapacity:
         assert min(throughputs(service, 200, 260)) >= 0.8 * capacity
 
     @pytest.mark.parametrize(
+        # Of the last a median says little.
         ("draw", "least"),
-        [
-            (lambda dice: dice.uniform(0.5, 1.5), 0.8),
-            (lambda dice: dice.lognormvariate(-0.125, 0.5), 0.8),
-            # Mostly quick, sometimes very slow: a median says little there.
-            (lambda dice: dice.expovariate(1), 0.65),
-        ],
-        ids=["uniform", "lognormal", "exponential"],
+        list(zip(VARYING, (0.8, 0.8, 0.65), strict=True)),
+        ids=VARYING_IDS,
     )
     @pytest.mark.parametrize("capacity", [5, 20])
     async def test_it_is_not_misled_by_latencies_that_vary(
@@ -152,6 +157,49 @@ class TestAgainstAServiceOfUnknownCapacity:
                     sizes.add(shared.size)
                     assert shared.in_use <= 30
         assert (min(sizes), max(sizes)) == (4, 30)
+
+    @of_either_kind
+    @of_any_capacity
+    @pytest.mark.parametrize("initial", [200, 1_000])
+    async def test_it_finds_down_from_far_above_within_ten_round_trips(
+        self, kind: Kind, capacity: int, initial: int
+    ) -> None:
+        service, shared = kind(capacity), AdaptiveLimit(initial)
+        # The caller makes 200 calls at a time, and the last of them waits for all others.
+        found = 10 * 200 / capacity
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(found)
+            assert shared.size <= 2.5 * capacity
+            await asyncio.sleep(100)
+        late = [seconds for at, seconds in service.answered if at > found]
+        assert median(late) <= 2.5
+        assert service.throughput(found, found + 100) >= 0.8 * capacity
+
+    @pytest.mark.parametrize("draw", VARYING, ids=VARYING_IDS)
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_it_finds_down_where_latencies_vary(
+        self, draw: Callable[[random.Random], float], seed: int
+    ) -> None:
+        dice = random.Random(seed)
+        service, shared = QueueingService(20, lambda: draw(dice)), AdaptiveLimit(200)
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(100)
+            assert shared.size <= 2.5 * 20
+            await asyncio.sleep(100)
+        assert service.throughput(100, 200) >= 0.65 * 20
+
+    @pytest.mark.parametrize("draw", VARYING, ids=VARYING_IDS)
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_it_goes_back_to_a_first_size_that_was_not_too_large(
+        self, draw: Callable[[random.Random], float], seed: int
+    ) -> None:
+        dice = random.Random(seed)
+        service, shared = QueueingService(1_000, lambda: draw(dice)), AdaptiveLimit(100)
+        async with called_endlessly(service, shared):
+            await asyncio.sleep(10)
+            assert shared.size >= 100
+            await asyncio.sleep(60)
+        assert service.throughput(10, 70) >= 0.9 * 200
 
     async def test_a_target_latency_is_what_it_aims_at(self) -> None:
         service, shared = QueueingService(20), AdaptiveLimit(target_latency=4)
