@@ -15,13 +15,20 @@ CATCH_UP = 0.02
 
 
 class _Waiter:
-    """A call that has to wait."""
+    """A call that has to wait.
 
-    __slots__ = ("amounts", "future")
+    Attributes:
+        amounts: What it needs.
+        future: Is done when it is admitted.
+        next_start: When it could start by the pace alone.
+    """
+
+    __slots__ = ("amounts", "future", "next_start")
 
     def __init__(self, amounts: Amounts, future: asyncio.Future[None]) -> None:
         self.amounts = amounts
         self.future = future
+        self.next_start = -math.inf
 
 
 class BudgetQueue:
@@ -73,8 +80,10 @@ class BudgetQueue:
         self._waiting[waiter] = None
         try:
             self._admit()
+            if waiter in self._admitted:
+                await asyncio.sleep(0)  # others may have been admitted before
             while waiter not in self._admitted:
-                # A pause may have come between, and the first future is done then.
+                # It may have been admitted before, and put back since then.
                 if waiter.future.done():
                     waiter.future = self._loop.create_future()
                 await waiter.future
@@ -88,27 +97,36 @@ class BudgetQueue:
         return charge
 
     def correct(self, charge: Charge, amounts: Amounts) -> None:
-        """Charge a call something else than was estimated."""
+        """Charge a call other amounts than were estimated."""
         self._window.correct(charge, amounts)
+        if self._admitted and self._window.is_over():
+            self._put_back()
         if self._waiting:
             self._admit()
 
     def pause(self, seconds: float) -> None:
         """Let no call start for some seconds."""
         self._paused_until = max(self._paused_until, self._time() + seconds)
+        self._put_back()
         self._paced_until, self._next_start = math.inf, -math.inf
+        self._admit()
+
+    def _put_back(self) -> None:
+        """Let those that are admitted and have not started yet wait again, as the first."""
         for waiter in reversed(self._admitted):
             self._window.give_back(waiter.amounts)
+            self._next_start = waiter.next_start
             self._waiting[waiter] = None
             self._waiting.move_to_end(waiter, last=False)
         self._admitted.clear()
-        self._admit()
 
     def _leave(self, waiter: _Waiter) -> None:
         self._waiting.pop(waiter, None)
         if waiter in self._admitted:
             del self._admitted[waiter]
             self._window.give_back(waiter.amounts)
+            if not self._admitted:
+                self._next_start = waiter.next_start
         if not self._loop.is_closed():
             self._admit()
 
@@ -123,6 +141,7 @@ class BudgetQueue:
             due = math.inf
             del self._waiting[waiter]
             self._admitted[waiter] = None
+            waiter.next_start = self._next_start
             self._reserve(waiter.amounts, now)
             if not waiter.future.done():
                 waiter.future.set_result(None)

@@ -85,6 +85,10 @@ class SlidingWindow:
             for total, limit, amount in zip(sums, self._limits, amounts, strict=True)
         )
 
+    def is_over(self) -> bool:
+        """Return whether more is charged and reserved than a limit."""
+        return not all(map(le, self._sums, self._limits))
+
     def get_next_expiry(self) -> float:
         """Return when the next charge leaves the window; infinity if there is none."""
         return self._charges[0].expires if self._charges else math.inf

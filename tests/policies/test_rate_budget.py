@@ -218,6 +218,49 @@ class TestWhatWasUsedInFact:
         assert budget.used == {"tokens": 4}
 
 
+class TestOfThoseThatComeTogether:
+    """A call that may start has its turn a little later, and a lot may happen in between."""
+
+    async def test_none_overtakes_one_that_may_start(self) -> None:
+        calls = Calls()
+        policy = rate_limit(RateBudget(per=10, tokens=10), estimate=tokens, actual=used)
+        node = FunctionNode(calls).pipe(policy)
+        first = asyncio.create_task(node.run({"tokens": 10, "used": 0, "seconds": 1}))
+        second = asyncio.create_task(node.run({"tokens": 9, "used": 9}))
+
+        async def come_later() -> None:
+            await asyncio.sleep(1)
+            await node.run({"tokens": 1, "used": 1})
+
+        await asyncio.gather(first, second, come_later())
+        assert calls.used == [(0, 10), (1, 9), (1, 1)]
+
+    async def test_none_starts_when_it_turns_out_that_there_is_no_room_any_more(self) -> None:
+        calls = Calls()
+        policy = rate_limit(RateBudget(per=10, tokens=10), estimate=tokens, actual=used)
+        node = FunctionNode(calls).pipe(policy)
+        work = [
+            {"tokens": 9, "used": 0, "seconds": 1},
+            {"tokens": 1, "used": 8, "seconds": 1},
+            {"tokens": 5, "used": 5},
+            {"tokens": 1, "used": 1},
+        ]
+        await BatchProcessor(node, 4).batch(work)
+        assert calls.used == [(0, 9), (0, 1), (pytest.approx(10), 5), (pytest.approx(10), 1)]
+
+    async def test_one_that_leaves_then_makes_no_other_later(self) -> None:
+        calls = Calls()
+        budget = RateBudget(per=10, requests=10)
+        budget.pause(1)
+        node = FunctionNode(calls).pipe(rate_limit(budget))
+        tasks = [asyncio.create_task(node.run(item)) for item in items(1, 2, 3)]
+        loop = asyncio.get_running_loop()
+        loop.call_at(math.nextafter(2, 3), lambda: loop.call_soon(tasks[1].cancel))
+        loop.call_at(math.nextafter(2, 3), tasks[1].cancel)
+        await asyncio.wait(tasks)
+        assert calls.used == [(1, 1), (pytest.approx(2), 3)]
+
+
 class TestAnItemThatCanNeverStart:
     async def test_fails_at_once_and_says_what_it_needs(self) -> None:
         calls = Calls()
@@ -354,6 +397,35 @@ class TestASharedPause:
         assert most_used_in_a_window(calls.used, 60) <= 9_000
         ended = calls.starts[-1]
         assert sum(amounts[:-1]) >= 0.95 * 9_000 * (ended - 7) / 60
+
+    async def test_is_followed_by_a_pace_that_late_timers_do_not_slow_down(self) -> None:
+        starts = Starts()
+        loop = asyncio.get_running_loop()
+
+        async def work(number: int) -> None:
+            await starts(number)
+            loop.call_later(0.0999, advance, 0.001)
+
+        budget = RateBudget(per=10, requests=100)
+        budget.pause(1)
+        await BatchProcessor(FunctionNode(work).pipe(rate_limit(budget)), 50).batch(range(50))
+        assert starts == pytest.approx([1 + n / 10 for n in range(50)], abs=0.001)
+
+    async def test_is_followed_by_the_pace_also_where_a_start_was_taken_back(self) -> None:
+        calls = Calls()
+        budget = RateBudget(per=10, requests=10, tokens=10)
+        policy = rate_limit(budget, estimate=tokens, actual=used)
+        node = FunctionNode(calls).pipe(policy)
+        # It turns out to be too much at the very moment when the second of those below may start,
+        # which needs none of it.
+        large = {"tokens": 0, "used": 20, "seconds": 2 - 5e-10}
+        first = asyncio.create_task(node.run(large))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_at(2 - 4e-10, advance, 1e-9)
+        budget.pause(1)
+        await BatchProcessor(node, 3).batch(items(0, 0, 0, used=0))
+        await first
+        assert calls.starts == pytest.approx([0, 1, 2, 3])
 
     async def test_holds_for_tries_again(self) -> None:
         calls = Calls()

@@ -53,6 +53,24 @@ class TestACancelledWaiter:
         assert len(starts) in (3, 4)
         assert starts == pytest.approx(range(len(starts)))
 
+    async def test_leaves_it_also_when_it_comes_at_the_same_time(self) -> None:
+        starts: list[float] = []
+
+        async def work(number: int) -> int:
+            starts.append(now())
+            if number == 0:
+                await asyncio.sleep(1)
+                tasks[1].cancel()
+            return number
+
+        policy = rate_limit(
+            RateBudget(per=10, requests=1), actual=lambda result: {"requests": result.output}
+        )
+        tasks = [asyncio.create_task(FunctionNode(work).pipe(policy).run(n)) for n in range(3)]
+        await asyncio.wait(tasks)
+        assert [task.cancelled() for task in tasks] == [False, True, False]
+        assert (tasks[2].result(), starts) == (2, [0, 1])
+
     async def test_that_is_large_lets_small_ones_start_at_once(self) -> None:
         starts = Starts()
         policy = rate_limit(RateBudget(per=60, tokens=10), estimate=lambda n: {"tokens": n})
@@ -327,6 +345,13 @@ class TestEventLoops:
                 runner.run(BatchProcessor(node, 9).batch(range(5)))
         assert starts == pytest.approx([0] * 10 + [10] * 10)
 
+    def test_of_which_several_are_open_have_a_budget_each(self) -> None:
+        budget = RateBudget(per=10_000, requests=1)
+        node = FunctionNode(Starts()).pipe(rate_limit(budget))
+        with asyncio.Runner() as first, asyncio.Runner() as second:
+            for runner in (first, second):
+                assert runner.run(node.run(0)) == 0
+
     def test_left_with_waiters_do_not_hinder_the_next(self) -> None:
         budget = RateBudget(per=10_000, requests=1)
         node = FunctionNode(Starts()).pipe(rate_limit(budget))
@@ -334,7 +359,7 @@ class TestEventLoops:
 
         async def abandon() -> None:
             await node.run(0)
-            tasks.append(asyncio.ensure_future(node.run(1)))
+            tasks.extend(asyncio.ensure_future(node.run(n)) for n in range(3))
             await asyncio.sleep(0)
 
         tasks: list[asyncio.Future[Any]] = []
@@ -348,6 +373,7 @@ class TestEventLoops:
             return budget.used
 
         assert asyncio.run(look()) == {"requests": 1}
+        gc.collect()  # now they are closed, and there is no loop for a timer any more
 
     def test_are_not_needed_to_look_at_it(self) -> None:
         assert RateBudget(per=1, requests=1, usd=2).used == {"requests": 0, "usd": 0}
