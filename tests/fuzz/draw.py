@@ -208,7 +208,7 @@ class _Drawing(LaterDrawing):
 
     def policy(self, depth: int) -> Work:
         kind = self.one(
-            ("timeout", "timeout", "retry", "rate_limit", "limit", "adaptive", "fallback")
+            ("timeout", "timeout", "retry", "rate_limit", "budget", "limit", "adaptive", "fallback")
         )
         node = self.work(depth - 1) if kind != "fallback" else self.leaf()
         match kind:
@@ -216,7 +216,7 @@ class _Drawing(LaterDrawing):
                 return Policy(kind, node, self.one((0.3, 0.75, 1.2, 4.0)))
             case "retry":
                 return Policy(kind, node, float(self.random.randint(1, 3)))
-            case "rate_limit":
+            case "rate_limit" | "budget":
                 return Policy(kind, node, self.one((2.0, 10.0)))
             case "fallback":
                 return Policy(

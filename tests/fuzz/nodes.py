@@ -25,7 +25,7 @@ from nadoo_flow import (
     Trace,
 )
 from nadoo_flow.checkpoint import Checkpoint
-from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import RateBudget, fallback, limit, rate_limit, retry, timeout
 
 from .acts import perform, perform_without_waiting
 from .answers import ANSWERS
@@ -45,6 +45,7 @@ class Builder:
         self.ledger = ledger
         self.limits: dict[tuple[str, float], ConcurrencyLimit] = {}
         self._rates: dict[float, Callable[[BaseNode], BaseNode]] = {}
+        self._budgets: dict[float, Callable[[BaseNode], BaseNode]] = {}
 
     def node(self, work: Work) -> BaseNode:
         """Make a node that answers with its item, whatever happens inside."""
@@ -128,6 +129,9 @@ class Builder:
                 return retry(int(number), wait=0.5)
             case "rate_limit":
                 return self._rates.setdefault(number, rate_limit(number))
+            case "budget":
+                budget = RateBudget(per=1, requests=number)
+                return self._budgets.setdefault(number, rate_limit(budget))
             case "fallback":
                 return fallback(*map(self.node, policy.others))
         key = policy.kind, number

@@ -17,6 +17,7 @@ from nadoo_flow import BatchProcessor, FunctionNode
 from nadoo_flow.policies import RateBudget, rate_limit, timeout
 
 from ..stand_ins import assert_only_the_caller_runs, now, raised_by
+from ..threads import in_loops
 from ..virtual_time import VirtualTimeLoop
 from .services import outcome
 from .test_rate_limit import Starts
@@ -389,6 +390,40 @@ class TestEventLoops:
         assert (copied.per, copied.longest_wait, copied.limits) == (10, 7, budget.limits)
         assert copied.used == {"requests": 0, "usd": 0}
         assert budget.used == {"requests": 1, "usd": 0}
+
+
+def count_tokens(_: Any) -> dict[str, float]:
+    return {"tokens": 3}
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+async def test_a_node_can_cross_to_another_process() -> None:
+    policy = rate_limit(RateBudget(per=10, tokens=5), estimate=count_tokens)
+    node = FunctionNode(double).pipe(policy)
+    await node.run(1)
+    there = pickle.loads(pickle.dumps(node))
+    # It has the same limits, and what is used here does not count there.
+    for one in (there, node):
+        assert [result.output for result in await BatchProcessor(one).batch([1, 2])] == [2, 4]
+        assert now() == pytest.approx(10 if one is there else 20)
+
+
+def test_rule_r20_threads_that_use_a_budget_for_the_first_time_have_one_each() -> None:
+    budgets = [RateBudget(per=10_000, requests=2) for _ in range(10)]
+
+    async def start(number: int) -> bool:
+        node = FunctionNode(double).pipe(rate_limit(budgets[number]))
+        tasks = [asyncio.create_task(node.run(n)) for n in range(3)]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        started = [task.done() for task in tasks]
+        tasks[2].cancel()
+        return started == [True, True, False]
+
+    assert all(map(all, in_loops(4, 10, start)))
 
 
 class TestWhatCannotBe:
