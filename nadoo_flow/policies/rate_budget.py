@@ -100,8 +100,9 @@ class RateBudget:
         return self._queues.get(self._make_queue)
 
     def _make_queue(self) -> BudgetQueue:
-        self._latest = BudgetQueue(self.per, self._exact, self._latest)
-        return self._latest
+        # Not read again: another thread may set it too.
+        self._latest = queue = BudgetQueue(self.per, self._exact, self._latest)
+        return queue
 
     def read_amounts(self, given: object, parameter: str, others: Amounts | None = None) -> Amounts:
         """Return the amounts that a function of the user gave.
