@@ -18,7 +18,7 @@ REQUESTS = "requests"
 """The unit of which each call needs one, unless its estimate says something else."""
 
 
-class ExceedsBudget(ValueError):  # what the item does, in the words of its error
+class ExceedsBudget(ValueError):
     """The error of an item that could never start, because it needs more than a whole window has.
 
     Attributes:
