@@ -35,7 +35,11 @@ def test_are_written(run: Run, folder: Path) -> None:
         assert outputs(in_order(file.read())) == [1, 3]
 
 
-@pytest.mark.parametrize("data", [b"plain text\n", gzip.compress(b"1\n" * 9999)[:-20], b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "data",
+    [b"plain text\n", gzip.compress(b"1\n" * 9999)[:-20], b"\x1f\x8b"],
+    ids=["plain", "cut off", "a head alone"],
+)
 def test_that_are_damaged_end_the_run(data: bytes, run: Run, folder: Path) -> None:
     (folder / "in.txt.gz").write_bytes(data)
     status, _, errors = run("shell_nodes:odd", "in.txt.gz")
