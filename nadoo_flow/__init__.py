@@ -8,7 +8,7 @@ from .errors import NodeError
 from .events import Event
 from .nodes import BaseNode, FunctionNode, NodeContext, NodeResult, Pipeline, WorkflowContext
 from .results import BatchResult, BatchResults
-from .streams import BufferOverflowError, OverflowStrategy
+from .streams import BufferOverflowError, OverflowStrategy, Valve
 from .tracing import Trace
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ __all__ = [
     "ReduceNode",
     "SqliteCheckpoint",
     "Trace",
+    "Valve",
     "WorkflowContext",
     "read_failed",
     "route",

@@ -26,9 +26,10 @@ FLOORS = (
 FLOORS_OF_STREAMS = (
     ("sinks", "operators", "sources"),
     ("plan", "loop_thread"),
-    ("places",),
+    ("places", "valve"),
     ("subscription", "timed_context"),
-    ("direct", "turn", "run_scope", "run_tasks", "work"),
+    ("draining",),
+    ("direct", "turn", "run_scope", "run_tasks", "work", "begun"),
 )
 """The same inside the room that has rooms of its own."""
 

@@ -15,7 +15,7 @@ from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progres
 from ..nodes.context import WorkflowContext
 from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..results.batch_result import BatchResult
-from ..streams import Buffering, Plan, Source, as_source, do_work
+from ..streams import Buffering, Plan, Source, Valve, as_source, check_valve, do_work
 from ..tracing.trace import Trace
 from .item import NodeWork
 from .reporting import BatchReporting
@@ -48,6 +48,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
+        valve: Valve | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -62,6 +63,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
+        valve: Valve | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -76,6 +78,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
+        valve: Valve | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -89,6 +92,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
+        valve: Valve | None = None,
     ) -> None:
         self.node = as_node(node, "node")
         self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
@@ -98,6 +102,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         self.key = check_key(key, "key")
         self.failed_to = failed_to
         self._make_failed_to()
+        self.valve = check_valve(valve)
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
@@ -132,6 +137,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
             self._make_failed_to() if reports_failed else None,
             share_context(self, self.process_single) if is_overridden else None,
             self._make_reporting(inputs, watching),
+            self.valve,
         )
         return run.plan(source, workflow_context, buffering, indexes)
 

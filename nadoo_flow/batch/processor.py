@@ -58,6 +58,7 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         failed_to: A file to which each failure is appended as a line of JSON, before its result is
             handed out; see :func:`read_failed`. Or a function, sync or async, that gets the failed
             result. If that raises, the run ends with a :class:`DeadLetterError`.
+        valve: Drains all runs of the processor, as the iterator's own ``drain`` does for one.
     """
 
     async def batch(

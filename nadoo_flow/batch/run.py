@@ -15,7 +15,7 @@ from ..nodes.holding import warn_of
 from ..nodes.item_keys import ItemKeys
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
-from ..streams import Buffering, Indexed, Plan, Source, Subscription, emit, flat_map
+from ..streams import Buffering, Indexed, Plan, Source, Subscription, Valve, emit, flat_map
 from .item import ItemWork, NodeWork, ProcessSingle, RaiseFailures, SingleWork, make_item_end
 from .reporting import BatchReporting
 
@@ -38,6 +38,7 @@ class BatchRun:
         failed_to: Opens what takes the failures, if anything does.
         single: Processes one input in the place of the node, if a subclass overrides that.
         reporting: Reports the run.
+        valve: Drains the run, if there is one.
     """
 
     node: BaseNode
@@ -49,6 +50,7 @@ class BatchRun:
     failed_to: FailedTo | None
     single: ProcessSingle | None
     reporting: BatchReporting
+    valve: Valve | None
 
     def plan(
         self,
@@ -80,13 +82,19 @@ class BatchRun:
             if indexes is not None:
                 items = _replace_indexes(items, indexes)
             lanes = flat_map(
-                run, work, self.max_concurrency, self.node.isolate, keys, warn_of(self.node)
+                run,
+                work,
+                self.max_concurrency,
+                self.node.isolate,
+                keys,
+                warn_of(self.node),
+                run.drop_unstarted,
             )
             if recording is None:
                 return items.pipe(lanes)
             return items.pipe(recording.skip_recorded, lanes, recording.record_results)
 
-        return Plan(build, self.max_concurrency)
+        return Plan(build, self.max_concurrency, valve=self.valve)
 
     def _make_recording(self, run: Subscription) -> Recording | None:
         if self.checkpoint is None:

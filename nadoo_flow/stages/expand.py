@@ -67,6 +67,7 @@ class ExpandNode(ManyStage[Input, Input]):
             name_error=self._name_error,
             max_items=self.max_items,
             wrap=stage_run.report_work,
+            drop_unstarted=stage_run.drop_unstarted,
         )
 
     def _get_key(self, value: Any) -> Hashable:

@@ -61,7 +61,13 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
 
     def operator(self, stage_run: StageRun) -> Operator:
         reported = stage_run.report_work(_Judge(self.node_id, self.filter_fn), _name_outcome)
-        lanes = flat_map(stage_run.run, reported, self.max_concurrency, on_held=warn_of(self))
+        lanes = flat_map(
+            stage_run.run,
+            reported,
+            self.max_concurrency,
+            on_held=warn_of(self),
+            drop_unstarted=stage_run.drop_unstarted,
+        )
         return compose(lanes, leave_out_dropped(stage_run))
 
 

@@ -120,6 +120,7 @@ class FlatMapNode(ManyStage[Input, Output]):
             ordered=stage_run.ordered,
             keys=keys,
             wrap=stage_run.report_work,
+            drop_unstarted=stage_run.drop_unstarted,
             get_index=_name_source if stage_run.indexed else None,
         )
 

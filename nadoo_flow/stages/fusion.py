@@ -14,7 +14,14 @@ from ..errors import NodeError
 from ..events import ItemEnd, RunReporter, StageReporter, note_failure, note_usage
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.usage import has_usage
-from ..streams import Indexed, InOrder, Subscription, Work, allow_one_subscription
+from ..streams import (
+    Indexed,
+    InOrder,
+    Subscription,
+    Work,
+    allow_one_subscription,
+    end_when_cut,
+)
 
 R = TypeVar("R")
 
@@ -43,6 +50,8 @@ class StageRun:
         on_usage: Called with the metadata of each answer that says what it used.
         on_dropped: Settles an item, named by its index, that goes no further.
         ordered: Whether what the stage emits must be in order.
+        drop_unstarted: Settles a number of items that are not started because the run is drained.
+            None if the stage is not the first one, whose items are finished.
         indexed: Whether the indexes must tell the source item.
         report: Makes the events of the stage, if the run is watched.
     """
@@ -53,6 +62,7 @@ class StageRun:
     on_usage: OnUsage
     on_dropped: Callable[[int], None]
     ordered: bool
+    drop_unstarted: Callable[[int], None] | None = None
     indexed: bool = False
     report: StageReporter | None = None
 
@@ -140,7 +150,10 @@ def fuse(
         if ordered:
             restore_order()
         reports = [None] * len(links) if report is None else report.stages
-        for link, stage_report in zip(reversed(links), reversed(reports), strict=True):
+        drops = [run.drop_unstarted, *[None] * (len(links) - 1)]
+        for link, stage_report, drop_unstarted in zip(
+            reversed(links), reversed(reports), reversed(drops), strict=True
+        ):
             is_ordered = bool(in_orders)
             on_dropped = _settle_dropped(run, tuple(in_orders))
             stage_run = StageRun(
@@ -150,9 +163,11 @@ def fuse(
                 on_usage,
                 on_dropped,
                 is_ordered,
+                drop_unstarted,
                 indexed,
                 stage_report,
             )
+            operators.append(end_when_cut(run))
             operators.append(link.operator(stage_run))
             operators.append(
                 allow_one_subscription(run, partial(_refuse_second_subscription, link.node_id))

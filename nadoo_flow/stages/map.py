@@ -145,7 +145,13 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         reported = stage_run.report_work(work)
         isolate = self.child_node.isolate
         lanes = flat_map(
-            stage_run.run, reported, self.max_concurrency, isolate, keys, warn_of(self.child_node)
+            stage_run.run,
+            reported,
+            self.max_concurrency,
+            isolate,
+            keys,
+            warn_of(self.child_node),
+            stage_run.drop_unstarted,
         )
         return compose(lanes, leave_out_dropped(stage_run))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from .._support.checks import check_bool, check_positive_int
 from ..events import WatchOptions
 from ..nodes.context import WorkflowContext
-from ..streams import Buffering
+from ..streams import Buffering, Valve, check_valve
 
 
 @dataclass(slots=True)
@@ -21,6 +24,7 @@ class RunOptions:
         workflow_context: State that the whole run shares; a fresh one for each run if None.
         buffering: What happens to the items of an Observable that come without demand.
         watching: Which progress bars and traces the caller asks for.
+        valve: Drains the run, if there is one.
     """
 
     ordered: bool = False
@@ -29,9 +33,32 @@ class RunOptions:
     workflow_context: WorkflowContext | None = None
     buffering: Buffering = field(default_factory=Buffering)
     watching: WatchOptions = field(default_factory=WatchOptions)
+    valve: Valve | None = None
 
     def __post_init__(self) -> None:
         check_bool(self.ordered, "ordered")
         check_bool(self.indexed, "indexed")
         if self.max_in_flight is not None:
             self.max_in_flight = check_positive_int(self.max_in_flight, "max_in_flight")
+        check_valve(self.valve)
+
+
+@contextmanager
+def use_valve(valve: Valve | None) -> Iterator[None]:
+    """Have the stage that is executed inside the block use a valve."""
+    token = _valve.set(check_valve(valve))
+    try:
+        yield
+    finally:
+        _valve.reset(token)
+
+
+@contextmanager
+def take_valve() -> Iterator[Valve | None]:
+    """Give the valve to one stage, and not to those that its items execute inside the block."""
+    valve = _valve.get()
+    with use_valve(None):
+        yield valve
+
+
+_valve: ContextVar[Valve | None] = ContextVar("nadoo_flow_valve", default=None)

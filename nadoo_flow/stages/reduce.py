@@ -93,7 +93,13 @@ class ReduceNode(ListStage[Input, Output, Output]):
             return 0, value
 
         return compose(
-            flat_map(stage_run.run, stage_run.report_work(folding), 1, on_held=warn_of(self)),
+            flat_map(
+                stage_run.run,
+                stage_run.report_work(folding),
+                1,
+                on_held=warn_of(self),
+                drop_unstarted=stage_run.drop_unstarted,
+            ),
             ops.do_action(lambda _: stage_run.run.release()),
             ops.last_or_default(initial),
             ops.map(emit_outcome),

@@ -89,7 +89,13 @@ class RouteStage(ListStage):
 
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the operator that finds the route of each item, and those of the routes."""
-        lanes = flat_map(stage_run.run, _Choice(self), self.max_concurrency, on_held=warn_of(self))
+        lanes = flat_map(
+            stage_run.run,
+            _Choice(self),
+            self.max_concurrency,
+            on_held=warn_of(self),
+            drop_unstarted=stage_run.drop_unstarted,
+        )
         operators = {id(stage): stage.operator(stage_run) for stage in self._list_stages()}
         return compose(lanes, split(operators))
 

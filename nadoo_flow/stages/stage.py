@@ -46,6 +46,7 @@ from ..streams import (
     Plan,
     Source,
     Subscription,
+    Valve,
     as_source,
     compute_default_window,
     drain,
@@ -54,7 +55,7 @@ from ..streams import (
 from ..tracing.trace import Trace
 from .fusion import Link, OnFailed, OnUsage, Operator, StageRun, fuse
 from .indexes import make_indexed_output
-from .options import RunOptions
+from .options import RunOptions, take_valve, use_valve
 from .streaming import Streaming
 
 _log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ class ListStage(
         *,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
+        valve: Valve | None = None,
     ) -> dict[str, Made_co]:
         """Execute the stage on one input and return its output.
 
@@ -128,11 +130,12 @@ class ListStage(
             progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
                 or in a notebook; ``"always"`` writes to any stderr.
             trace: Records what happens.
+            valve: Drains the run, whose output then holds what there was by then.
 
         Raises:
             NodeError: If the stage fails; its ``__cause__`` is the exception behind it.
         """
-        with use_watch_options(WatchOptions(progress, trace)):
+        with use_watch_options(WatchOptions(progress, trace)), use_valve(valve):
             return await super().run(input_data, workflow_context)
 
     async def execute(
@@ -156,15 +159,17 @@ class ListStage(
         try:
             source = self._open(node_context.input_data)
             flattens = any(stage.flattens for stage in self.stages)
-            options = RunOptions(
-                # All outputs are kept in any case, so those of later items need not wait.
-                ordered=flattens,
-                max_in_flight=MAX_WINDOW if flattens else None,
-                workflow_context=workflow_context,
-                watching=get_watch_options(),
-            )
-            plan = self._plan(source, options, on_failed, count.add)
-            run = await drain(plan, outputs.append)
+            with take_valve() as valve:
+                options = RunOptions(
+                    # All outputs are kept in any case, so those of later items need not wait.
+                    ordered=flattens,
+                    max_in_flight=MAX_WINDOW if flattens else None,
+                    workflow_context=workflow_context,
+                    watching=get_watch_options(),
+                    valve=valve,
+                )
+                plan = self._plan(source, options, on_failed, count.add)
+                run = await drain(plan, outputs.append)
         except NodeError as error:
             failed = self._describe_place(error), count.make_metadata(), error.__cause__ or error
             return NodeResult(False, None, *failed)
@@ -173,7 +178,7 @@ class ListStage(
         outputs.sort(key=itemgetter(0))
         errors.sort(key=itemgetter("index"))
         metadata: dict[str, Any] = {
-            "inputs": run.pulled,
+            "inputs": run.pulled - run.draining.not_started,
             "outputs": len(outputs),
             "errors": errors,
             **count.make_metadata(),
@@ -316,7 +321,7 @@ class ListStage(
                 buffering = buffering.with_drop_handler(report.stages[0].report_overflow)
             return emit(run, source, buffering).pipe(chain)
 
-        return Plan(build, self.max_concurrency, options.max_in_flight)
+        return Plan(build, self.max_concurrency, options.max_in_flight, options.valve)
 
     def _plan_values(self, source: Source[Any], options: RunOptions) -> Plan[Any]:
         """Plan runs that emit values, and log items that are left out."""

@@ -18,6 +18,8 @@ from ..streams import (
     OverflowStrategy,
     Plan,
     Source,
+    Valve,
+    check_valve,
     observe,
 )
 from ..tracing.trace import Trace
@@ -41,6 +43,7 @@ class Streaming(Generic[Input_contra, Output_co]):
         overflow: OverflowStrategy = ...,
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
+        valve: Valve | None = ...,
     ) -> CloseableAsyncIterator[Output_co]: ...
     @overload
     def stream(
@@ -55,6 +58,7 @@ class Streaming(Generic[Input_contra, Output_co]):
         overflow: OverflowStrategy = ...,
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
+        valve: Valve | None = ...,
     ) -> CloseableAsyncIterator[IndexedOutput[Output_co]]: ...
     def stream(
         self,
@@ -68,6 +72,7 @@ class Streaming(Generic[Input_contra, Output_co]):
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
+        valve: Valve | None = None,
     ) -> Any:
         """Yield the outputs of a source of items when they are there, endlessly if it is endless.
 
@@ -89,6 +94,7 @@ class Streaming(Generic[Input_contra, Output_co]):
             progress: Whether to show a progress bar for each stage, on a stderr that is a terminal,
                 or in a notebook; ``"always"`` writes to any stderr.
             trace: Records what happens.
+            valve: Drains the run, as the iterator's own ``drain`` does.
 
         Raises:
             NodeError: From the iterator: the first item that failed, when the rest has ended. An
@@ -97,7 +103,9 @@ class Streaming(Generic[Input_contra, Output_co]):
             Exception: From the iterator: an error of the source, after all that came before it.
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
-        options = RunOptions(ordered, indexed, max_in_flight, workflow_context, buffering, watching)
+        options = RunOptions(
+            ordered, indexed, max_in_flight, workflow_context, buffering, watching, valve
+        )
         return CloseableAsyncIterator(self._plan_values(source, options))
 
     @overload
@@ -113,6 +121,7 @@ class Streaming(Generic[Input_contra, Output_co]):
         overflow: OverflowStrategy = ...,
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
+        valve: Valve | None = ...,
     ) -> Observable[Output_co]: ...
     @overload
     def observe(
@@ -127,6 +136,7 @@ class Streaming(Generic[Input_contra, Output_co]):
         overflow: OverflowStrategy = ...,
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
+        valve: Valve | None = ...,
     ) -> Observable[IndexedOutput[Output_co]]: ...
     def observe(
         self,
@@ -140,6 +150,7 @@ class Streaming(Generic[Input_contra, Output_co]):
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
         progress: ProgressArgument = False,
         trace: Trace | None = None,
+        valve: Valve | None = None,
     ) -> Any:
         """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
 
@@ -147,11 +158,13 @@ class Streaming(Generic[Input_contra, Output_co]):
         ``dispose()``.
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
-        options = RunOptions(ordered, indexed, max_in_flight, workflow_context, buffering, watching)
+        options = RunOptions(
+            ordered, indexed, max_in_flight, workflow_context, buffering, watching, valve
+        )
         return observe(self._plan_values(source, options))
 
     def as_operator(
-        self, *, ordered: bool = False
+        self, *, ordered: bool = False, valve: Valve | None = None
     ) -> Callable[[Observable[Input_contra]], Observable[Output_co]]:
         """Return the stage as an Rx operator on values, for anyone's own ``pipe``.
 
@@ -160,10 +173,12 @@ class Streaming(Generic[Input_contra, Output_co]):
 
         Args:
             ordered: Emit in the order of the source instead of as completed.
+            valve: Drains the runs.
         """
         check_bool(ordered, "ordered")
+        check_valve(valve)
         return lambda source: self.observe(
-            source, ordered=ordered, overflow=OverflowStrategy.BUFFER
+            source, ordered=ordered, overflow=OverflowStrategy.BUFFER, valve=valve
         )
 
     def _plan_values(self, source: Source[Any], options: RunOptions) -> Plan[Any]:

@@ -36,6 +36,7 @@ from .operators import (
     ManyWork,
     Outputs,
     allow_one_subscription,
+    end_when_cut,
     expand,
     flat_map,
     flat_map_many,
@@ -55,6 +56,7 @@ from .sources import (
 )
 from .subscription import Subscription, find_innermost_run, find_outermost_run
 from .timed_context import OnHeld
+from .valve import Valve, check_valve
 from .work import Work, WrappedWork, do_work
 
 __all__ = [
@@ -76,15 +78,18 @@ __all__ = [
     "Plan",
     "Source",
     "Subscription",
+    "Valve",
     "Work",
     "WrappedWork",
     "allow_one_subscription",
     "as_source",
     "call_on_loop",
+    "check_valve",
     "compute_default_window",
     "do_work",
     "drain",
     "emit",
+    "end_when_cut",
     "expand",
     "find_innermost_run",
     "find_outermost_run",

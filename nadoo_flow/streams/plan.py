@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar, cast
 
 from reactivex import Observable
 
 from .subscription import Build, Subscription
+from .valve import Valve
 
 AHEAD = 65_536
 """Items that a run may hold at once beside those that its lanes work on."""
@@ -30,20 +31,26 @@ class Plan(Generic[T]):
         window: Most items outstanding. The default is four for each lane, up to AHEAD, so that
             no lane runs dry while others are slow; or one for each lane, up to MAX_WINDOW, where
             that is more.
+        valve: Drains the runs, if there is one.
     """
 
     build: Build[T]
     max_concurrent: int
     window: int | None = None
+    valve: Valve | None = None
 
     def pipe(self, operator: Callable[[Observable[T]], Observable[R]]) -> Plan[R]:
         """Return the same plan with one more operator at the end of its chain."""
-        return Plan(lambda run: self.build(run).pipe(operator), self.max_concurrent, self.window)
+        build = self.build
+        return replace(cast("Plan[R]", self), build=lambda run: build(run).pipe(operator))
 
     def open(self) -> Subscription:
         """Open a run inside the running event loop."""
         window = compute_default_window(self.max_concurrent) if self.window is None else self.window
-        return Subscription(window, self.max_concurrent)
+        run = Subscription(window, self.max_concurrent)
+        if self.valve is not None:
+            self.valve._add(run)
+        return run
 
 
 def compute_default_window(max_concurrent: int) -> int:

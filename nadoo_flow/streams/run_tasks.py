@@ -58,6 +58,12 @@ class RunTasks:
         """Call a function once when the next lane has ended, however often it was passed."""
         self._at_lane_end.add(function)
 
+    def call_those_waiting(self) -> None:
+        """Call the functions now, because more than the lanes has changed."""
+        functions, self._at_lane_end = self._at_lane_end, set()
+        for function in functions:
+            function()
+
     def spawn_lane(self, work: Callable[[], Awaitable[None]]) -> OwnedTask[None]:
         """Run a lane: a task that is ended, and awaited, with the run.
 
@@ -127,9 +133,7 @@ class RunTasks:
             self._fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
         self._withdrawn.discard(task)
         if self._at_lane_end:
-            functions, self._at_lane_end = self._at_lane_end, set()
-            for function in functions:
-                function()
+            self.call_those_waiting()
         if self._is_ending:
             self._end_in_steps()
 

@@ -14,6 +14,7 @@ from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 from .._support.functions import do_nothing
 from .._support.report_error import report_error
 from .direct import CallingObserver
+from .draining import Draining
 from .run_scope import RunScope, find_scopes
 from .run_tasks import RunTasks
 from .turn import LoopTurn
@@ -45,6 +46,7 @@ class Subscription(RunScope):
         turn: The time budget of the loop's current turn.
         context: The context that nodes and sources run in; each item gets a copy.
         tasks: The lanes and sources.
+        draining: How it is drained.
         window: Most items outstanding.
         limit: Most items outstanding for the source to emit another. It is less than the window
             where operators make items of their own.
@@ -80,13 +82,15 @@ class Subscription(RunScope):
         self._observer: abc.ObserverBase[Any] | None = None
         self._chain: abc.DisposableBase | None = None
         # Observers are called in lanes, so those have the context of the subscriber.
+        subscriber = copy_context()
         self.tasks = RunTasks(
             self.loop,
-            contexts=(copy_context(), self.context),
+            contexts=(subscriber, self.context),
             is_caller_inside=self.is_around_caller,
             fail=self.fail_fatally,
             on_ended=self._finish,
         )
+        self.draining = Draining(self.loop, subscriber, self.tasks, self.fail_fatally)
 
     def start(
         self,
@@ -171,6 +175,23 @@ class Subscription(RunScope):
         """Have something awaited after the last task and before the terminal signal."""
         self.tasks.add_cleanup(cleanup)
 
+    def drain(self, timeout: float | None = None) -> None:
+        """Start nothing more, finish what has been started, deliver it, and end.
+
+        The source is pulled no more, and items that have been pulled and not started are settled.
+        Idempotent; a further call may bring the timeout forward.
+
+        Args:
+            timeout: Seconds after which what is in work is cancelled; no limit by default.
+        """
+        if not self.stopped:
+            self.draining.begin(timeout)
+
+    def drop_unstarted(self, items: int) -> None:
+        """Settle and count items that were pulled, and that are not started."""
+        self.draining.not_started += items
+        self.release(items)
+
     def fail(self, error: BaseException) -> None:
         """Stop the run: cancel everything, then signal the error.
 
@@ -238,6 +259,7 @@ class Subscription(RunScope):
             signal()
         except Exception as error:
             report_error(self.loop, "an observer raised in on_completed or on_error", error)
+        self.draining.end()
         for joiner in self._joiners:
             if not joiner.done():
                 joiner.set_result(None)

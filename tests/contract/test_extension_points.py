@@ -36,6 +36,7 @@ from nadoo_flow import (
     ReduceNode,
     SqliteCheckpoint,
     Trace,
+    Valve,
     WorkflowContext,
 )
 from nadoo_flow.checkpoint import Checkpoint, Codec, JsonCodec
@@ -270,6 +271,18 @@ def cases_of_watchers() -> Iterator[Case]:
     yield Case(Trace, "timeline", drawn)
 
 
+def cases_of_valves() -> Iterator[Case]:
+    async def drained(cls: Any, _: Path) -> Any:
+        valve = cls()
+        batch = asyncio.create_task(
+            BatchProcessor(asyncio.sleep, max_concurrency=2, valve=valve).batch([1] * 10)
+        )
+        await asyncio.sleep(1.5)
+        return await valve.drain(), len(await batch)
+
+    yield Case(Valve, "drain", drained)
+
+
 def cases_of_checkpoints() -> Iterator[Case]:
     async def resumed(checkpoint: Any, codec: Any = None) -> Any:
         first = BatchProcessor(double, checkpoint=checkpoint, codec=codec)
@@ -315,6 +328,7 @@ CASES = [
     *cases_of_batches(),
     *cases_of_results(),
     *cases_of_watchers(),
+    *cases_of_valves(),
     *cases_of_checkpoints(),
     *cases_of_limits(),
     Case(Around, "attempt", _attempted),

@@ -102,6 +102,36 @@ async def test_consumers_that_are_killed_lose_nothing_and_repeat_no_more_than_wa
     assert repeated[1] <= KILLS * (WINDOW + 1)
 
 
+async def test_rule_r50_a_consumer_that_is_asked_to_end_repeats_nothing(
+    redis: Redis, redis_server: RedisServer
+) -> None:
+    count, stops = 2_000, 5
+    ids = await add(redis, count)
+    handled: Counter[str] = Counter()
+    with ExitStack() as stack:
+
+        def worker(number: int) -> Process:
+            command = [sys.executable, "-m", "tests.embedding.worker", redis_server.url]
+            return stack.enter_context(Process(*command, f"worker {number}"))
+
+        running, stopped_at = worker(0), [300 * (number + 1) for number in range(stops)]
+        async with asyncio.timeout(2 * PATIENCE):
+            async for answer in answers(redis):
+                handled[answer["id"]] += 1
+                if stopped_at and handled.total() >= stopped_at[0]:
+                    del stopped_at[0]
+                    running.running.terminate()
+                    assert await asyncio.to_thread(running.end) == 0
+                    running = worker(stops - len(stopped_at))
+                if len(handled) == count:
+                    break
+            while await pending(redis):
+                await redis.xread({ANSWERS: "$"}, block=100)
+    stored = Counter(entry["id"] for _, entry in await redis.xrange(ANSWERS))
+    executed = {key: int(times) for key, times in (await redis.hgetall(EXECUTED)).items()}
+    assert stored == executed == dict.fromkeys(ids, 1)
+
+
 async def test_an_entry_is_acknowledged_when_its_result_was_stored_also_if_it_is_a_failure(
     redis: Redis,
 ) -> None:

@@ -145,6 +145,23 @@ async def test_answers_within_the_grace_time_are_sent_before_the_server_ends(
     assert "Cancel" not in "".join(web_server.said)
 
 
+async def test_rule_r50_on_shutdown_answers_in_work_are_sent_and_no_others_are_begun(
+    web_server: WebServer,
+) -> None:
+    prompts = [f"prompt {number}" for number in range(3 * LANES)]
+    async with (
+        asyncio.timeout(PATIENCE),
+        web_server.async_client() as client,
+        client.stream("POST", "/batch", json=prompts) as answer,
+    ):
+        await reached(client, "running", LANES)
+        web_server.running.terminate()
+        await asyncio.to_thread(web_server.wait_for, "Waiting for connections to close")
+        web_server.running.send_signal(signal.SIGUSR1)
+        assert sorted([r["index"] async for r in results(answer)]) == list(range(LANES))
+    assert await asyncio.to_thread(web_server.end) == -signal.SIGTERM
+
+
 async def test_what_outlives_the_grace_time_is_cancelled_and_cleaned_up() -> None:
     with WebServer(grace=1) as server:
         async with (

@@ -1,6 +1,8 @@
 """The consumer of the examples, with a node that counts in Redis how often it was executed.
 
 Usage: ``python -m tests.embedding.worker URL CONSUMER``
+
+It ends on SIGTERM, when what it has in work is stored.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ WINDOW = 4 * LANES
 
 
 async def main(url: str, name: str) -> None:
-    """Consume until killed."""
+    """Consume until terminated or killed."""
+    valve = consumer.drain_on_sigterm()
     async with consumer.connect(url) as redis:
 
         async def answer(entry: dict[str, Any]) -> str:
             await redis.hincrby(EXECUTED, entry["id"])
             return entry["prompt"].upper()
 
-        await consumer.consume(redis, name, BatchProcessor(answer, max_concurrency=LANES))
+        processor = BatchProcessor(answer, max_concurrency=LANES, valve=valve)
+        await consumer.consume(redis, name, processor)
 
 
 if __name__ == "__main__":

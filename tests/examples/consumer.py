@@ -1,13 +1,14 @@
 """Answer the prompts of a Redis stream: an entry is acknowledged when its answer is stored."""
 
 import asyncio
+import signal
 import sys
 from contextlib import suppress
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from nadoo_flow import BatchProcessor
+from nadoo_flow import BatchProcessor, Valve
 
 PROMPTS, ANSWERS, GROUP = "prompts", "answers", "answerers"
 ABANDONED = 60_000
@@ -45,9 +46,16 @@ def connect(url):
     return Redis.from_url(url, decode_responses=True, socket_timeout=None)
 
 
+def drain_on_sigterm():
+    valve = Valve()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, valve.drain)
+    return valve
+
+
 async def main(url, consumer):
+    processor = BatchProcessor(answer, max_concurrency=10, valve=drain_on_sigterm())
     async with connect(url) as redis:
-        await consume(redis, consumer, BatchProcessor(answer, max_concurrency=10))
+        await consume(redis, consumer, processor)
 
 
 if __name__ == "__main__":

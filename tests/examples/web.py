@@ -1,6 +1,7 @@
 """Answer prompts in a browser: each answer is shown as soon as it is there."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +11,11 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from nadoo_flow import BatchProcessor, BatchResult, ConcurrencyLimit, FunctionNode
+from nadoo_flow import BatchProcessor, BatchResult, ConcurrencyLimit, FunctionNode, Valve
 from nadoo_flow.policies import limit
 
 service = ConcurrencyLimit(20)  # over all clients
+valve = Valve()
 
 
 async def answer(prompt):
@@ -21,11 +23,20 @@ async def answer(prompt):
     return prompt.upper()
 
 
-processor = BatchProcessor(FunctionNode(answer).pipe(limit(service)), max_concurrency=5)
+node = FunctionNode(answer).pipe(limit(service))
+processor = BatchProcessor(node, max_concurrency=5, valve=valve)
 
 
 @asynccontextmanager
 async def lifespan(app):
+    loop, stop_serving = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+
+    def drain(*signal_and_frame):
+        loop.call_soon_threadsafe(valve.drain)
+        if callable(stop_serving):  # as uvicorn's own handler is
+            stop_serving(*signal_and_frame)
+
+    signal.signal(signal.SIGTERM, drain)
     yield
     # Who has all permits knows that no call is at work any more.
     for _ in range(service.size):

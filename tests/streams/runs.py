@@ -107,7 +107,11 @@ def lanes_plan(
     """Plan to put the values of a source through a mapper."""
 
     def build(run: Subscription) -> Observable[Any]:
-        return values_of(source)(run).pipe(flat_map(run, Mapped(mapper), max_concurrent, isolate))
+        return values_of(source)(run).pipe(
+            flat_map(
+                run, Mapped(mapper), max_concurrent, isolate, drop_unstarted=run.drop_unstarted
+            )
+        )
 
     return Plan(build, max_concurrent, window)
 
@@ -121,7 +125,8 @@ def ordered_plan(
         return indexed[0], await mapper(indexed[1])
 
     def build(run: Subscription) -> Observable[Any]:
-        lanes = flat_map(run, Mapped(numbered), max_concurrent)
+        drop = run.drop_unstarted
+        lanes = flat_map(run, Mapped(numbered), max_concurrent, drop_unstarted=drop)
         in_order = InOrder[Any](itemgetter(0))
         return emit(run, source).pipe(lanes, in_order.operator, ops.map(itemgetter(1)))
 

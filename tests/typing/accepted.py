@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from nadoo_flow import (
     ParallelStrategy,
     Pipeline,
     ReduceNode,
+    Valve,
     WorkflowContext,
     read_failed,
 )
@@ -263,7 +264,13 @@ async def untyped_batches(processor: BatchProcessor) -> None:
     print([result.output["score"] for result in as_plain_list if result.success])
     async with processor.batch_as_completed(n for n in range(5)) as results:
         assert_type(await anext(results), BatchResult)
+        assert_type(await results.drain(5), int)
+        asyncio.get_running_loop().add_signal_handler(15, results.drain)
+        assert_type(await asyncio.create_task(results.drain(timeout=0.5)), int)
         await results.aclose()
+    valve = Valve()
+    assert_type(await BatchProcessor(len, valve=valve).batch(["a"]), BatchResults[Sized, int])
+    assert_type(await valve.drain(), int)
     processor.batch_as_completed(Subject[int](), buffer=5, overflow=OverflowStrategy.DROP_OLDEST)
 
 

@@ -111,6 +111,8 @@ async def batches(node: BaseNode, processor: BatchProcessor) -> None:
     for _ in processor.batch_as_completed([1]):  # type: ignore[attr-defined]
         pass
     processor.batch_as_completed([1], overflow="drop")  # type: ignore[arg-type]
+    processor.batch_as_completed([1]).drain("5")  # type: ignore[arg-type]
+    BatchProcessor(node, valve=True)  # type: ignore[call-overload]
     processor.process_single({}, 0).success  # type: ignore[attr-defined]
 
 

@@ -4,6 +4,7 @@ They build on the subscription, and know neither sources nor sinks.
 """
 
 from .allow_one_subscription import allow_one_subscription
+from .end_when_cut import end_when_cut
 from .expand import expand
 from .flat_map import Isolation, flat_map
 from .flat_map_many import ManyWork, Outputs, flat_map_many
@@ -19,6 +20,7 @@ __all__ = [
     "ManyWork",
     "Outputs",
     "allow_one_subscription",
+    "end_when_cut",
     "expand",
     "flat_map",
     "flat_map_many",

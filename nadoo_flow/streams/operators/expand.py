@@ -12,6 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..direct import CallingObserver, Direct, Indexed
+from ..draining import DrainPart
 from ..subscription import Subscription
 from ..work import Work, WrappedWork
 from .flat_map import Isolation
@@ -33,12 +34,16 @@ def expand(
     name_error: Callable[[Exception], Exception] = lambda error: error,
     max_items: int | None = None,
     wrap: Callable[[Work[Indexed[T], None]], Work[Indexed[T], None]] = lambda work: work,
+    drop_unstarted: Callable[[int], None] | None = None,
 ) -> Callable[[Observable[Indexed[T]]], Observable[Indexed[T]]]:
     """Emit the items, and as items all outputs of theirs, numbered anew.
 
     An output is pulled when there is a place in the window for it, and is emitted at once. Then it
     waits as a plain value until a lane is free for its own outputs; there is no limit on how many
     wait. An item of the source waits in its place until a lane is free, unless they are ordered.
+
+    When the run is drained, the outputs of items are emitted whose outputs are being pulled, and
+    none of other items.
 
     Args:
         run: The run that the operator belongs to.
@@ -51,6 +56,8 @@ def expand(
         name_error: Makes the error that ends the run, if there is no key of an item of the source.
         max_items: How many items are emitted at most.
         wrap: Wraps the work on an item.
+        drop_unstarted: Called with the number of items of the source that are not emitted because
+            the run is drained. By default all that come are.
     """
 
     def operator(source: Observable[Indexed[T]]) -> Observable[Indexed[T]]:
@@ -58,16 +65,19 @@ def expand(
             observer: abc.ObserverBase[Indexed[T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             ahead = math.inf if ordered else max_concurrent
-            expansion = _Expansion(run, observer, ahead, get_key, name_error, max_items)
+            expansion = _Expansion(
+                run, observer, ahead, get_key, name_error, max_items, drop_unstarted
+            )
             outputs: Callable[..., Observable[Indexed[Keyed[T]]]] = flat_map_many(
                 run,
                 work,
                 max_concurrent,
                 isolate,
                 ordered=ordered,
-                wrap=lambda pulling: _Counted(wrap(pulling), expansion.end_item),
+                wrap=lambda pulling: _Counted(wrap(pulling), expansion.end_items),
                 with_place=False,
                 prepare=expansion.add_key,
+                drop_unstarted=expansion.end_items,
             )
             return expansion.connect(source, outputs, scheduler)
 
@@ -76,7 +86,7 @@ def expand(
     return operator
 
 
-class _Expansion(Generic[T]):
+class _Expansion(DrainPart, Generic[T]):
     """Feeds items to the lanes, and their outputs back."""
 
     def __init__(
@@ -87,7 +97,11 @@ class _Expansion(Generic[T]):
         get_key: Callable[[T], Hashable] | None,
         name_error: Callable[[Exception], Exception],
         max_items: int | None,
+        drop_unstarted: Callable[[int], None] | None,
     ) -> None:
+        self._drop_unstarted = drop_unstarted
+        self._is_drained = False
+        self._unstarted = 0
         self._run = run
         self._observer = observer
         self._ahead = ahead
@@ -127,6 +141,7 @@ class _Expansion(Generic[T]):
             lambda: self._on_source_end(lambda lanes: lanes.on_completed()),
         )
         fed: Observable[Indexed[T]] = Direct(subscribe_lanes)
+        self._run.draining.add_part(self)
         self._subscriptions.add(fed.pipe(outputs).subscribe(from_lanes, scheduler=scheduler))
         self._subscriptions.add(source.subscribe(from_source, scheduler=scheduler))
         return self._subscriptions
@@ -135,9 +150,27 @@ class _Expansion(Generic[T]):
         """Return an item with its key."""
         return None if self._get_key is None else self._get_key(value), value
 
-    def end_item(self) -> None:
-        """Note that all outputs of an item have been pulled."""
-        self._unfinished -= 1
+    def end_items(self, items: int = 1) -> None:
+        """Note that all outputs of an item have been pulled, or that none are to be."""
+        self._unfinished -= items
+        self._accept_waiting()
+
+    def stop_starting(self) -> None:
+        """Have no outputs pulled of the items that come."""
+        self._is_drained = True
+        if self._drop_unstarted is not None:
+            self._unstarted = len(self._waiting)
+            self._waiting.clear()
+
+    def settle_unstarted(self) -> None:
+        """Drop the items of the source that waited, or emit them."""
+        if self._drop_unstarted is not None:
+            self._drop_unstarted(self._unstarted)
+        self._accept_waiting()
+
+    def end_cut(self) -> None:
+        """Emit the end, which some items may have been cancelled before."""
+        self._unfinished = 0
         self._accept_waiting()
 
     def _on_item(self, indexed: Indexed[T]) -> None:
@@ -149,7 +182,7 @@ class _Expansion(Generic[T]):
         self._accept_waiting()
 
     def _accept_waiting(self) -> None:
-        while self._waiting and self._unfinished < self._ahead:
+        while self._waiting and (self._is_drained or self._unfinished < self._ahead):
             try:
                 self._accept(*self.add_key(self._waiting.popleft()))
             except Exception as error:
@@ -165,8 +198,8 @@ class _Expansion(Generic[T]):
             self._run.release()
             return
         indexed = next(self._numbers), value
-        self._unfinished += 1
-        if self._lanes is not None:
+        if self._lanes is not None and not self._is_drained:
+            self._unfinished += 1
             self._lanes.on_next(indexed)
         self._observer.on_next(indexed)
         if self._left is not None:

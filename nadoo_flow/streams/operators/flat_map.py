@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from ..._support.functions import do_nothing
 from ..._support.tasks import (
     Driver,
     Interrupted,
@@ -27,6 +28,7 @@ from ..subscription import Subscription
 from ..timed_context import OnHeld, TimedContext
 from ..work import InOwnTask, Work
 from .key_order import KeyOrder, Keys
+from .lane_drain import LaneDrain
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +46,7 @@ def flat_map(
     isolate: Isolation = "context",
     keys: Keys[T] | None = None,
     on_held: OnHeld | None = None,
+    drop_unstarted: Callable[[int], None] | None = None,
 ) -> Callable[[Observable[T]], Observable[R]]:
     """Work on the items, at most ``max_concurrent`` at a time, and emit results as they complete.
 
@@ -63,6 +66,8 @@ def flat_map(
             other, in the order in which they come.
         on_held: Called with the seconds for which one step of the work held the event loop. Steps
             are timed only where the loop seems to be held, so the first ones may be missed.
+        drop_unstarted: Called with the number of items that are not started because the run is
+            drained. By default all items that come are finished.
     """
     isolated = InOwnTask(work) if isolate == "task" else work
 
@@ -83,15 +88,17 @@ def flat_map(
                     on_held,
                     eager=eager,
                 )
+                run.draining.add_part(LaneDrain(run, lanes, drop_unstarted))
                 upstream = source.subscribe(lanes, scheduler=scheduler)
                 return CompositeDisposable(upstream, Disposable(lanes.dispose))
             order = KeyOrder(keys, isolated, run.context.copy)
             in_order = _Lanes(
                 run, order, max_concurrent, observer, order.ready, order.take, on_held, eager=eager
             )
+            run.draining.add_part(LaneDrain(run, in_order, drop_unstarted, order.stop))
             upstream = source.subscribe(order.pass_on_to(in_order), scheduler=scheduler)
             return CompositeDisposable(
-                upstream, Disposable(order.stop), Disposable(in_order.dispose)
+                upstream, Disposable(order.dispose), Disposable(in_order.dispose)
             )
 
         return Direct(subscribe)
@@ -134,11 +141,12 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
         self._interrupted: dict[OwnedTask[None], _Interruption] = {}
         self._starting = 0
         self._parked = 0
-        self._disposed = False
+        self._leave_out: Callable[[int], None] | None = None
         self._end: Callable[[], None] | None = None
 
     def on_next(self, value: T) -> None:
-        if self._disposed:
+        if self._leave_out is not None:
+            self._leave_out(1)
             return
         self._queue.append(value)
         # A lane that is starting may take this item too, if its first one does not suspend.
@@ -154,7 +162,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
     def _end_with(self, signal: Callable[[], None]) -> None:
         self._end = signal
         if not self._lanes:
-            signal()
+            self.pass_end_on()
 
     def _start_lanes(self, wanted: int) -> None:
         if self._run.stopped:
@@ -167,10 +175,35 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
 
     def dispose(self) -> None:
         """End all lanes, because nothing uses what they make."""
-        self._disposed = True
-        self._queue.clear()
+        self.refuse(do_nothing)
+        self.withdraw_all()
+
+    def withdraw_all(self) -> None:
+        """End all lanes."""
         for lane in self._lanes:
             self._run.tasks.withdraw(lane)
+
+    def forget_all(self) -> None:
+        """Note that all lanes have ended."""
+        self._lanes.clear()
+        self.pass_end_on()
+
+    def refuse(self, leave_out: Callable[[int], None]) -> int:
+        """Take no more items, and return how many were waiting.
+
+        Args:
+            leave_out: Called with the number of items that come all the same.
+        """
+        self._leave_out = leave_out
+        waiting = len(self._queue)
+        self._queue.clear()
+        return waiting
+
+    def pass_end_on(self) -> None:
+        """Emit the end, if the source has ended and that was not done."""
+        if self._end is not None:
+            signal, self._end = self._end, None
+            signal()
 
     @coroutine
     def _run_lane(self) -> Generator[Any, Any, None]:
@@ -255,7 +288,7 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
             self._starting -= 1
         self._lanes.discard(lane)
         if self._end is not None and not self._lanes and not run.stopped:
-            self._end()
+            self.pass_end_on()
 
     def _choose_context(self) -> Callable[[], Context | TimedContext]:
         """Return what makes the context of an item: one that times its steps if there was a gap."""
@@ -277,6 +310,8 @@ class _Lanes(abc.ObserverBase[T], Generic[T, R]):
             return in_context(self._work.fail, item, error, started)
         except (asyncio.CancelledError, GeneratorExit) as raised:
             if lane.is_to_end:
+                if self._run.draining.is_cut:
+                    self._run.draining.cancelled += 1
                 raise
             raise _create_cancel_error(raised) from raised
 

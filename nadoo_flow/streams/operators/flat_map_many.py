@@ -15,6 +15,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..._support.tasks import get_running_task, is_closing, is_ended_by_owner
 from ..direct import CallingObserver, Direct, Indexed
+from ..draining import DrainPart
 from ..places import Places, Taker
 from ..subscription import Subscription
 from ..work import Work
@@ -61,6 +62,7 @@ def flat_map_many(
     with_place: bool = True,
     get_index: Callable[[int, T], int] | None = None,
     prepare: Callable[[Any], R] | None = None,
+    drop_unstarted: Callable[[int], None] | None = None,
 ) -> Callable[[Observable[T]], Observable[Indexed[R]]]:
     """Emit the outputs of the items, numbered anew, from ``max_concurrent`` items at a time.
 
@@ -82,6 +84,7 @@ def flat_map_many(
         get_index: Makes the index of an output of its number and its item; the number by default.
         prepare: Makes what is emitted of an output when it is pulled; what it raises is an error of
             the item.
+        drop_unstarted: As for :func:`flat_map`.
     """
     margin = run.reserve_place()
 
@@ -101,7 +104,15 @@ def flat_map_many(
                 prepare=prepare,
             )
             run.add_taker(places.hand_out)
-            lanes = flat_map(run, wrap(pulling), max_concurrent, isolate, keys)
+            lanes = flat_map(
+                run,
+                wrap(pulling),
+                max_concurrent,
+                isolate,
+                keys,
+                drop_unstarted=drop_unstarted,
+            )
+            run.draining.add_part(_ExpectedDrain(pulling, is_first=drop_unstarted is not None))
             # With keys the items start in another order.
             items = source.pipe(pulling.expect) if ordered and keys is not None else source
             ends = CallingObserver[None](_discard, observer.on_error, observer.on_completed)
@@ -207,9 +218,12 @@ class _Pulling(Work[T, None], Generic[T, R]):
         except BaseException as error:
             try:
                 self._work.fail(item, error, parent.outputs)
-            except BaseException:
-                # What the items behind it have given is not emitted, since the run ends here.
-                self._places.give_back(parent)
+            except BaseException as raised:
+                if self._run.draining.is_cut and isinstance(raised, asyncio.CancelledError):
+                    self._end(parent)
+                else:
+                    # What the items behind it have given is not emitted, since the run ends here.
+                    self._places.give_back(parent)
                 raise
         self._end(parent)
 
@@ -258,6 +272,13 @@ class _Pulling(Work[T, None], Generic[T, R]):
             # The item must not be blamed, or the run would go on without the output.
             self._run.fail_fatally(error)
 
+    def forget_expected(self) -> None:
+        """Do not wait for the outputs of items that have not started."""
+        expected, self._expected = self._expected, {}
+        for parent in expected.values():
+            parent.has_place = False  # that of the item, which is settled by others
+            self._end(parent)
+
     def _end(self, parent: _Parent[R]) -> None:
         if parent is self._places.first:
             self._emit_held()
@@ -280,6 +301,27 @@ class _Pulling(Work[T, None], Generic[T, R]):
             if not first.ended:
                 self._places.hand_out()
                 return
+
+
+class _ExpectedDrain(DrainPart):
+    """How the order of items is drained that have not started.
+
+    Args:
+        pulling: Expects them.
+        is_first: Whether they do not start because the run is drained, and not only when what is
+            in work is cancelled.
+    """
+
+    def __init__(self, pulling: _Pulling[Any, Any], *, is_first: bool) -> None:
+        self._pulling = pulling
+        self._is_first = is_first
+
+    def settle_unstarted(self) -> None:
+        if self._is_first:
+            self._pulling.forget_expected()
+
+    def cut(self) -> None:
+        self._pulling.forget_expected()
 
 
 def _discard(end: None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import abc
 
+from ..._support.functions import do_nothing
 from ..direct import CallingObserver
 from ..work import Work
 
@@ -85,7 +86,7 @@ class KeyOrder(Work[Numbered[T], R], Generic[T, R]):
         self._new_context = new_context
         self._numbers = count()
         self._latest: dict[Hashable, _Entry[T]] = {}
-        self._stopped = False
+        self._leave_out: Callable[[int], None] | None = None
         self.ready: list[Numbered[T]] = []
         self.take: Callable[[], Numbered[T]] = partial(heappop, self.ready)
 
@@ -95,6 +96,9 @@ class KeyOrder(Work[Numbered[T], R], Generic[T, R]):
         new_context, get_key = self._new_context, self._keys.get_key
 
         def arrive(item: T) -> None:
+            if self._leave_out is not None:
+                self._leave_out(1)
+                return
             key = new_context().run(get_key, item)
             numbered = next(self._numbers), _Entry(item, key)
             try:
@@ -113,9 +117,20 @@ class KeyOrder(Work[Numbered[T], R], Generic[T, R]):
 
         return CallingObserver(arrive, lanes.on_error, lanes.on_completed)
 
-    def stop(self) -> None:
+    def stop(self, leave_out: Callable[[int], None]) -> int:
+        """Let nothing more go, and return how many therefore go no further.
+
+        Args:
+            leave_out: Called with the number of further ones, whenever that is known of some.
+        """
+        self._leave_out = self._leave_out or leave_out
+        free = sum(1 + _count_following(entry) for _, entry in self.ready)
+        self.ready.clear()
+        return free
+
+    def dispose(self) -> None:
         """Let nothing more go, because nothing uses it."""
-        self._stopped = True
+        self.stop(do_nothing)
 
     def start(self, item: Numbered[T], started: float) -> Any:
         return self._start(item[1].item, started)
@@ -128,15 +143,22 @@ class KeyOrder(Work[Numbered[T], R], Generic[T, R]):
 
     def fail(self, item: Numbered[T], error: BaseException, started: float) -> R:
         entry = item[1]
-        result = self._fail(entry.item, error, started)
+        try:
+            result = self._fail(entry.item, error, started)
+        except BaseException:
+            if self._leave_out is not None:
+                self._end(entry)
+            raise
         self._end(entry)
         return result
 
     def _end(self, entry: _Entry[T]) -> None:
         entry.has_ended = True
         if entry.following is not None:
-            if not self._stopped:
+            if self._leave_out is None:
                 heappush(self.ready, entry.following)
+            else:
+                self._leave_out(_count_following(entry))
             return
         try:
             if self._latest.get(entry.key) is entry:
@@ -144,3 +166,10 @@ class KeyOrder(Work[Numbered[T], R], Generic[T, R]):
         except Exception:
             # A key that compares no more leaves an entry behind, which is seen to have ended.
             return
+
+
+def _count_following(entry: _Entry[T]) -> int:
+    waiting, following = 0, entry.following
+    while following is not None:
+        waiting, following = waiting + 1, following[1].following
+    return waiting

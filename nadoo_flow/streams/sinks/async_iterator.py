@@ -11,8 +11,10 @@ from typing import Generic, Self, TypeVar
 
 from reactivex import abc
 
+from ..begun import Begun
 from ..plan import Plan
 from ..subscription import Subscription
+from ..valve import begin_draining, check_timeout, wait_for_drained
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ class CloseableAsyncIterator(AsyncIterator[T]):
 
     def __init__(self, plan: Plan[T]) -> None:
         self._plan = plan
-        self._closed = False
+        self._closed = self._is_drained = False
         # The run refers to the inbox and not to this handle, so that __del__ is called when the
         # caller drops the handle.
         self._inbox: _Inbox[T] | None = None
@@ -59,7 +61,9 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         """Wait for an item that can be taken, or raise what ended the run."""
         inbox = self._inbox
         if inbox is None and not self._closed:
-            inbox = self._inbox = _Inbox(self._plan)
+            inbox = self._inbox = _Inbox(self._plan, is_drained=self._is_drained)
+            if self._is_drained:  # by another thread just now
+                inbox.run.drain()
         while inbox is not None and not self._closed:
             if inbox.items:
                 return inbox
@@ -72,6 +76,38 @@ class CloseableAsyncIterator(AsyncIterator[T]):
     def dropped(self) -> int:
         """Items of an Observable that its overflow strategy has dropped so far."""
         return 0 if self._inbox is None else self._inbox.run.dropped
+
+    def drain(self, timeout: float | None = None) -> Begun[int]:
+        """Start nothing more, and end when what is in work is finished and has been iterated over.
+
+        The source is pulled no more: an Observable is unsubscribed, and an async source that is
+        waiting for its next item is cancelled there and closed. Items that were pulled and not
+        started are left. All of that takes effect at the call, which may come from any thread, at
+        any time, and may be repeated; a later call may only bring the timeout forward. To await
+        what it returns is left to the caller, so that it can be the handler of a signal:
+        ``loop.add_signal_handler(signal.SIGTERM, results.drain)``.
+
+        Args:
+            timeout: Seconds after which what is still in work is cancelled. What has been finished
+                by then is delivered. No limit by default.
+
+        Returns:
+            A coroutine that waits until the run has ended and its results wait to be iterated over.
+            It returns how many items were cancelled. Outputs of a stage that makes many of an item
+            wait for demand as ever, so that somebody else has to iterate meanwhile.
+
+        Raises:
+            RuntimeError: From the coroutine, if a node of the run awaits it, for which the run
+                waits in turn.
+        """
+        timeout = check_timeout(timeout)
+        self._is_drained = True
+        if self._inbox is not None:
+            begin_draining(self._inbox.run, timeout)
+        return Begun(self._wait_until_drained)
+
+    async def _wait_until_drained(self) -> int:
+        return 0 if self._inbox is None else await wait_for_drained(self._inbox.run)
 
     async def aclose(self) -> None:
         """Cancel what still runs and wait until it has ended; idempotent."""
@@ -111,13 +147,15 @@ class CloseableAsyncIterator(AsyncIterator[T]):
 class _Inbox(abc.ObserverBase[T], Generic[T]):
     """The items that a run has emitted and that were not taken yet."""
 
-    def __init__(self, plan: Plan[T]) -> None:
+    def __init__(self, plan: Plan[T], *, is_drained: bool = False) -> None:
         self.items: deque[T] = deque()
         self.ended = False
         self.error: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._is_waited_for = False
         self.run: Subscription = plan.open()
+        if is_drained:
+            self.run.drain()
         self.run.start(plan.build, self)
 
     def on_next(self, value: T) -> None:

@@ -12,13 +12,16 @@ from reactivex import abc
 from ..._support.report_error import report_error
 from ..._support.tasks import OwnedTask, is_closing, take_strays_off
 from ..direct import Indexed
+from ..draining import DrainPart
 from ..subscription import Subscription
 from .pump import as_source_error
 
 T = TypeVar("T")
 
+CLOSING = "a source raised while it was being closed"
 
-class AsyncPump(Generic[T]):
+
+class AsyncPump(DrainPart, Generic[T]):
     """Pulls an async iterable, in a task of the run, whenever the run has demand."""
 
     def __init__(
@@ -29,15 +32,36 @@ class AsyncPump(Generic[T]):
         self._observer = observer
         self._iterator: AsyncIterator[T] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._has_ended = False
+        self._task = run.tasks.spawn_source(self._pump)
         run.set_pump(self._wake)
 
-    async def pump(self) -> None:
+    def dispose(self) -> None:
+        """Emit nothing more, and no end either."""
+        self._has_ended = True
+        self._run.tasks.withdraw(self._task)
+
+    def stop_starting(self) -> None:
+        """Pull nothing more, and leave what is being pulled."""
+        self._run.source_ended = True
+        self._run.tasks.withdraw(self._task)
+
+    def settle_unstarted(self) -> None:
+        """Emit the end."""
+        self._end(self._observer.on_completed)
+
+    def _end(self, signal: Callable[[], None]) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            signal()
+
+    async def _pump(self) -> None:
         """Emit until the source ends, and close it when no lane is left that may use it."""
         run, task = self._run, cast("OwnedTask[None]", asyncio.current_task())
         try:
             signal = await self._emit(task)
             if not run.stopped:
-                signal()
+                self._end(signal)
         except asyncio.CancelledError:
             if not task.ended_by_owner:
                 run.fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
@@ -65,6 +89,9 @@ class AsyncPump(Generic[T]):
             except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                 if _is_the_end(error, task):
                     raise
+                if run.draining.has_begun and not run.stopped:
+                    report_error(run.loop, CLOSING, error)
+                    break
                 return partial(self._observer.on_error, as_source_error(error))
             if task.ended_by_owner:
                 break
@@ -103,7 +130,7 @@ class AsyncPump(Generic[T]):
             if close is not None:
                 await close()
         except (Exception, asyncio.CancelledError) as error:
-            report_error(self._run.loop, "a source raised while it was being closed", error)
+            report_error(self._run.loop, CLOSING, error)
 
 
 def _is_the_end(error: BaseException, task: OwnedTask[None]) -> bool:

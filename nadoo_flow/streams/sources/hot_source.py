@@ -15,6 +15,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from ..._support.checks import check_positive_int, describe_value
 from ..direct import Indexed
+from ..draining import DrainPart
 from ..loop_thread import call_soon
 from ..subscription import Subscription
 from .pump import NothingYet, Pump, SourceFailed
@@ -69,7 +70,7 @@ class Buffering:
         return replace(self, on_dropped=on_dropped)
 
 
-class HotSource(abc.ObserverBase[T], Generic[T]):
+class HotSource(abc.ObserverBase[T], DrainPart, Generic[T]):
     """Buffers what an Observable emits, and emits it within the demand of the run.
 
     Signals may come from any thread: they reach the event loop safely and wake it. If the loop is
@@ -93,8 +94,24 @@ class HotSource(abc.ObserverBase[T], Generic[T]):
         self, source: Observable[T], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         """Subscribe to the source; what it emits at once waits for the next turn of the loop."""
-        self._upstream.disposable = source.subscribe(self, scheduler=scheduler)
+        self._run.draining.add_part(self)
+        if not self._run.draining.has_begun:
+            self._upstream.disposable = source.subscribe(self, scheduler=scheduler)
         return self._upstream
+
+    def stop_starting(self) -> None:
+        """Drop what waits, and take nothing more."""
+        with self._lock:
+            self._run.draining.not_started += len(self._buffer)
+            self._buffer.clear()
+            self._make_end = self._make_end or StopIteration
+        self._pump.stop_starting()
+
+    def settle_unstarted(self) -> None:
+        """Leave the Observable, and emit the end, which may be an error that has arrived."""
+        self._upstream.dispose()
+        end = StopIteration() if self._make_end is None else self._make_end()
+        self._pump.end(end.error if isinstance(end, SourceFailed) else None)
 
     def on_next(self, value: T) -> None:
         with self._lock:

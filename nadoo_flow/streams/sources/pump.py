@@ -10,6 +10,7 @@ from reactivex import abc
 
 from ..._support.functions import do_nothing
 from ..direct import Indexed
+from ..draining import DrainPart
 from ..subscription import Subscription
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class SourceFailed(Exception):
         self.error = error
 
 
-class Pump(Generic[T]):
+class Pump(DrainPart, Generic[T]):
     """Pulls items and emits them with their indexes while the run has demand.
 
     Args:
@@ -50,10 +51,30 @@ class Pump(Generic[T]):
         self._observer = observer
         self._context = run.context.copy()
         self._stopped = False
+        self._has_ended = False
 
     def stop(self) -> None:
-        """Emit nothing more."""
-        self._stopped = True
+        """Emit nothing more, and no end either."""
+        self._stopped = self._has_ended = True
+
+    def stop_starting(self) -> None:
+        """Pull nothing more."""
+        self._stopped = self._run.source_ended = True
+
+    def settle_unstarted(self) -> None:
+        """Emit the end."""
+        self.end()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Emit the end of the source, unless that was done."""
+        if self._has_ended:
+            return
+        self.stop()
+        self._run.source_ended = True
+        if error is None:
+            self._context.run(self._observer.on_completed)
+        else:
+            self._context.run(self._observer.on_error, as_source_error(error))
 
     async def close(self, generator: Generator[object, object, object]) -> None:
         """Close a generator in the context in which it is iterated."""

@@ -49,8 +49,9 @@ def emit(
             hot = HotSource(run, buffering or Buffering(), observer)
             return hot.connect(source, scheduler)
         if isinstance(source, AsyncIterable):
-            task = run.tasks.spawn_source(AsyncPump(run, source, observer).pump)
-            return Disposable(lambda: run.tasks.withdraw(task))
+            async_pump = AsyncPump(run, source, observer)
+            run.draining.add_part(async_pump)
+            return Disposable(async_pump.dispose)
 
         def open_source() -> Iterator[T]:
             iterator = iter(source)
@@ -59,6 +60,7 @@ def emit(
             return iterator
 
         pump = Pump(run, open_source, observer)
+        run.draining.add_part(pump)
         run.loop.call_soon(pump.pump)
         return Disposable(pump.stop)
 

@@ -1,0 +1,71 @@
+"""How the lanes of one ``flat_map`` are drained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..draining import DrainPart
+from ..subscription import Subscription
+
+
+class Lanes(Protocol):
+    """The lanes, as far as they are drained."""
+
+    def refuse(self, leave_out: Callable[[int], None]) -> int:
+        """Take no more items, and return how many were waiting."""
+
+    def withdraw_all(self) -> None:
+        """End all lanes."""
+
+    def forget_all(self) -> None:
+        """Note that all lanes have ended."""
+
+
+class LaneDrain(DrainPart):
+    """How lanes are drained.
+
+    Args:
+        run: The run.
+        lanes: The lanes.
+        drop_unstarted: What settles items that are not started, or None if all that come are to be
+            finished.
+        stop_order: Lets nothing more go to the lanes, and returns how many had waited to.
+    """
+
+    def __init__(
+        self,
+        run: Subscription,
+        lanes: Lanes,
+        drop_unstarted: Callable[[int], None] | None,
+        stop_order: Callable[[Callable[[int], None]], int] | None = None,
+    ) -> None:
+        self._run = run
+        self._lanes = lanes
+        self._drop_unstarted = drop_unstarted
+        self._stop_order = stop_order
+        self._unstarted = 0
+
+    def stop_starting(self) -> None:
+        if self._drop_unstarted is not None:
+            self._unstarted = self._refuse(self._drop_unstarted)
+
+    def settle_unstarted(self) -> None:
+        if self._drop_unstarted is not None and self._unstarted:
+            self._drop_unstarted(self._unstarted)
+
+    def cut(self) -> None:
+        if self._drop_unstarted is None:
+            self._count_cancelled(self._refuse(self._count_cancelled))
+        self._lanes.withdraw_all()
+
+    def end_cut(self) -> None:
+        self._lanes.forget_all()
+
+    def _refuse(self, leave_out: Callable[[int], None]) -> int:
+        """Let nothing more start, and return how many items had waited for that."""
+        waiting = 0 if self._stop_order is None else self._stop_order(leave_out)
+        return waiting + self._lanes.refuse(leave_out)
+
+    def _count_cancelled(self, items: int) -> None:
+        self._run.draining.cancelled += items
