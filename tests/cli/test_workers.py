@@ -81,12 +81,15 @@ def test_the_node_is_executed_in_processes(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_does_not_wait_for_a_call_in_a_process(folder: Path) -> None:
+def test_the_second_ctrl_c_does_not_wait_for_a_call_in_a_process(folder: Path) -> None:
     write(folder, "where_nodes.py", BLOCKS)
     name = write(folder, "in.txt", "0\n600\n")
     process = start("where_nodes:block", name, "--processes", 2)
     assert process.stdout is not None
     process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "1 in work; Ctrl-C again to cancel it\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

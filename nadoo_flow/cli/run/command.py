@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
+import signal
 import sys
 from contextlib import ExitStack
 
@@ -14,6 +15,7 @@ from ...dead_letters import DeadLetterError
 from ..console import CommandError, Commands, escape_unprintable
 from .find_node import apply_policies, find_node
 from .inputs import FileInputs, PipeInputs, open_inputs
+from .interrupts import NAMES, Interrupts
 from .open_files import check_files_differ, choose_output, choose_reading, leave_files_alone
 from .options import add_options
 from .output import LineCodec, Output
@@ -24,17 +26,29 @@ from .workers import choose_concurrency, make_workers_policy
 
 async def process(
     processor: BatchProcessor, inputs: FileInputs | PipeInputs, output: Output, tally: Tally
-) -> None:
-    """Run the batch, and write each result as soon as it comes."""
-    async with processor.batch_as_completed(inputs) as results:
-        async for result in results:
-            result.index = inputs.reading.pop_index(result.index)
-            tally.count(output.write(result))
+) -> int | None:
+    """Run the batch, and write each result as soon as it comes.
+
+    Returns:
+        The signal that ended it early, if one did.
+    """
+    results = processor.batch_as_completed(inputs)
+    interrupts = Interrupts(results.drain, lambda: results.in_work)
+    try:
+        with interrupts:
+            async with results:
+                async for result in results:
+                    result.index = inputs.reading.pop_index(result.index)
+                    tally.count(output.write(result))
+    except asyncio.CancelledError:
+        if interrupts.first is None:
+            raise
     output.complete()
+    return interrupts.first
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; return 1 if an input failed, 130 after Ctrl-C, else 0."""
+    """Run the command; return 1 if an input failed, 128 and the signal that ended it, else 0."""
     if options.dry_run is not None:
         leave_files_alone(options)
     check_files_differ(options)
@@ -52,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
                 checkpoint=options.checkpoint,
                 codec=LineCodec(),
             )
-            asyncio.run(process(processor, inputs, output, tally))
+            ended_by = asyncio.run(process(processor, inputs, output, tally))
     except InputsError as error:
         print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(f"the input {options.input}: {error}") from error
@@ -60,8 +74,11 @@ def run(options: argparse.Namespace) -> int:
         print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(str(error)) from error
     except KeyboardInterrupt:
-        print_to_stderr(["interrupted", *tally.format_lines(), *describe_resuming(options)])
-        return 130
+        ended_by = signal.SIGINT
+    if ended_by is not None:
+        end = NAMES[signal.Signals(ended_by)]
+        print_to_stderr([end, *tally.format_lines(), *describe_resuming(options)])
+        return 128 + ended_by
     print_to_stderr(tally.format_lines())
     return 1 if tally.failed else 0
 
@@ -90,7 +107,8 @@ def add_command(commands: Commands) -> None:
         description="Run a node over each line of a file, and write the results as JSON Lines, "
         "each as soon as it comes.",
         epilog="Names may end in .gz. Exit status: 0 if all inputs succeeded, 1 if some failed, "
-        "2 for bad usage or a file that cannot be used, 130 after Ctrl-C.",
+        "2 for bad usage or a file that cannot be used, 130 after Ctrl-C, 143 after SIGTERM. Both "
+        "finish what is in work; Ctrl-C again cancels it.",
     )
     add_options(command)
     command.set_defaults(run=run)

@@ -77,6 +77,11 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         """Items of an Observable that its overflow strategy has dropped so far."""
         return 0 if self._inbox is None else self._inbox.run.dropped
 
+    @property
+    def in_work(self) -> int:
+        """Items that are being worked on; one counts at each stage that has it in work."""
+        return 0 if self._inbox is None else self._inbox.run.tasks.lanes
+
     def drain(self, timeout: float | None = None) -> Begun[int]:
         """Start nothing more, and end when what is in work is finished and has been iterated over.
 
