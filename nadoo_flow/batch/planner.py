@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
-from .._support.checks import check_bool, check_key, check_positive_int
+from .._support.checks import check_bool, check_key, check_non_negative_number, check_positive_int
 from .._support.clock import get_clock
 from .._support.typevars import Input, Output
 from ..events import HasEvents
@@ -15,9 +15,11 @@ from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progres
 from ..nodes.context import WorkflowContext
 from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from ..results.batch_result import BatchResult
+from ..results.stopped import RunningSummary
 from ..streams import Buffering, Plan, Source, Valve, as_source, check_valve, do_work
 from ..tracing.trace import Trace
 from .item import NodeWork
+from .outcome import Outcome
 from .reporting import BatchReporting
 from .run import BatchRun
 from .shared_context import find_shared_context, share_context
@@ -25,6 +27,7 @@ from .shared_context import find_shared_context, share_context
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec
     from ..dead_letters import FailedTo
+    from .limits import Limits
 
 FailedToArgument: TypeAlias = (
     "str | os.PathLike[str] | Callable[[BatchResult[Input, Any]], object] | None"
@@ -49,6 +52,11 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
         valve: Valve | None = None,
+        deadline: float | None = None,
+        grace: float = 5.0,
+        max_failures: float | None = None,
+        max_usage: Mapping[str, float] | None = None,
+        stop_when: Callable[[RunningSummary], object] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -64,6 +72,11 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
         valve: Valve | None = None,
+        deadline: float | None = None,
+        grace: float = 5.0,
+        max_failures: float | None = None,
+        max_usage: Mapping[str, float] | None = None,
+        stop_when: Callable[[RunningSummary], object] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -79,6 +92,11 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
         valve: Valve | None = None,
+        deadline: float | None = None,
+        grace: float = 5.0,
+        max_failures: float | None = None,
+        max_usage: Mapping[str, float] | None = None,
+        stop_when: Callable[[RunningSummary], object] | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -93,6 +111,11 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
         valve: Valve | None = None,
+        deadline: float | None = None,
+        grace: float = 5.0,
+        max_failures: float | None = None,
+        max_usage: Mapping[str, float] | None = None,
+        stop_when: Callable[[RunningSummary], object] | None = None,
     ) -> None:
         self.node = as_node(node, "node")
         self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
@@ -103,6 +126,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         self.failed_to = failed_to
         self._make_failed_to()
         self.valve = check_valve(valve)
+        self.limits = _make_limits(deadline, grace, max_failures, max_usage, stop_when)
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
@@ -119,6 +143,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         inputs: Source[Input],
         workflow_context: WorkflowContext | None,
         buffering: Buffering,
+        outcome: Outcome | None = None,
         watching: WatchOptions | None = None,
         indexes: Sequence[int] | None = None,
         *,
@@ -138,8 +163,10 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
             share_context(self, self.process_single) if is_overridden else None,
             self._make_reporting(inputs, watching),
             self.valve,
+            self.limits,
         )
-        return run.plan(source, workflow_context, buffering, indexes)
+        outcome = outcome or Outcome(self, inputs)
+        return run.plan(source, workflow_context, buffering, outcome, indexes)
 
     def _make_failed_to(self) -> FailedTo | None:
         """Return what opens ``failed_to`` for a run."""
@@ -157,6 +184,17 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
     def _make_reporting(self, inputs: object, watching: WatchOptions) -> BatchReporting:
         stage = StageInfo(self.node.node_id, self.max_concurrency)
         return BatchReporting(self, stage, inputs, watching)
+
+
+def _make_limits(deadline: object, grace: object, *others: object) -> Limits | None:
+    if deadline is None and all(limit is None for limit in others):
+        check_non_negative_number(grace, "grace")
+        return None
+    from .limits import Limits
+
+    limits: Any = Limits
+    made: Limits = limits(deadline, grace, *others)
+    return made
 
 
 def _make_checkpoint(value: object) -> Checkpoint:

@@ -29,6 +29,8 @@ from ..streams import (
 from ..streams import observe as observe_plan
 from ..tracing.trace import Trace
 from .chunks import group_in_chunks, order_by_index, restore_order
+from .iterator import ResultIterator
+from .outcome import Outcome
 from .overrides import call_with_context, iterate_results
 from .planner import BatchPlanner
 from .retrying import restore_indexes, retry_results
@@ -59,6 +61,17 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             handed out; see :func:`read_failed`. Or a function, sync or async, that gets the failed
             result. If that raises, the run ends with a :class:`DeadLetterError`.
         valve: Drains all runs of the processor, as the iterator's own ``drain`` does for one.
+        deadline: Seconds from the first pull. When they have passed, or another limit is reached,
+            nothing more starts, what is in work is finished, and the results are returned, with the
+            limit in their ``stopped``. No limit by default, as for the others.
+        grace: Seconds after the deadline in which what is in work may be finished; then it is
+            cancelled.
+        max_failures: How many inputs may fail until then; a float below 1 is the part of those that
+            were finished, from the 20th on.
+        max_usage: How much may be used until then, by the names in ``metadata["usage"]``, such as
+            ``{"usd": 5.0}``. What is in work then uses more.
+        stop_when: A function that is called after each input with a :class:`RunningSummary`, and
+            returns whether to stop. What it raises ends the run.
     """
 
     async def batch(
@@ -81,16 +94,18 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         trace = self._own_trace or (Trace() if self.trace else None)
         watching = WatchOptions(self.progress, trace)
         results: BatchResults[Input, Output] = BatchResults(trace=trace)
+        outcome = Outcome(self, inputs)
         time = get_clock(asyncio.get_running_loop())
         started = time()
         if self._is_overridden:
             reporting = self._make_reporting(inputs, watching)
             iterate = partial(self._iterate_override, inputs, workflow_context)
-            async with aclosing(reporting.report_results(iterate)) as completed:
-                results.extend([result async for result in completed])
+            with outcome.include_inner():
+                async with aclosing(reporting.report_results(iterate)) as completed:
+                    results.extend([result async for result in completed])
         else:
             unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
-            plan = self._plan(inputs, workflow_context, unlimited, watching)
+            plan = self._plan(inputs, workflow_context, unlimited, outcome, watching)
             try:
                 await drain(plan, results.append)
             except Exception as error:
@@ -99,6 +114,7 @@ class BatchProcessor(BatchPlanner[Input, Output]):
 
                     keep_results(error, results)
                 raise
+        results.stopped, results.not_started = outcome.stopped, outcome.not_started
         results.sort(key=attrgetter("index"))
         results.seconds = time() - started
         return results
@@ -110,7 +126,7 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         *,
         buffer: int = BUFFER,
         overflow: OverflowStrategy = OverflowStrategy.ERROR,
-    ) -> CloseableAsyncIterator[BatchResult[Input, Output]]:
+    ) -> ResultIterator[Input, Output]:
         """Process the inputs and yield each result when it is there.
 
         Nothing starts before the first result is asked for. A slow consumer slows the inputs down,
@@ -125,7 +141,8 @@ class BatchProcessor(BatchPlanner[Input, Output]):
                 iterator's ``dropped``.
 
         Returns:
-            An async iterator; leave it early with ``async with`` or ``aclose()``.
+            An async iterator; leave it early with ``async with`` or ``aclose()``. It has the
+            attributes ``stopped`` and ``not_started`` of :class:`BatchResults`, and ``drain()``.
 
         Raises:
             TypeError: If inputs is a single value.
@@ -136,7 +153,9 @@ class BatchProcessor(BatchPlanner[Input, Output]):
                 came before it.
         """
         buffering = Buffering(buffer, overflow)
-        return CloseableAsyncIterator(self._plan(inputs, workflow_context, buffering))
+        outcome = Outcome(self, inputs)
+        plan = self._plan(inputs, workflow_context, buffering, outcome)
+        return ResultIterator(plan, outcome)
 
     def batch_in_chunks(
         self,
@@ -204,14 +223,17 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         # The checkpoint and the letters know the inputs by their indexes in the earlier batch. A
         # failure that is raised is final; any other may be tried again.
         results: BatchResults[Input, Output] = BatchResults()
+        outcome = Outcome(self, inputs)
         plan = self._plan(
             inputs,
             workflow_context,
             Buffering(),
+            outcome,
             indexes=indexes,
             reports_failed=not self.continue_on_error,
         )
         await drain(plan, results.append)
+        results.stopped = outcome.stopped
         results.sort(key=attrgetter("index"))
         return results
 

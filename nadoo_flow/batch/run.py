@@ -17,11 +17,13 @@ from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
 from ..streams import Buffering, Indexed, Plan, Source, Subscription, Valve, emit, flat_map
 from .item import ItemWork, NodeWork, ProcessSingle, RaiseFailures, SingleWork, make_item_end
+from .outcome import Outcome
 from .reporting import BatchReporting
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint, Codec, Recording
     from ..dead_letters import FailedTo, FailureSink
+    from .limits import LimitedRun, Limits
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class BatchRun:
         single: Processes one input in the place of the node, if a subclass overrides that.
         reporting: Reports the run.
         valve: Drains the run, if there is one.
+        limits: Its limits, if it has some.
     """
 
     node: BaseNode
@@ -51,12 +54,14 @@ class BatchRun:
     single: ProcessSingle | None
     reporting: BatchReporting
     valve: Valve | None
+    limits: Limits | None
 
     def plan(
         self,
         source: Source[Any],
         workflow_context: WorkflowContext | None,
         buffering: Buffering,
+        outcome: Outcome,
         indexes: Sequence[int] | None = None,
     ) -> Plan[BatchResult]:
         """Plan to run over a source, whose items have other indexes if some are given."""
@@ -78,6 +83,10 @@ class BatchRun:
                 reported = buffering.with_drop_handler(stage.report_overflow)
                 if recording is not None:
                     recording.on_resumed = partial(stage.report_item, seconds=None, end=FINISHED)
+            limited = self._limit(run)
+            outcome.add(run, limited)
+            if limited is not None:
+                work = limited.watch(work)
             items: Observable[Indexed[Any]] = emit(run, source, reported)
             if indexes is not None:
                 items = _replace_indexes(items, indexes)
@@ -95,6 +104,13 @@ class BatchRun:
             return items.pipe(recording.skip_recorded, lanes, recording.record_results)
 
         return Plan(build, self.max_concurrency, valve=self.valve)
+
+    def _limit(self, run: Subscription) -> LimitedRun | None:
+        if self.limits is None:
+            return None
+        from .limits import LimitedRun
+
+        return LimitedRun(self.limits, run)
 
     def _make_recording(self, run: Subscription) -> Recording | None:
         if self.checkpoint is None:

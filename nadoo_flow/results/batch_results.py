@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..tracing.trace import Trace
+    from .stopped import Stopped
     from .summary import Summary
 
 
@@ -26,6 +27,8 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         results: The results.
         seconds: How long the run took, where that is known.
         trace: The record of the run, if there is one.
+        stopped: The limit that ended the run, with its figures, if one did.
+        not_started: How many inputs were left, where their number is known.
     """
 
     def __init__(
@@ -33,10 +36,14 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         results: Iterable[BatchResult[Input, Output]] = (),
         seconds: float | None = None,
         trace: Trace | None = None,
+        stopped: Stopped | None = None,
+        not_started: int | None = None,
     ) -> None:
         super().__init__(results)
         self.seconds = seconds
         self.trace = trace
+        self.stopped = stopped
+        self.not_started = not_started
 
     @property
     def successful(self) -> list[BatchResult[Input, Output]]:
@@ -89,7 +96,7 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
     def __repr__(self) -> str:
         from .._support.text import format_count
 
-        lines = str(self.summary()).splitlines()
+        lines = [*self._describe_end(), *str(self.summary()).splitlines()]
         more = (
             [f"… and {format_count(len(lines) - 5, 'more kind')} of errors"]
             if len(lines) > 5
@@ -97,7 +104,15 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         )
         return "\n  ".join(["BatchResults", *lines[:5], *more])
 
+    def _describe_end(self) -> list[str]:
+        """Return a line on the limit that ended the run, if one did."""
+        if self.stopped is None:
+            return []
+        left = f", {self.not_started:,} not started" if self.not_started else ""
+        cancelled = f", {self.stopped.cancelled:,} cancelled" if self.stopped.cancelled else ""
+        return [f"stopped: {self.stopped}{cancelled}{left}"]
+
     def _repr_html_(self) -> str:
         from .html import render_results
 
-        return render_results(self, self.summary())
+        return render_results(self, self.summary(), self._describe_end())

@@ -18,10 +18,13 @@ _WIDTH, _HEIGHT, _LEFT = 560, 96, 44
 _LINE = "border-top:1px solid rgba(128,128,128,.4)"
 
 
-def render_results(results: Sequence[BatchResult], summary: Summary) -> str:
-    """Render the summary, a histogram of latencies, and the failures."""
+def render_results(
+    results: Sequence[BatchResult], summary: Summary, remarks: Sequence[str] = ()
+) -> str:
+    """Render the summary, remarks, a histogram of latencies, and the failures."""
     parts = [
         _render_headline(summary),
+        *(f"<div>{shorten_and_escape(remark, 200)}</div>" for remark in remarks),
         _render_histogram(results),
         *_render_errors(summary),
         *_render_failures(results),

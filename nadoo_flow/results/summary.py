@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,8 @@ from .._support.percentile import compute_percentile
 from .._support.text import format_count, format_duration, shorten
 from .._support.usage import describe_usage
 from .batch_result import BatchResult
+from .error_type import get_error_type
 from .usage import count_usage
-
-NO_EXCEPTION = "no exception"
-
-_EXCEPTION_NAME = re.compile(r"(\w*(?:Error|Exception|Group|Interrupt|Warning|Exit))(?::|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +106,9 @@ def summarize(results: Sequence[BatchResult], seconds: float | None) -> Summary:
 def _group_by_type(failed: list[BatchResult]) -> tuple[ErrorGroup, ...]:
     kinds: dict[str, list[BatchResult]] = {}
     for result in failed:
-        kinds.setdefault(_get_error_type(result), []).append(result)
+        kinds.setdefault(get_error_type(result), []).append(result)
     groups = [
         ErrorGroup(kind, len(found), found[0].index, found[0].error or "")
         for kind, found in kinds.items()
     ]
     return tuple(sorted(groups, key=lambda group: -group.count))
-
-
-def _get_error_type(result: BatchResult) -> str:
-    if result.exception is not None:
-        return type(result.exception).__name__
-    # Results that were stored and loaded again have only the text of the error.
-    named = _EXCEPTION_NAME.match(result.error or "")
-    return named[1] if named else NO_EXCEPTION

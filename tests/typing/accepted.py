@@ -50,6 +50,7 @@ from nadoo_flow.policies import (
     retry,
     timeout,
 )
+from nadoo_flow.results import Stopped
 from nadoo_flow.stages import ListStage
 
 
@@ -271,6 +272,21 @@ async def untyped_batches(processor: BatchProcessor) -> None:
     valve = Valve()
     assert_type(await BatchProcessor(len, valve=valve).batch(["a"]), BatchResults[Sized, int])
     assert_type(await valve.drain(), int)
+    limits = BatchProcessor(
+        len,
+        deadline=600,
+        grace=0.5,
+        max_failures=0.1,
+        max_usage={"usd": 5},
+        stop_when=lambda summary: summary.failed > summary.usage["tokens"],
+    )
+    within = await limits.batch(["a"])
+    assert_type(within.not_started, int | None)
+    if within.stopped is not None:
+        assert_type(within.stopped.finished, int)
+    completed = limits.batch_as_completed(["a"])
+    assert_type(completed.stopped, Stopped | None)
+    assert_type(await anext(completed), BatchResult[Sized, int])
     processor.batch_as_completed(Subject[int](), buffer=5, overflow=OverflowStrategy.DROP_OLDEST)
 
 

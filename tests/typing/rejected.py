@@ -113,6 +113,8 @@ async def batches(node: BaseNode, processor: BatchProcessor) -> None:
     processor.batch_as_completed([1], overflow="drop")  # type: ignore[arg-type]
     processor.batch_as_completed([1]).drain("5")  # type: ignore[arg-type]
     BatchProcessor(node, valve=True)  # type: ignore[call-overload]
+    BatchProcessor(node, deadline="5")  # type: ignore[call-overload]
+    BatchProcessor(node, max_usage={"usd": "5"})  # type: ignore[dict-item]
     processor.process_single({}, 0).success  # type: ignore[attr-defined]
 
 
