@@ -59,6 +59,7 @@ class Draining:
         self._tasks = tasks
         self._fail: Callable[[BaseException], None] | None = fail
         self._parts: list[DrainPart] = []
+        self._unsettled: list[DrainPart] = []
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._at_end: list[Callable[[], None]] = []
@@ -99,6 +100,11 @@ class Draining:
                 self._cancel_timer()
                 self._timer = self._loop.call_at(when, self._cut, context=self._context)
 
+    def settle(self) -> None:
+        """Settle what is not started: soon after that is known, or before the run completes."""
+        while self._unsettled:
+            self._call(self._unsettled.pop(0).settle_unstarted)
+
     async def wait(self) -> int:
         """Wait until the run has ended, in whatever way, and return how many were cancelled."""
         if self._fail is not None:
@@ -115,6 +121,7 @@ class Draining:
         """Note that the run has ended."""
         self._cancel_timer()
         self._parts.clear()
+        self._unsettled.clear()
         self._fail = None
         for waiter in self._waiters:
             if not waiter.done():
@@ -126,7 +133,8 @@ class Draining:
 
     def _stop(self, part: DrainPart) -> None:
         part.stop_starting()
-        self._call_soon(part.settle_unstarted)
+        self._unsettled.append(part)
+        self._call_soon(self.settle)
 
     def _cut(self) -> None:
         self.is_cut = True

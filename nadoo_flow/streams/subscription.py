@@ -104,9 +104,7 @@ class Subscription(RunScope):
         """
         self._observer = observer
         chain = build(self).subscribe(
-            CallingObserver(
-                observer.on_next, self.fail, partial(self._stop, self._signal_completed)
-            ),
+            CallingObserver(observer.on_next, self.fail, self._complete),
             scheduler=scheduler or AsyncIOThreadSafeScheduler(self.loop),
         )
         if self.stopped:
@@ -231,6 +229,10 @@ class Subscription(RunScope):
             raise self._fatal
         if cancelled is not None:
             raise cancelled
+
+    def _complete(self) -> None:
+        self.draining.settle()
+        self._stop(self._signal_completed)
 
     def _stop(self, signal: Callable[[], None]) -> None:
         if self.stopped:

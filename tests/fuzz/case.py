@@ -131,11 +131,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Ending:
-    """How the run is ended: after so many items, or so many seconds."""
+    """How the run is ended: after so many items, or so many seconds.
+
+    A ``"drain"``, and a ``"deadline"``, have a ``timeout`` for what is in work then; ``"failures"``
+    is a budget of so many items.
+    """
 
     kind: str = "to_end"
     items: int = 0
     seconds: float = 0.0
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)

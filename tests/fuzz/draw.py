@@ -55,7 +55,8 @@ class _Drawing(LaterDrawing):
             # By its events it is known what had succeeded when the run was ended.
             watches = case.watches or ((Watch("events"),) if self.chance(0.7) else ())
             case = replace(case, disk=self.disk(), source=finite, watches=watches)
-        return self.with_many(replace(case, what=self.with_keys(case.what)))
+        case = self.with_many(replace(case, what=self.with_keys(case.what)))
+        return self.with_early_end(case)
 
     def disk(self) -> Disk:
         fails_at = self.random.randint(1, 8) if self.chance(0.2) else 0

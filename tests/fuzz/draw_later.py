@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .case import Act, Batch, Case, ManyLeaf, Stage
+from .case import Act, Batch, Case, Ending, ManyLeaf, Stage
 from .draw_acts import Drawing
+
+BATCH_WAYS = ("batch", "batch_as_completed", "batch_in_chunks", "observe")
+STAGE_WAYS = ("run", "stream", "observe", "as_operator")
+"""The ways in which a run can be given a valve."""
 
 
 class LaterDrawing(Drawing):
@@ -42,6 +46,28 @@ class LaterDrawing(Drawing):
         as_they_are = all(stage.kind in ("map", "filter", "flat_map") for stage in stages)
         indexed = case.way in ("stream", "observe") and as_they_are and self.chance(0.5)
         return replace(case, what=tuple(stages), source=source, indexed=indexed)
+
+    def with_early_end(self, case: Case) -> Case:
+        """Have what is in work finished at a time, or when a limit is reached."""
+        is_batch = isinstance(case.what, Batch)
+        ways = BATCH_WAYS if is_batch else STAGE_WAYS
+        if case.way not in ways or case.source.length is None or not self.chance(0.15):
+            return case
+        if not isinstance(case.what, Batch) and any(stage.stays_apart for stage in case.what):
+            return case
+        timeout = self.one((0.0, 0.5, 3.0, None))
+        if "1000000" in repr(case.what) or "forever" in repr(case.what) or not is_batch:
+            timeout = timeout or 0.0
+        seconds, items = self.one((0.0, 0.05, 0.7, 2.2, 6.0)), self.random.randint(1, 5)
+        kind = self.one(("drain", "drain", "deadline", "failures") if is_batch else ("drain",))
+        if kind == "deadline":
+            ending = Ending(kind, 0, max(seconds, 0.05), timeout or 0.0)
+        elif kind == "failures":
+            # What it does not end has to end by itself.
+            ending = Ending(kind, items, 60.0, 1.0)
+        else:
+            ending = Ending(kind, 0, seconds, timeout)
+        return replace(case, ending=ending)
 
     def many_stage(self) -> Stage:
         isolate = self.one(("context", "context", "task"))

@@ -29,6 +29,8 @@ _RAISES_WHEN_CANCELLED = Leaf("first", acts=(Act("raise_in_clean_up", FOREVER, "
 _SWALLOWS_ITS_CANCEL = Leaf("first", acts=(Act("swallow", FOREVER),))
 _EXITS = Leaf("first", acts=(Act("raise", 0.0, "Exit"),))
 _NEVER_ENDS = Leaf("second", acts=(Act("forever"),))
+_A_SECOND_AND_ONE = ((Act("clean", 1.0),), (Act(), Act()))
+_SWALLOWS_AND_STAYS = ((Act("swallow", FOREVER), Act("forever")),)
 _FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) * 4))
 
 FOUND: dict[str, Case] = {
@@ -98,6 +100,32 @@ FOUND: dict[str, Case] = {
         (Stage("flat_map", limit=1, many=ManyLeaf("many", acts=_FOUR_NONE_AND_FIVE)),),
         Source("cold"),
         Ending("drop", 5),
+    ),
+    "a drained source is not asked for more by what its end makes": Case(
+        0, "as_operator", (Stage("reduce", limit=1),), Source(length=1), Ending("drain")
+    ),
+    "outputs that wait for an item which is not started come out before the end": Case(
+        0,
+        "run",
+        (Stage("flat_map", keys=2, many=ManyLeaf("many", acts=_A_SECOND_AND_ONE)),),
+        Source("iterator", 8),
+        Ending("drain", seconds=6.0),
+    ),
+    "nothing more is pulled of an item that swallows the end of a drain": Case(
+        0,
+        "observe",
+        (Stage("flat_map", limit=1, many=ManyLeaf("many", acts=_SWALLOWS_AND_STAYS)),),
+        Source("cold", 1),
+        Ending("drain", seconds=0.7, timeout=0.5),
+    ),
+    "a result that a task of its own gives in the end of a drain is recorded": Case(
+        0,
+        "batch_as_completed",
+        Batch(_SWALLOWS_ITS_CANCEL, 1, isolate="task", keys=1),
+        Source("cold", 2),
+        Ending("deadline", seconds=2.2, timeout=0.5),
+        watches=(Watch("events"),),
+        disk=Disk(1.0),
     ),
     "an item whose own task is cancelled in its last step keeps its result": Case(
         0,

@@ -71,7 +71,11 @@ class Builder:
         return reduce(or_, map(self._stage, stages))
 
     def batch(
-        self, batch: Batch, trace: Trace | None = None, checkpoint: Checkpoint | None = None
+        self,
+        batch: Batch,
+        trace: Trace | None = None,
+        checkpoint: Checkpoint | None = None,
+        **limits: Any,
     ) -> BatchProcessor:
         """Make a processor."""
         node = self.node(batch.work)
@@ -85,6 +89,7 @@ class Builder:
             trace=trace or False,
             checkpoint=checkpoint,
             key=_make_key(batch.keys),
+            **limits,
         )
 
     def _unseen(self, value: Any) -> Any:

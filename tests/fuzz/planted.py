@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any
 
@@ -16,10 +16,12 @@ from ..contract.broken_engines import Engine
 from . import (
     bugs_of_checkpoints,
     bugs_of_composing,
+    bugs_of_draining,
     bugs_of_many,
     bugs_of_runs,
     bugs_of_watching,
 )
+from .draining import is_early
 from .draw import draw_case
 from .replacing import Planting, replaced_everywhere
 from .run import findings_of
@@ -53,7 +55,10 @@ def find_planted(planting: Planting, first: int = 0, about: str = "") -> str | N
 
 
 def plant_engine(engine: Engine) -> Planting:
-    """Put an engine in the place of ours, except where items have keys, which it does not know."""
+    """Put an engine in the place of ours, except where it cannot do what is asked for.
+
+    It knows no keys, and cannot be drained.
+    """
 
     def operator(
         run: Subscription,
@@ -62,9 +67,10 @@ def plant_engine(engine: Engine) -> Planting:
         isolate: Isolation = "context",
         keys: Any = None,
         on_held: object = None,
+        drop_unstarted: Callable[[int], None] | None = None,
     ) -> Any:
-        if keys is not None:
-            return flat_map(run, work, max_concurrent, isolate, keys)
+        if keys is not None or is_early():
+            return flat_map(run, work, max_concurrent, isolate, keys, drop_unstarted=drop_unstarted)
 
         def start(item: Any) -> Coroutine[Any, Any, Any]:
             started = run.loop.time()
@@ -108,6 +114,7 @@ _ENGINES: tuple[Engine, ...] = (
 _BUGS = {
     **bugs_of_runs.BUGS,
     **bugs_of_many.BUGS,
+    **bugs_of_draining.BUGS,
     **bugs_of_composing.BUGS,
     **bugs_of_watching.BUGS,
     **bugs_of_checkpoints.BUGS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,7 +16,9 @@ from nadoo_flow import (
     CheckpointError,
     NodeContext,
     NodeError,
+    Pipeline,
     Trace,
+    Valve,
     WorkflowContext,
     streams,
 )
@@ -24,6 +27,7 @@ from tests.work import Mapped
 
 from .case import Batch, Case
 from .checkpoints import MemoryCheckpoint
+from .draining import EARLY, NotedValve, check_early_end, drain_later, early, make_limits
 from .endings import End, until_awaited, until_iterated, until_observed
 from .ledger import Ledger
 from .nodes import Builder
@@ -51,9 +55,30 @@ async def consumed(
     checkpoint: MemoryCheckpoint | None,
 ) -> End:
     """Run a case in its way, and say how that ended."""
+    if case.ending.kind not in EARLY:
+        return await _consumed(case, ledger, builder, inputs, watchers, checkpoint, None)
+    with early():
+        valve = NotedValve()
+        draining = asyncio.create_task(drain_later(case.ending, valve, ledger))
+        end = await _consumed(case, ledger, builder, inputs, watchers, checkpoint, valve)
+        await asyncio.wait([draining])
+        check_early_end(case, end, ledger, valve)
+    return end
+
+
+async def _consumed(
+    case: Case,
+    ledger: Ledger,
+    builder: Builder,
+    inputs: Inputs,
+    watchers: Watchers,
+    checkpoint: MemoryCheckpoint | None,
+    valve: Valve | None,
+) -> End:
     source = inputs.make()
     if isinstance(case.what, Batch):
-        processor = builder.batch(case.what, watchers.trace, checkpoint)
+        limits = make_limits(case.ending, valve)
+        processor = builder.batch(case.what, watchers.trace, checkpoint, **limits)
         watchers.subscribe(processor)
         note = (lambda result: None) if checkpoint is None else checkpoint.receive
         end = await _batch(case, case.what, ledger, processor, source, note)
@@ -81,14 +106,18 @@ async def consumed(
     elif case.way == "run":
 
         async def run() -> Any:
-            return (await stages.run({"items": source}, trace=trace))["items"]
+            # A pipeline of stages that stay apart takes none.
+            given = {} if valve is None or isinstance(stages, Pipeline) else {"valve": valve}
+            return (await stages.run({"items": source}, trace=trace, **given))["items"]
 
         end = await until_awaited(run, case.ending, ledger)
     elif case.way == "stream":
-        iterator = stages.stream(source, ordered=case.ordered, trace=trace, indexed=case.indexed)
+        iterator = stages.stream(
+            source, ordered=case.ordered, trace=trace, indexed=case.indexed, valve=valve
+        )
         end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
     else:
-        observable = _observable(case, stages, builder, source, trace)
+        observable = _observable(case, stages, builder, source, trace, valve)
         end = await until_observed(observable, case.ending, ledger, receive)
     if end.kind == "completed" and case.way in ("execute", "run"):
         ledger.received.extend([end.value] if case.what[-1].kind == "reduce" else end.value)
@@ -111,16 +140,21 @@ def _receive_indexed(case: Case, ledger: Ledger) -> Callable[[streams.Indexed[An
 
 
 def _observable(
-    case: Case, stages: Any, builder: Builder, source: Any, trace: Trace | None
+    case: Case,
+    stages: Any,
+    builder: Builder,
+    source: Any,
+    trace: Trace | None,
+    valve: Valve | None,
 ) -> Observable[Any]:
     if case.way == "observe":
         observable: Observable[Any] = stages.observe(
-            source, ordered=case.ordered, trace=trace, indexed=case.indexed
+            source, ordered=case.ordered, trace=trace, indexed=case.indexed, valve=valve
         )
         return observable
     given = source if isinstance(source, Observable) else rx.from_iterable(source)
     if case.way == "as_operator":
-        return given.pipe(stages.as_operator(ordered=case.ordered))
+        return given.pipe(stages.as_operator(ordered=case.ordered, valve=valve))
     assert not isinstance(case.what, Batch)
     (stage,) = case.what
     operator = node_operators.flat_map(builder.node(stage.work), stage.limit, case.ordered)

@@ -340,7 +340,8 @@ async def test_rule_r51_the_earliest_timeout_counts() -> None:
     assert (now(), await taking) == (21 + CLEAN_UP, [])
 
 
-async def test_rule_r51_what_is_finished_in_its_cancellation_is_delivered() -> None:
+@pytest.mark.parametrize("isolate", ["context", "task"])
+async def test_rule_r51_what_is_finished_in_its_cancellation_is_delivered(isolate: Any) -> None:
     async def stubborn(item: int) -> int:
         try:
             await never(None)
@@ -348,7 +349,7 @@ async def test_rule_r51_what_is_finished_in_its_cancellation_is_delivered() -> N
             await asyncio.sleep(item)
         return item
 
-    iterator = iterate([1, 2], stubborn)
+    iterator = CloseableAsyncIterator(lanes_plan([1, 2], stubborn, isolate=isolate))
     taking = asyncio.create_task(take_all(iterator))
     await asyncio.sleep(1)
     assert await iterator.drain(0) == 0

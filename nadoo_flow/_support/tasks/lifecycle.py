@@ -40,22 +40,30 @@ async def _run_contained(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             continue
         except (KeyboardInterrupt, SystemExit) as error:
             raise FatalError(error) from error
-        if task.has_strays:
+        if task.has_strays and not task.is_to_end:
             # A task that the work cancelled in its last step would otherwise have no result.
             await take_strays_off(task)
         return result
 
 
 async def run_in_own_task(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Await a coroutine in a task of its own; on return that task has ended."""
+    """Await a coroutine in a task of its own; on return that task has ended.
+
+    If the caller is cancelled, so is the coroutine. A result that it gives all the same is
+    returned, as if the caller had awaited it directly.
+    """
     task = start_owned(make)
     try:
-        await asyncio.wait([task])
-    finally:
         try:
-            await end_and_join([task])
+            await asyncio.wait([task])
         finally:
-            raise_fatal([task])
+            try:
+                await end_and_join([task])
+            finally:
+                raise_fatal([task])
+    except asyncio.CancelledError:
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            raise
     return task.result()
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextvars import Context, copy_context
+from functools import partial
 from itertools import count
 from types import CoroutineType
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -112,10 +113,14 @@ def flat_map_many(
                 keys,
                 drop_unstarted=drop_unstarted,
             )
-            run.draining.add_part(_ExpectedDrain(pulling, is_first=drop_unstarted is not None))
+            run.draining.add_part(_PullingDrain(pulling, is_first=drop_unstarted is not None))
             # With keys the items start in another order.
             items = source.pipe(pulling.expect) if ordered and keys is not None else source
-            ends = CallingObserver[None](_discard, observer.on_error, observer.on_completed)
+            ends = CallingObserver[None](
+                _discard,
+                lambda error: pulling.end_with(partial(observer.on_error, error)),
+                lambda: pulling.end_with(observer.on_completed),
+            )
             upstream = items.pipe(lanes).subscribe(ends, scheduler=scheduler)
             return CompositeDisposable(Disposable(pulling.stop), upstream)
 
@@ -168,7 +173,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         self._get_index = get_index
         self._prepare = prepare
         self._numbers = count()
-        self._stopped = False
+        self._stopped = self._left = False
         # With ``ordered`` those that are to give outputs, or hold some, in the order of the source;
         # only the first one emits.
         self._parents: OrderedDict[_Parent[R], None] = OrderedDict()
@@ -177,7 +182,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
 
     def stop(self) -> None:
         """Emit nothing more."""
-        self._stopped = True
+        self._stopped = self._left = True
 
     def expect(self, source: Observable[T]) -> Observable[T]:
         """Note the order of the items, which may start in another one."""
@@ -234,7 +239,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         end: type[Exception] = StopAsyncIteration if is_async else StopIteration
         pull: Callable[[Any], Any] = anext if is_async else next
         try:
-            while not (run.stopped or self._stopped):
+            while not (run.stopped or self._left):
                 if time() >= turn.ends and turn.is_spent():
                     await turn.create_waiter()
                 if not (parent.has_place or self._places.take(parent)):
@@ -272,6 +277,15 @@ class _Pulling(Work[T, None], Generic[T, R]):
             # The item must not be blamed, or the run would go on without the output.
             self._run.fail_fatally(error)
 
+    def end_with(self, signal: Callable[[], None]) -> None:
+        """Signal the end, behind what has waited for items that will not start."""
+        self.forget_expected()
+        signal()
+
+    def leave_items(self) -> None:
+        """Pull nothing more of the items that are being pulled."""
+        self._left = True
+
     def forget_expected(self) -> None:
         """Do not wait for the outputs of items that have not started."""
         expected, self._expected = self._expected, {}
@@ -303,12 +317,12 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 return
 
 
-class _ExpectedDrain(DrainPart):
-    """How the order of items is drained that have not started.
+class _PullingDrain(DrainPart):
+    """How the pulling of outputs is drained, and the order of items that have not started.
 
     Args:
-        pulling: Expects them.
-        is_first: Whether they do not start because the run is drained, and not only when what is
+        pulling: Pulls them.
+        is_first: Whether items do not start because the run is drained, and not only when what is
             in work is cancelled.
     """
 
@@ -321,6 +335,7 @@ class _ExpectedDrain(DrainPart):
             self._pulling.forget_expected()
 
     def cut(self) -> None:
+        self._pulling.leave_items()
         self._pulling.forget_expected()
 
 

@@ -82,6 +82,8 @@ class Pump(DrainPart, Generic[T]):
 
     def pump(self) -> None:
         """Emit while there is demand; stay registered for more unless the source has ended."""
+        if self._stopped:
+            return  # its end may be what makes demand
         # Not registered while it emits: an item that is settled at once makes demand that the loop
         # in _emit sees anyway, while a call of the pump inside itself would nest without bound.
         self._run.set_pump(do_nothing)
