@@ -63,4 +63,7 @@ def _add(total: Usage, more: Usage) -> None:
 def _is_counted(number: object) -> bool:
     if not isinstance(number, (int, float)) or isinstance(number, bool):
         return False
-    return math.isfinite(number)
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int that no float can hold
+        return False

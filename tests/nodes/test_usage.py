@@ -19,6 +19,7 @@ from nadoo_flow import (
     NodeResult,
     ParallelNode,
 )
+from nadoo_flow._support.usage import read_numbers
 from nadoo_flow.nodes.parallel import ParallelStrategy
 from nadoo_flow.nodes.usage import add_usage, mark_as_saved
 from nadoo_flow.policies import fallback, retry
@@ -56,6 +57,11 @@ class TestAddUsage:
     def test_sums_the_numbers_by_name(self) -> None:
         result = add_usage(used(tokens=5, usd=0.5), [used(tokens=1), used(calls=1)])
         assert result.metadata == {"usage": {"tokens": 6, "usd": 0.5, "calls": 1}}
+
+    def test_a_number_beyond_all_floats_does_not_count(self) -> None:
+        result = add_usage(used(tokens=5, huge=10**400), [used(tokens=1)])
+        assert result.metadata["usage"]["tokens"] == 6
+        assert read_numbers({"tokens": 6, "huge": 10**400}) == {"tokens": 6}
 
     def test_leaves_an_answer_alone_if_the_others_used_nothing(self) -> None:
         result = used(tokens=5)
