@@ -131,5 +131,5 @@ def make_item_end(result: BatchResult) -> ItemEnd:
     """Return how an item ended, for its events."""
     usage = read_numbers(result.metadata.get("usage")) or None if result.metadata else None
     if result.success:
-        return FINISHED if usage is None else ("finished", None, usage)
-    return "failed", result.error, usage
+        return FINISHED if usage is None else ItemEnd("finished", None, usage)
+    return ItemEnd("failed", result.error, usage, result.exception)

@@ -7,8 +7,17 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from ..events import RunReporter, StageInfo, WatchOptions, find_events, start_reporting
+from ..events import (
+    Instrument,
+    RunReporter,
+    StageInfo,
+    WatchOptions,
+    find_events,
+    find_instrument,
+    start_reporting,
+)
 from ..results.batch_result import BatchResult
+from ..streams import Subscription
 from .item import make_item_end
 
 
@@ -28,9 +37,17 @@ class BatchReporting:
     inputs: object
     watching: WatchOptions
 
-    def start(self) -> RunReporter | None:
-        """Start to report a run; None if it has no observer, or is reported already."""
-        return None if _reported.get() is self.owner else self._start()
+    def start(self, run: Subscription) -> RunReporter | None:
+        """Start to report a run; None if nothing watches or follows it.
+
+        A run whose results are reported already is only followed.
+        """
+        instrument = find_instrument(find_events(self.owner))
+        if _reported.get() is self.owner:
+            return start_reporting(
+                [self.stage], self.inputs, WatchOptions(), None, run=run, instrument=instrument
+            )
+        return self._start(run, instrument)
 
     async def report_results(
         self, iterate: Callable[[], AsyncGenerator[BatchResult, None]]
@@ -52,10 +69,15 @@ class BatchReporting:
         finally:
             _reported.reset(token)
             if reporter is not None:
-                await reporter.end()
+                reporter.end()
 
-    def _start(self) -> RunReporter | None:
-        return start_reporting([self.stage], self.inputs, self.watching, find_events(self.owner))
+    def _start(
+        self, run: Subscription | None = None, instrument: Instrument | None = None
+    ) -> RunReporter | None:
+        to_all = find_events(self.owner)
+        return start_reporting(
+            [self.stage], self.inputs, self.watching, to_all, run=run, instrument=instrument
+        )
 
 
 _reported: ContextVar[object] = ContextVar("nadoo_flow_reported", default=None)

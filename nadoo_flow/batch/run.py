@@ -76,8 +76,7 @@ class BatchRun:
             keys = None if self.key is None else ItemKeys(self.key)
             work = self._make_work(shared, run.turn.time, recording, keys, sink)
             reported = buffering
-            if (reporter := self.reporting.start()) is not None:
-                run.add_cleanup(reporter.end)
+            if (reporter := self.reporting.start(run)) is not None:
                 (stage,) = reporter.stages
                 work = stage.with_events(work, make_item_end)
                 reported = buffering.with_drop_handler(stage.report_overflow)

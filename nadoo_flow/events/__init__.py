@@ -5,30 +5,56 @@ In a run that is watched a stage emits an :class:`Event` at each step of an item
 and to the observers of ``events`` of the processor or stage (``run_reporter``). A run that is not
 watched makes no events.
 
+An instrument follows the items of a run from inside their contexts, with or without events
+(``instrument``).
+
 It may import ``streams``, ``errors`` and ``_support``.
 """
 
 from .event import Event, ProgressArgument, RunInfo, StageInfo, Watcher, WatchOptions
-from .observable import Events, HasEvents, find_events
+from .instrument import (
+    Carrier,
+    Instrument,
+    Instruments,
+    ItemEnd,
+    RunFollower,
+    StageFollower,
+    make_carriers,
+    of_all_runs,
+    readers,
+)
+from .item import ItemPlace, find_item, note_failure, note_usage
+from .observable import Events, HasEvents, find_events, find_instrument
 from .run_reporter import RunReporter, start_reporting
-from .stage_reporter import DROPPED, FINISHED, ItemEnd, StageReporter, note_failure, note_usage
+from .stage_reporter import DROPPED, FINISHED, StageReporter
 
 __all__ = [
     "DROPPED",
     "FINISHED",
+    "Carrier",
     "Event",
     "Events",
     "HasEvents",
+    "Instrument",
+    "Instruments",
     "ItemEnd",
+    "ItemPlace",
     "ProgressArgument",
+    "RunFollower",
     "RunInfo",
     "RunReporter",
+    "StageFollower",
     "StageInfo",
     "StageReporter",
     "WatchOptions",
     "Watcher",
     "find_events",
+    "find_instrument",
+    "find_item",
+    "make_carriers",
     "note_failure",
     "note_usage",
+    "of_all_runs",
+    "readers",
     "start_reporting",
 ]

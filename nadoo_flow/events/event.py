@@ -110,6 +110,9 @@ class WatchedItem(Protocol):
     def report_retry(self, error: str | None) -> None:
         """Report that the item is tried again."""
 
+    def report_fallback(self, node_id: str, error: str | None) -> None:
+        """Report that another node is asked."""
+
 
 scope: ContextVar[WatchOptions | WatchedItem | None] = ContextVar(
     "nadoo_flow_watching", default=None
@@ -141,6 +144,18 @@ def report_retry(error: str | None) -> None:
     around = scope.get()
     if around is not None and not isinstance(around, WatchOptions):
         around.report_retry(error)
+
+
+def report_fallback(node_id: str, error: str | None) -> None:
+    """Report that another node is asked for the current item, if its run is watched.
+
+    Args:
+        node_id: The other node.
+        error: Why the one before it failed, in words.
+    """
+    around = scope.get()
+    if around is not None and not isinstance(around, WatchOptions):
+        around.report_fallback(node_id, error)
 
 
 def as_progress(value: object) -> ProgressArgument:

@@ -9,6 +9,7 @@ from reactivex.disposable import Disposable
 
 from .event import Event
 from .guard import ReportError
+from .instrument import Instrument, Instruments, around, of_all_runs
 
 
 class Events(Observable[Event]):
@@ -17,10 +18,14 @@ class Events(Observable[Event]):
     Subscribe before a run begins: a run without observers at its beginning makes no events. An
     observer that raises is unsubscribed, and its error is reported to the exception handler of the
     event loop.
+
+    Attributes:
+        instruments: The instruments that follow those runs.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.instruments = Instruments()
         self._observers: tuple[abc.ObserverBase[Event], ...] = ()
 
     @property
@@ -66,3 +71,16 @@ class HasEvents:
 def find_events(owner: object) -> Events | None:
     """Return the events of an object, or None if they have never been asked for."""
     return vars(owner).get("events")
+
+
+def find_instrument(*events: Events | None) -> Instrument | None:
+    """Return the instrument that is to follow a run.
+
+    Args:
+        events: Those of what starts the run, and of its parts, whose instruments come first. They
+            are followed by the one of the run around the caller, and the one of all runs.
+    """
+    for own in events:
+        if own is not None and (instrument := own.instruments.latest) is not None:
+            return instrument
+    return around.get() or of_all_runs.latest

@@ -7,9 +7,12 @@ from collections.abc import Sequence, Sized
 from functools import partial
 from itertools import count
 
+from .._support.functions import do_nothing
 from .._support.report_error import report_error
+from ..streams import Subscription
 from .event import Event, RunInfo, StageInfo, Watcher, WatchOptions
 from .guard import Guard
+from .instrument import Instrument, RunFollower, around, readers
 from .observable import Events
 from .stage_reporter import Emit, StageReporter
 
@@ -17,21 +20,38 @@ _numbers = count(1)
 
 
 class RunReporter:
-    """Reports a run to its watchers.
+    """Reports a run to its watchers, and to what follows it.
 
     Attributes:
         stages: The reporter of each stage.
     """
 
-    def __init__(self, info: RunInfo, guards: Sequence[Guard], stages: list[StageReporter]) -> None:
+    def __init__(
+        self,
+        info: RunInfo,
+        guards: Sequence[Guard],
+        stages: list[StageReporter],
+        follower: RunFollower | None,
+    ) -> None:
         self.stages = stages
         self._info = info
         self._guards = guards
+        self._follower = follower
         for guard in guards:
             guard.on_begin(info)
 
-    async def end(self) -> None:
-        """Report that the run has ended."""
+    def end_with(self, run: Subscription) -> None:
+        """Report the end of the run when a subscription ends."""
+
+        async def end() -> None:
+            if self._follower is not None:
+                self._follower.end(run.error, run.completed)
+            self.end()
+
+        run.add_cleanup(end)
+
+    def end(self) -> None:
+        """Report to the watchers that the run has ended."""
         for guard in self._guards:
             guard.on_end(self._info)
 
@@ -42,8 +62,11 @@ def start_reporting(
     watching: WatchOptions,
     to_all: Events | None,
     to_each: Sequence[Events | None] = (),
+    *,
+    run: Subscription | None = None,
+    instrument: Instrument | None = None,
 ) -> RunReporter | None:
-    """Report that a run begins, and return its reporter; None if the run is not watched.
+    """Report that a run begins, and return its reporter; None if nothing watches or follows it.
 
     Args:
         stages: The stages of the run.
@@ -51,6 +74,8 @@ def start_reporting(
         watching: What the caller wants to watch.
         to_all: The Observable that emits the events of all stages.
         to_each: For each stage, an Observable that emits the events of that stage.
+        run: The subscription, whose end is then reported.
+        instrument: Follows the subscription.
     """
     watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
     if watching.progress:
@@ -69,13 +94,22 @@ def start_reporting(
         else common
         for own in to_each or [None] * len(stages)
     ]
-    if not any(sinks):
+    if not (any(sinks) or instrument or readers):
         return None
     info = RunInfo(next(_numbers), tuple(stages), _find_length(source))
+    follower = None
+    if run is not None and instrument is not None:
+        follower = instrument.follow_run(info, run.context)
+        run.context.run(around.set, instrument)
+    stage_followers = [None] * len(stages) if follower is None else follower.stages
     reports = [
-        StageReporter(loop, info, position, _combine(sink)) for position, sink in enumerate(sinks)
+        StageReporter(loop, info, position, _combine(sink), stage_follower)
+        for position, (sink, stage_follower) in enumerate(zip(sinks, stage_followers, strict=True))
     ]
-    return RunReporter(info, guards, reports)
+    reporter = RunReporter(info, guards, reports, follower)
+    if run is not None:
+        reporter.end_with(run)
+    return reporter
 
 
 def _find_length(source: object) -> int | None:
@@ -88,6 +122,8 @@ def _find_length(source: object) -> int | None:
 
 
 def _combine(sinks: Sequence[Emit]) -> Emit:
+    if not sinks:
+        return do_nothing
     if len(sinks) == 1:
         return sinks[0]
 

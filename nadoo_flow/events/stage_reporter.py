@@ -1,4 +1,4 @@
-"""The reporter of a stage, which makes the events of its items."""
+"""The reporter of a stage, which makes the events of its items, and has them followed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from .._support.clock import get_clock
-from .._support.usage import Usage, read_numbers
+from .._support.functions import do_nothing
+from .._support.usage import Usage
 from ..errors import NodeError, describe_error
 from ..streams import Indexed, Work, WrappedWork
 from .event import Event, Kind, RunInfo, scope
+from .instrument import ItemEnd, StageFollower
+from .item import Item
 
 R = TypeVar("R")
 
-ItemEnd: TypeAlias = "tuple[Kind, str | None, Usage | None]"
 Emit: TypeAlias = Callable[[Event], None]
 
-FINISHED: ItemEnd = ("finished", None, None)
-DROPPED: ItemEnd = ("dropped", None, None)
-CANCELLED: ItemEnd = ("cancelled", None, None)
+FINISHED = ItemEnd("finished")
+DROPPED = ItemEnd("dropped")
+CANCELLED = ItemEnd("cancelled")
 
 
 class StageReporter:
@@ -31,12 +33,18 @@ class StageReporter:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, info: RunInfo, position: int, emit: Emit
+        self,
+        loop: asyncio.AbstractEventLoop,
+        info: RunInfo,
+        position: int,
+        emit: Emit,
+        follower: StageFollower | None = None,
     ) -> None:
         self.stage = info.stages[position].stage
         self.number = info.number
         self.position = position
         self.emit = emit
+        self.follower = follower
         self.time = get_clock(loop)
         self._loop = loop
         self.free_lanes: list[int] = []
@@ -54,6 +62,8 @@ class StageReporter:
             get_end: Returns how an item ended, given the result of the work. By default every item
                 with a result has finished.
         """
+        if self.emit is do_nothing:
+            return _FollowedWork(self, work, get_end)
         return _ReportedWork(self, work, get_end)
 
     def report_item(self, index: int, seconds: float | None, end: ItemEnd) -> None:
@@ -64,15 +74,24 @@ class StageReporter:
             seconds: How long the work took; None counts as 0.
             end: How the item ended.
         """
-        now, (kind, error, usage) = self.time(), end
+        now = self.time()
         self.emit_item("started", index, None, now - (seconds or 0.0), None)
-        self.emit_item(kind, index, None, now, error, usage)
+        self.emit_item(end.kind, index, None, now, end.error, end.usage)
+        if self.follower is not None:
+            self.follower.count_item(end.kind)
 
     def report_overflow(self) -> None:
         """Report an item that was dropped before it came in; may be called in any thread."""
-        self._loop.call_soon_threadsafe(
-            lambda: self.emit_item("dropped", None, None, self.time(), None)
-        )
+        self._loop.call_soon_threadsafe(self._report_drop)
+
+    def _report_drop(self) -> None:
+        self.emit_item("dropped", None, None, self.time(), None)
+        if self.follower is not None:
+            self.follower.count_item("dropped")
+
+    def emit_retry(self, index: int, lane: int | None, error: str | None) -> None:
+        """Emit that an item is tried again."""
+        self.emit_item("retried", index, lane, self.time(), error)
 
     def emit_item(
         self,
@@ -92,8 +111,8 @@ class StageReporter:
 _make = tuple.__new__
 
 
-class _ReportedWork(WrappedWork[Indexed[Any], R]):
-    """Emits the events of each item around the work on it."""
+class _ItemWork(WrappedWork[Indexed[Any], R]):
+    """The base of what reports the start and the end of the work on each item."""
 
     def __init__(
         self,
@@ -104,16 +123,6 @@ class _ReportedWork(WrappedWork[Indexed[Any], R]):
         super().__init__(work)
         self._report = report
         self._get_end = get_end
-
-    def start(self, item: Indexed[Any], started: float) -> Any:
-        report, index = self._report, item[0]
-        lane = heappop(report.free_lanes) if report.free_lanes else next(report.lanes)
-        # Each item has a context of its own, so nothing has to be reset.
-        scope.set(_Item(report, index, lane))
-        stage, number, position = report.stage, report.number, report.position
-        event = ("started", stage, index, lane, started, number, position, None, None)
-        report.emit(_make(Event, event))
-        return self._start(item, started)
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
         return self._report_end(self._finish, item, answer, started)
@@ -132,64 +141,69 @@ class _ReportedWork(WrappedWork[Indexed[Any], R]):
         try:
             result = make(item, end, started)
         except BaseException as error:
-            self._end(_describe_end(error))
+            self._end(_describe_end(error), started)
             raise
-        self._end(FINISHED if self._get_end is None else self._get_end(result))
+        self._end(FINISHED if self._get_end is None else self._get_end(result), started)
         return result
 
-    def _end(self, end: ItemEnd) -> None:
+    def _end(self, end: ItemEnd, started: float) -> None:
+        raise NotImplementedError
+
+
+class _ReportedWork(_ItemWork[R]):
+    """Emits the events of each item around the work on it."""
+
+    def start(self, item: Indexed[Any], started: float) -> Any:
+        report, index = self._report, item[0]
+        lane = heappop(report.free_lanes) if report.free_lanes else next(report.lanes)
+        # Each item has a context of its own, so nothing has to be reset.
+        current = Item(report, index, lane)
+        scope.set(current)
+        stage, number, position = report.stage, report.number, report.position
+        event = ("started", stage, index, lane, started, number, position, None, None)
+        report.emit(_make(Event, event))
+        if report.follower is not None:
+            current.followed = report.follower.start_item(index)
+        return self._start(item, started)
+
+    def _end(self, end: ItemEnd, started: float) -> None:
         report = self._report
         item: Any = scope.get()
-        kind, error, usage = end
-        if item.error is not None:
-            kind, error = "failed", item.error
-        if item.usage is not None:
-            usage = item.usage
+        if item.error is not None or item.usage is not None:
+            end = item.complete_end(end)
+        kind, error, usage, _ = end
         lane, now = item.lane, report.time()
         heappush(report.free_lanes, lane)
         stage, number, position = report.stage, report.number, report.position
         event = (kind, stage, item.index, lane, now, number, position, error, usage)
         report.emit(_make(Event, event))
+        if report.follower is not None:
+            report.follower.end_item(item.followed, end, now - started)
 
 
-class _Item:
-    """An item of a watched run, while it is worked on.
+class _FollowedWork(_ItemWork[R]):
+    """Makes each item known inside the work on it, and has it followed, without events."""
 
-    Attributes:
-        error: Why it failed, if the run goes on without it.
-        usage: What was used for it, if that is known.
-    """
+    def start(self, item: Indexed[Any], started: float) -> Any:
+        report, index = self._report, item[0]
+        current = Item(report, index, None)
+        scope.set(current)
+        if report.follower is not None:
+            current.followed = report.follower.start_item(index)
+        return self._start(item, started)
 
-    error: str | None = None
-    usage: Usage | None = None
-
-    def __init__(self, report: StageReporter, index: int, lane: int) -> None:
-        self.report = report
-        self.index = index
-        self.lane = lane
-
-    def report_retry(self, error: str | None) -> None:
-        """Report that the item is tried again."""
-        report = self.report
-        report.emit_item("retried", self.index, self.lane, report.time(), error)
-
-
-def note_failure(error: str) -> None:
-    """Have the current item reported as failed, though its mapper returns and the run goes on."""
-    item = scope.get()
-    if isinstance(item, _Item):
-        item.error = error
-
-
-def note_usage(metadata: dict[str, Any]) -> None:
-    """Have the end of the current item reported with what was used for it."""
-    item = scope.get()
-    if isinstance(item, _Item):
-        item.usage = read_numbers(metadata.get("usage")) or None
+    def _end(self, end: ItemEnd, started: float) -> None:
+        report = self._report
+        if report.follower is not None:
+            item: Any = scope.get()
+            seconds = report.time() - started
+            report.follower.end_item(item.followed, item.complete_end(end), seconds)
 
 
 def _describe_end(error: BaseException) -> ItemEnd:
     """Return how an item ended whose work raised an exception."""
     if isinstance(error, NodeError):
-        return "failed", error.error, None
-    return ("failed", describe_error(error), None) if isinstance(error, Exception) else CANCELLED
+        return ItemEnd("failed", error.error, None, error.__cause__ or error)
+    if isinstance(error, Exception):
+        return ItemEnd("failed", describe_error(error), None, error)
+    return CANCELLED

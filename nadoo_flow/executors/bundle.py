@@ -40,7 +40,7 @@ class Call:
 
     Attributes:
         node: The node.
-        payload: Its input and WorkflowContext, pickled.
+        payload: Its input, its WorkflowContext and maybe a Carrier, pickled.
         future: Its result.
         bundle: The bundle in which it is on the executor; None before and afterwards.
         deaths: How many workers died while they had it.

@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from functools import partial
 
+from ..events import make_carriers
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
 from ..nodes.node import BaseNode
 from ..streams import find_outermost_run
@@ -60,7 +61,8 @@ class Session:
     async def _call(
         self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        payload = pack((node_context.input_data, workflow_context), "the input")
+        call = node_context.input_data, workflow_context, *make_carriers()
+        payload = pack(call, "the input")
         return await self._dispatcher.call(self._pack_node(node), payload)
 
     def _pack_node(self, node: BaseNode) -> PackedNode:

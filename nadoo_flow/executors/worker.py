@@ -30,7 +30,7 @@ KEPT_NODES = 16
 
 Digest: TypeAlias = bytes
 PackedCall: TypeAlias = tuple[Digest, bytes]
-"""The digest of a node, and its input and WorkflowContext, pickled."""
+"""The digest of a node; its input, its WorkflowContext and maybe a Carrier, pickled."""
 
 
 class Answer(NamedTuple):
@@ -173,7 +173,9 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
     try:
         if isinstance(node, UnpicklingError):
             raise node
-        input_data, workflow_context = unpack(payload, "the input")
+        input_data, workflow_context, *carriers = unpack(payload, "the input")
+        for carrier in carriers:
+            carrier.attach()
         bound = node._bind(workflow_context)
         return as_result(await answer_safely(bound, input_data, make_item_failure))
     except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from .._support.typevars import Next
+from ..events.event import report_fallback
 from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.node import AsyncFunction, BaseNode, Function, NodeLike, ResultFunction, as_node
@@ -58,6 +59,7 @@ class FallbackNode(PolicyNode):
             result, failed = answer, [answer]
             errors = [f"node {self.node_id!r}: {result.error}"]
             for node_id, other in others:
+                report_fallback(node_id, result.error)
                 result = as_result(await answer_safely(other, value))
                 if result.success:
                     return add_usage(result.with_metadata(fallback=node_id), failed)

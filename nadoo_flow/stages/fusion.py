@@ -81,7 +81,7 @@ class StageRun:
         if not stage.continue_on_error:
             raise NodeError(stage.node_id, error, index) from failed.exception
         if self.report is not None:  # or it would be that of an item around the run
-            note_failure(error)
+            note_failure(error, failed.exception)
         self.on_failed(stage.node_id, index, error)
 
     def count_usage(self, answer: NodeResult) -> None:

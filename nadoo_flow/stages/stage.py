@@ -27,6 +27,7 @@ from ..events import (
     StageInfo,
     WatchOptions,
     find_events,
+    find_instrument,
     start_reporting,
 )
 from ..events.event import get_watch_options, use_watch_options
@@ -291,7 +292,7 @@ class ListStage(
         items, source = source, as_source(source, "source")
 
         def build(run: Subscription) -> Observable[Indexed[Any]]:
-            report = self._report(items, options.watching)
+            report = self._report(run, items, options.watching)
             shared = options.workflow_context
             shared = WorkflowContext() if shared is None else shared
             links = [
@@ -317,7 +318,6 @@ class ListStage(
             )
             buffering = options.buffering
             if report is not None:
-                run.add_cleanup(report.end)
                 buffering = buffering.with_drop_handler(report.stages[0].report_overflow)
             return emit(run, source, buffering).pipe(chain)
 
@@ -328,14 +328,19 @@ class ListStage(
         emit_value = make_indexed_output if options.indexed else itemgetter(1)
         return self._plan(source, options, _log_failed, _ignore_usage).pipe(ops.map(emit_value))
 
-    def _report(self, items: object, watching: WatchOptions) -> RunReporter | None:
+    def _report(
+        self, run: Subscription, items: object, watching: WatchOptions
+    ) -> RunReporter | None:
         flattened = [False, *(stage.flattens for stage in self.stages)]
         stages = [
             StageInfo(stage.node_id, stage.max_concurrency, stage.renumbers or other)
             for stage, other in zip(self.stages, flattened, strict=False)
         ]
-        to_each = [find_events(stage) for stage in self.stages]
-        return start_reporting(stages, items, watching, find_events(self), to_each)
+        to_all, to_each = find_events(self), [find_events(stage) for stage in self.stages]
+        instrument = find_instrument(to_all, *to_each)
+        return start_reporting(
+            stages, items, watching, to_all, to_each, run=run, instrument=instrument
+        )
 
 
 class Chain(ListStage):

@@ -56,6 +56,8 @@ class Subscription(RunScope):
         outstanding: How many of them are not settled.
         dropped: How many items an Observable emitted in vain, because its buffer was full.
         stopped: Whether the run is to end; what is emitted from now on is discarded.
+        completed: Whether it ends by completion, and not by an error or a cancellation.
+        error: The error by which it ends, until it has ended.
         finished: Whether it has ended, with all its tasks.
     """
 
@@ -73,6 +75,8 @@ class Subscription(RunScope):
         self.pulled = 0
         self.outstanding = 0
         self.stopped = False
+        self.completed = False
+        self.error: BaseException | None = None
         self.finished = False
         self.dropped = 0
         self._on_demand: Callable[[], None] = do_nothing
@@ -195,6 +199,8 @@ class Subscription(RunScope):
 
         Only the first failure counts.
         """
+        if not self.stopped:
+            self.error = error
         self._stop(partial(self._signal_error, error))
 
     def cancel(self) -> None:
@@ -232,6 +238,8 @@ class Subscription(RunScope):
 
     def _complete(self) -> None:
         self.draining.settle()
+        if not self.stopped:
+            self.completed = True
         self._stop(self._signal_completed)
 
     def _stop(self, signal: Callable[[], None]) -> None:
@@ -247,7 +255,7 @@ class Subscription(RunScope):
     def fail_fatally(self, error: BaseException) -> None:
         """Stop the run; what is no Exception is raised even if the run has been stopped already."""
         if self.stopped and not isinstance(error, Exception):
-            self._fatal = error
+            self._fatal = self.error = error
         self.fail(error)
 
     def _finish(self) -> None:
@@ -266,7 +274,7 @@ class Subscription(RunScope):
             if not joiner.done():
                 joiner.set_result(None)
         # A handle that is still held must not keep the parts of a finished run alive.
-        self._observer = self._chain = None
+        self._observer = self._chain = self.error = None
         self._joiners.clear()
 
     def _signal_completed(self) -> None:

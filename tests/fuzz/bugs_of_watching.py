@@ -51,7 +51,7 @@ def failures_look_finished() -> AbstractContextManager[None]:
 def end_is_not_told() -> AbstractContextManager[None]:
     """Leave watchers without the end of a run."""
 
-    async def end(report: RunReporter) -> None:
+    def end(report: RunReporter) -> None:
         pass
 
     return replaced(RunReporter, "end", end)
