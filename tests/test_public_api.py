@@ -249,8 +249,18 @@ def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
         "policies",
         "results.summary",
         "stages",
+        "telemetry",
     ]
-    others = ["html", "reactivex.operators", "sqlite3", "statistics", "tenacity", "tqdm", "uuid"]
+    others = [
+        "html",
+        "opentelemetry",
+        "reactivex.operators",
+        "sqlite3",
+        "statistics",
+        "tenacity",
+        "tqdm",
+        "uuid",
+    ]
     late = [*(f"nadoo_flow.{room}" for room in rooms), *others]
     code = f"import nadoo_flow, sys; print(set({late}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "nadoo_flow"
 
 FLOORS = (
     ("__main__",),
-    ("cli",),
+    ("cli", "telemetry"),
     ("batch",),
     ("executors", "checkpoint", "dead_letters", "operators"),
     ("policies", "stages", "results"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, assert_type
 
+from opentelemetry.trace import TracerProvider
 from reactivex import Observable, of
 from reactivex import operators as ops
 from reactivex.subject import Subject
@@ -52,6 +54,7 @@ from nadoo_flow.policies import (
 )
 from nadoo_flow.results import Stopped
 from nadoo_flow.stages import ListStage
+from nadoo_flow.telemetry import Instrumentation, ItemFilter, instrument
 
 
 @dataclass
@@ -411,6 +414,14 @@ Shortened: TypeAlias = ListStage[str, str, list[str]]
 def any_node(make: Callable[[str], Awaitable[Answer]], node: BaseNode) -> None:
     assert_type(BatchProcessor(make), BatchProcessor[str, Answer])
     assert_type(BatchProcessor(node), BatchProcessor)
+
+
+def telemetry(stage: MapNode[str, Answer], provider: TracerProvider) -> None:
+    with instrument(stage, tracer_provider=provider, trace_per_item=True) as reporting:
+        assert_type(reporting, Instrumentation)
+    assert_type(instrument().uninstrument(), None)
+    instrument(BatchProcessor(ask))
+    logging.StreamHandler().addFilter(ItemFilter())
 
 
 def errors(error: NodeError) -> None:

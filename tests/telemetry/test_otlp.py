@@ -1,0 +1,180 @@
+"""Spans and metrics as they arrive at a receiver, sent by the real exporters."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from nadoo_flow import BatchProcessor, FunctionNode, NodeResult
+from nadoo_flow.policies import fallback, retry
+from nadoo_flow.telemetry import Instrumentation, instrument
+
+from ..hostile_texts import HOSTILE
+
+
+class Exporting(NamedTuple):
+    """Providers whose exporters send to the receiver."""
+
+    tracers: TracerProvider
+    meters: MeterProvider
+
+    def instrument(self) -> Instrumentation:
+        """Have all runs exported."""
+        return instrument(tracer_provider=self.tracers, meter_provider=self.meters)
+
+    def finish(self) -> None:
+        """Send what has not been sent."""
+        self.tracers.force_flush()
+        self.meters.force_flush()
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes what is exported by OTLP over HTTP.
+
+    Attributes:
+        bodies: What came, by its path.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.bodies: list[tuple[str, bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def spans(self) -> list[Any]:
+        """The spans that came."""
+        requests = [
+            ExportTraceServiceRequest.FromString(body)
+            for path, body in self.bodies
+            if path == "/v1/traces"
+        ]
+        return [
+            span
+            for request in requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics that came last, by their names."""
+        requests = [
+            ExportMetricsServiceRequest.FromString(body)
+            for path, body in self.bodies
+            if path == "/v1/metrics"
+        ]
+        return {
+            metric.name: metric
+            for request in requests
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        assert isinstance(self.server, Receiver)
+        self.server.bodies.append((self.path, body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        thread = threading.Thread(target=receiver.serve_forever, args=[0.01])
+        thread.start()
+        yield receiver
+        receiver.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def exporting(receiver: Receiver) -> Iterator[Exporting]:
+    tracers = TracerProvider()
+    span_exporter = OTLPSpanExporter(endpoint=f"{receiver.url}/v1/traces")
+    tracers.add_span_processor(BatchSpanProcessor(span_exporter))
+    metric_exporter = OTLPMetricExporter(endpoint=f"{receiver.url}/v1/metrics")
+    meters = MeterProvider([PeriodicExportingMetricReader(metric_exporter)])
+    exporting = Exporting(tracers, meters)
+    yield exporting
+    tracers.shutdown()
+    meters.shutdown()
+
+
+def values_of(attributes: Any) -> dict[str, Any]:
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+
+
+@pytest.mark.asyncio(loop_factories=["real"])
+async def test_a_run_arrives(receiver: Receiver, exporting: Exporting) -> None:
+    with exporting.instrument():
+        await BatchProcessor(lambda number: 1 / number).batch(range(3))
+    exporting.finish()
+
+    spans = {}
+    for span in receiver.spans:
+        index = values_of(span.attributes).get("nadoo_flow.item.index", "run")
+        spans[index] = span
+    assert set(spans) == {"run", 0, 1, 2}
+    assert {spans[index].parent_span_id for index in range(3)} == {spans["run"].span_id}
+    assert {span.trace_id for span in spans.values()} == {spans["run"].trace_id}
+    assert values_of(spans[0].attributes)["error.type"] == "ZeroDivisionError"
+    assert [event.name for event in spans[0].events] == ["exception"]
+    assert spans[0].status.code == spans[0].status.STATUS_CODE_ERROR
+
+    points = receiver.metrics["nadoo_flow.items"].sum.data_points
+    assert sorted(
+        (values_of(point.attributes)["nadoo_flow.outcome"], point.as_int) for point in points
+    ) == [("failed", 1), ("finished", 2)]
+    durations = receiver.metrics["nadoo_flow.item.duration"]
+    assert durations.unit == "s"
+    assert sum(point.count for point in durations.histogram.data_points) == 3
+
+
+@pytest.mark.asyncio(loop_factories=["real"])
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+async def test_no_text_or_number_keeps_a_batch_from_arriving(
+    receiver: Receiver, exporting: Exporting, text: str
+) -> None:
+    def fail(_: Any) -> None:
+        raise ValueError(text)
+
+    async def answer(_: Any) -> NodeResult:
+        used = {text: 10**30, "huge": 10**400, "negative": -(2**63) - 1}
+        return NodeResult(False, error=text, metadata={"usage": used})
+
+    name = text or "empty"
+    node = FunctionNode(fail, name).pipe(retry(2, wait=0), fallback(FunctionNode(answer, name)))
+    with exporting.instrument():
+        await BatchProcessor(node).batch([1])
+    exporting.finish()
+    assert len(receiver.spans) == 2
+    assert {"nadoo_flow.items", "nadoo_flow.fallbacks"} <= set(receiver.metrics)
