@@ -122,8 +122,13 @@ readers: WeakSet[object] = WeakSet()
 """While there is one, the items of all runs are known to what they call; see ``find_item``."""
 
 
+def find_instrument_around() -> Instrument | None:
+    """Return the instrument that follows the run around the caller, if it is in an item of one."""
+    return around.get()
+
+
 def make_carriers() -> tuple[Carrier, ...]:
     """Make what takes the current context to another process: nothing if no run is followed."""
-    instrument = around.get()
+    instrument = find_instrument_around()
     carrier = None if instrument is None else instrument.make_carrier()
     return () if carrier is None else (carrier,)

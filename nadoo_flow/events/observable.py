@@ -9,7 +9,7 @@ from reactivex.disposable import Disposable
 
 from .event import Event
 from .guard import ReportError
-from .instrument import Instrument, Instruments, around, of_all_runs
+from .instrument import Instrument, Instruments, find_instrument_around, of_all_runs
 
 
 class Events(Observable[Event]):
@@ -83,4 +83,4 @@ def find_instrument(*events: Events | None) -> Instrument | None:
     for own in events:
         if own is not None and (instrument := own.instruments.latest) is not None:
             return instrument
-    return around.get() or of_all_runs.latest
+    return find_instrument_around() or of_all_runs.latest

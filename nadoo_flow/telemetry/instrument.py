@@ -46,7 +46,8 @@ def instrument(
         tracer_provider: Makes the spans; the global one by default.
         meter_provider: Makes the metrics; the global one by default.
         trace_per_item: Whether each item begins a trace of its own, with a link to the span of its
-            run. The sampler is then asked for each item, and so keeps a part of a large run.
+            run. The sampler is then asked for each item, and so keeps a part of a large run. Items
+            of a run inside an item are in the trace of that.
 
     Returns:
         What undoes it, by its method or as a context manager.

@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, Span, TracerProvider
 
 from .._support.report_error import report_error
 from ..errors import describe_error
-from ..events import ItemEnd, RunInfo
+from ..events import ItemEnd, RunInfo, find_instrument_around
 from ..events.event import Kind
 from .attributes import ERROR_MESSAGE, FALLBACK, INDEX, RUN, STAGE, STAGES, TOTAL
 from .metrics import ItemMetrics, StageMetrics
@@ -101,7 +101,8 @@ class RunTelemetry:
         self._attempt = attempt
         self._span = OpenSpan(span) if span.is_recording() else None
         start_span: StartSpan | None = None
-        if telemetry.trace_per_item:
+        # What is inside an item belongs into the trace of that.
+        if telemetry.trace_per_item and find_instrument_around() is None:
             around = trace.set_span_in_context(trace.INVALID_SPAN, around)
             links = [Link(span.get_span_context())]
             start_span = partial(telemetry.tracer.start_span, context=around, links=links)
@@ -177,7 +178,7 @@ class StageTelemetry:
         self._attempt(self._metrics.record_end, end, seconds)
         if item is None:
             return
-        used = describe_usage(end.usage)
+        used = self._attempt(describe_usage, end.usage)
         if end.kind == "failed":
             self._attempt(item.fail, end.error, end.exception, used)
         else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,10 +23,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from nadoo_flow import BatchProcessor, FunctionNode, NodeResult
+from nadoo_flow.executors import on
 from nadoo_flow.policies import fallback, retry
 from nadoo_flow.telemetry import Instrumentation, instrument
 
 from ..hostile_texts import HOSTILE
+from .worker import start_exporting, work
 
 
 class Exporting(NamedTuple):
@@ -157,6 +161,28 @@ async def test_a_run_arrives(receiver: Receiver, exporting: Exporting) -> None:
     durations = receiver.metrics["nadoo_flow.item.duration"]
     assert durations.unit == "s"
     assert sum(point.count for point in durations.histogram.data_points) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_factories=["real"])
+async def test_spans_of_workers_arrive_below_those_of_their_items(
+    receiver: Receiver, exporting: Exporting
+) -> None:
+    def make_pool() -> ProcessPoolExecutor:
+        endpoint = f"{receiver.url}/v1/traces"
+        return ProcessPoolExecutor(
+            1, get_context("spawn"), initializer=start_exporting, initargs=[endpoint]
+        )
+
+    with exporting.instrument():
+        results = await BatchProcessor(FunctionNode(work).pipe(on(make_pool))).batch([1, 2])
+    exporting.finish()
+    assert results.outputs == [2, 4]
+    inside = [span for span in receiver.spans if span.name == "in the worker"]
+    items = [span for span in receiver.spans if span.name == "work"]
+    assert len(inside) == len(items) == 2
+    assert {span.parent_span_id for span in inside} == {span.span_id for span in items}
+    assert len({span.trace_id for span in receiver.spans}) == 1
 
 
 @pytest.mark.asyncio(loop_factories=["real"])

@@ -485,6 +485,33 @@ class TestBroken:
             await BatchProcessor(node).batch([1])
         assert recorder.count("nadoo_flow.items") == {("node", "finished"): 1}
 
+    async def test_usage_whose_name_has_no_text(self) -> None:
+        class Mute:
+            def __str__(self) -> str:
+                raise RuntimeError("mute")
+
+        async def ask(_: Any) -> NodeResult:
+            return NodeResult(True, 1, metadata={"usage": {Mute(): 5}})
+
+        recorder, logged = Recorder(), log_of_the_loop()
+        with recorder.instrument():
+            results = await BatchProcessor(ScriptedNode(ask, "node")).batch([1, 2])
+        assert results.outputs == [1, 1]
+        assert outcomes_of(recorder.find("node")) == ["finished", "finished"]
+        assert len(logged()) == 1
+
+    async def test_a_run_that_cannot_be_built(self) -> None:
+        class Unbuilt(MapNode[Any, Any]):
+            def operator(self, stage_run: Any) -> Any:
+                raise OSError("no")
+
+        recorder = Recorder()
+        with recorder.instrument():
+            with pytest.raises(NodeError, match="no"):
+                await Unbuilt("stage", double).run({"items": [1]})
+            gc.collect()
+        assert recorder.open == 0
+
     async def test_a_sampler_that_raises(self) -> None:
         class Broken(Sampler):
             def should_sample(self, *args: Any, **options: Any) -> SamplingResult:
@@ -587,6 +614,14 @@ class TestSampling:
         run = recorder.find_one("run node").context
         for span in recorder.find("node"):
             assert [link.context for link in span.links] == [run]
+
+    async def test_items_of_a_run_inside_an_item_are_in_its_trace(self) -> None:
+        recorder = Recorder()
+        with recorder.instrument(trace_per_item=True):
+            await BatchProcessor(MapNode("inner", FunctionNode(double))).batch([{"items": [1]}])
+        assert recorder.list_paths() == [
+            *["inner", "inner > run inner", "inner > run inner > inner", "run inner"],
+        ]
 
     async def test_a_sampler_keeps_a_part_of_the_items(self) -> None:
         recorder = Recorder(ParentBased(TraceIdRatioBased(0.25)))

@@ -46,7 +46,8 @@ def test_of_a_long_traceback_the_end_is_kept() -> None:
 
 def test_a_traceback_without_its_message_is_better_than_none() -> None:
     class MuteError(Exception):
-        def __str__(self) -> str:
+        @property
+        def __notes__(self) -> list[str]:
             raise RuntimeError
 
     with pytest.raises(MuteError) as caught:
