@@ -203,4 +203,8 @@ async def test_no_text_or_number_keeps_a_batch_from_arriving(
         await BatchProcessor(node).batch([1])
     exporting.finish()
     assert len(receiver.spans) == 2
+    (item,) = [span for span in receiver.spans if span.parent_span_id]
+    used = values_of(item.attributes)
+    assert used["nadoo_flow.usage.negative"] == -(2**63) + 1
+    assert "nadoo_flow.usage.huge" not in used
     assert {"nadoo_flow.items", "nadoo_flow.fallbacks"} <= set(receiver.metrics)

@@ -398,6 +398,20 @@ class TestEnds:
         assert attributes_of(run)["error.type"] == type(error).__name__
         assert recorder.open == 0
 
+    async def test_a_node_that_ends_the_program_when_it_is_cancelled(self) -> None:
+        async def stop(seconds: float) -> None:
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                raise KeyboardInterrupt
+
+        recorder = Recorder()
+        with recorder.instrument(), pytest.raises(KeyboardInterrupt):
+            async with asyncio.timeout(1):
+                await BatchProcessor(FunctionNode(stop, "node")).batch([5])
+        run = recorder.find_one("run node")
+        assert attributes_of(run)["error.type"] == "KeyboardInterrupt"
+
     @pytest.mark.parametrize("error", [GeneratorExit, asyncio.CancelledError])
     async def test_a_node_that_raises_what_ends_coroutines(
         self, error: type[BaseException]
