@@ -376,6 +376,14 @@ class TestEnds:
         assert outcomes_of(recorder.spans) == ["cancelled", "cancelled"]
         assert {span.status.status_code for span in recorder.spans} == {StatusCode.UNSET}
 
+    async def test_a_run_that_ends_at_its_deadline(self) -> None:
+        recorder = Recorder()
+        with recorder.instrument():
+            await BatchProcessor(node, 2, deadline=2, grace=1).batch([1, 9, 9])
+        assert outcomes_of(recorder.find("node")) == ["finished", "cancelled", "cancelled"]
+        assert outcomes_of(recorder.find("run node")) == ["completed"]
+        assert recorder.open == 0
+
     async def test_a_subscription_that_is_disposed(self) -> None:
         recorder = Recorder()
         with recorder.instrument():
