@@ -8,7 +8,7 @@ from typing import Any, overload
 from reactivex import Observable
 
 from ._support.typevars import Input, Output
-from .nodes.node import Answering, AsyncFunction, Function, FunctionNode, NodeLike, as_node
+from .nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from .stages.expand import ExpandNode
 from .stages.flat_map import FlatMapNode, ManyNode
 from .stages.map import MapNode
@@ -34,7 +34,7 @@ def flat_map(
     Args:
         node: A node or a function. A mapping goes to it as it is, any other value as
             ``{"item": value}``; an output of exactly ``{"item": value}`` is emitted as the value.
-            Of a generator function everything that it yields is emitted.
+            Of a generator function, also behind policies, everything that it yields is emitted.
         max_concurrency: Most values in work at a time; the others wait, as in Rx's ``merge``.
         ordered: Emit in the order of the source instead of as completed.
 
@@ -43,8 +43,7 @@ def flat_map(
     disposing cancels what runs.
     """
     child = as_node(node, "node")
-    flattens = isinstance(child, FunctionNode) and child.yields
-    kind: Any = FlatMapNode if flattens else MapNode
+    kind: Any = FlatMapNode if child.yields else MapNode
     stage = kind(child.node_id, child, max_concurrency=max_concurrency)
     operator: Callable[[Observable[Any]], Observable[Any]] = stage.as_operator(ordered=ordered)
     return operator

@@ -36,6 +36,7 @@ from .execution import (
     make_failure,
     raise_if_ended,
 )
+from .many import bind_answer_to_outlet, bind_function_to_outlet
 from .policy import PolicyMark
 from .usage import add_usage
 
@@ -79,9 +80,11 @@ class BaseNode(Generic[Input_contra, Output_co]):
             execution has its own copy of the context variables. With ``"task"`` each has an
             asyncio task of its own too, for code that keys on ``asyncio.current_task()``; that
             costs a few microseconds an item.
+        yields: Whether it is a generator function, or a policy around one.
     """
 
     isolate: Isolation = "context"
+    yields = False
 
     def __init__(
         self,
@@ -118,6 +121,14 @@ class BaseNode(Generic[Input_contra, Output_co]):
         It calls ``execute``, unless the node is of a kind that has a shorter way and inherits it.
         """
         return bind_execute(self.execute, workflow_context)
+
+    def _bind_many(self, workflow_context: WorkflowContext) -> Bound:
+        """Return a function that puts a ManyInput through the node in one run.
+
+        Its outputs go to the outlet; the output of the answer is nothing. A node that cannot do
+        that has one output, which is taken for many.
+        """
+        return bind_answer_to_outlet(self._bind(workflow_context))
 
     async def run(
         self, input_data: Input_contra, workflow_context: WorkflowContext | None = None
@@ -231,6 +242,11 @@ class BoundNode(BaseNode[Input_contra, Output_co]):
             return self._bind_directly(workflow_context)
         return super()._bind(workflow_context)
 
+    def _bind_many(self, workflow_context: WorkflowContext) -> Bound:
+        if _executes_as_bound(self):
+            return self._bind_many_directly(workflow_context)
+        return super()._bind_many(workflow_context)
+
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
@@ -245,6 +261,9 @@ class BoundNode(BaseNode[Input_contra, Output_co]):
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         raise NotImplementedError(f"{type(self).__name__} must define execute()")
 
+    def _bind_many_directly(self, workflow_context: WorkflowContext) -> Bound:
+        return bind_answer_to_outlet(self._bind_directly(workflow_context))
+
 
 class FunctionNode(BoundNode[Input, Output]):
     """A node made of a function.
@@ -255,9 +274,6 @@ class FunctionNode(BoundNode[Input, Output]):
             the whole answer. Of a generator function, sync or async, the output is the list of what
             it yields. A sync function runs on the event loop, so it must not block.
         node_id: Defaults to the function's name.
-
-    Attributes:
-        yields: Whether it is a generator function.
     """
 
     @overload
@@ -285,6 +301,10 @@ class FunctionNode(BoundNode[Input, Output]):
             return answer if type(answer) in READY else as_answer(answer)
 
         return Bound(call_function, gives_output=True)
+
+    def _bind_many_directly(self, workflow_context: WorkflowContext) -> Bound:
+        fn = self.fn
+        return bind_function_to_outlet(lambda value: fn(unwrap_item(value)))
 
 
 class Pipeline(BoundNode[Input, Output]):

@@ -25,7 +25,8 @@ below it.
 
 from .adaptive_limit import AdaptiveLimit
 from .cache import cache
-from .circuit_breaker import CircuitBreaker, CircuitChange, CircuitOpen, circuit_breaker
+from .circuit import CircuitBreaker, CircuitChange, CircuitOpen
+from .circuit_breaker import circuit_breaker
 from .concurrency_limit import ConcurrencyLimit
 from .fallback import fallback
 from .hedge import hedge

@@ -6,11 +6,12 @@ from typing import Any, overload
 
 from .._support.typevars import Next
 from ..events.event import report_fallback
-from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.context import NodeResult
 from ..nodes.execution import Bound, answer_safely, as_result
+from ..nodes.many import has_given_outputs
 from ..nodes.node import AsyncFunction, BaseNode, Function, NodeLike, ResultFunction, as_node
 from ..nodes.usage import add_usage
-from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
+from .wrapper import Bind, FunctionPolicy, NodePolicy, PolicyNode
 
 
 @overload
@@ -27,7 +28,8 @@ def fallback(*others: NodeLike) -> NodePolicy[Any]:
     """Let the next node answer when one fails.
 
     ``metadata["fallback"]`` is the id of the node that answered, if it was not the first. If all
-    fail, the error names each failure, and the exception is the last one's.
+    fail, the error names each failure, and the exception is the last one's. In a ``FlatMapNode`` a
+    node that fails after its first output was the last one.
 
     Args:
         others: At least one node or function, in the order in which they are asked.
@@ -48,13 +50,12 @@ class FallbackNode(PolicyNode):
         if any(other.isolate == "task" for other in others):
             self.isolate = "task"
 
-    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt = self._bind_attempt(workflow_context)
-        others = [(other.node_id, other._bind(workflow_context)) for other in self.others]
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
+        others = [(other.node_id, bind(other)) for other in self.others]
 
         async def ask_in_turn(value: Any) -> Any:
             answer = await answer_safely(attempt, value)
-            if not isinstance(answer, NodeResult) or answer.success:
+            if not isinstance(answer, NodeResult) or answer.success or has_given_outputs(value):
                 return answer
             result, failed = answer, [answer]
             errors = [f"node {self.node_id!r}: {result.error}"]
@@ -65,6 +66,8 @@ class FallbackNode(PolicyNode):
                     return add_usage(result.with_metadata(fallback=node_id), failed)
                 errors.append(f"node {node_id!r}: {result.error}")
                 failed.append(result)
+                if has_given_outputs(value):
+                    break
             error = "; ".join(errors)
             last = NodeResult(False, None, error, result.metadata, result.exception)
             return add_usage(last, failed[:-1])

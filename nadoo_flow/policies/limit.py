@@ -10,13 +10,15 @@ from typing import Any
 
 from .._support.checks import describe_value
 from .._support.clock import get_clock
-from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.context import NodeResult
 from ..nodes.execution import Bound, answer_safely
+from ..nodes.many import ManyInput
 from ..nodes.node import NodeLike
 from .adaptive_limit import AdaptiveLimit
 from .concurrency_limit import ConcurrencyLimit
 from .signals import is_overload
-from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
+from .stopwatch import Stopwatch, watch_outputs
+from .wrapper import Bind, FunctionPolicy, NodePolicy, PolicyNode
 
 
 def limit(shared: ConcurrencyLimit) -> NodePolicy:
@@ -25,6 +27,11 @@ def limit(shared: ConcurrencyLimit) -> NodePolicy:
     A nesting holds one permit: a node inside the limited one that asks the same limit works with
     the permit of the outer one, which waits. So no nesting can deadlock, and the limit is exact
     over all.
+
+    A generator in a ``FlatMapNode`` holds its permit until it has ended or is closed, except while
+    its outputs wait until they are wanted: others may have the permit then, because the outputs may
+    wait for them. So more generators may be open than there are permits, up to the stage's
+    ``max_concurrency``, but no more are at work.
 
     Args:
         shared: A ConcurrencyLimit or an AdaptiveLimit.
@@ -46,28 +53,33 @@ class LimitNode(PolicyNode):
         super().__init__(node)
         self.shared = shared
 
-    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt, gives_output = self._bind_attempt(workflow_context)
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
+        call, gives_output = attempt
         shared, loop = self.shared, asyncio.get_running_loop()
         # The call of a coroutine is saved for each item, unless that is not all that it does.
         acquire = getattr(shared.acquire, "__func__", None)
         is_plain = acquire is ConcurrencyLimit.acquire
 
-        async def attempt_with_permit(value: Any) -> Any:
+        async def call_with_permit(value: Any) -> Any:
             around = _innermost.get()
-            lender = shared if around is None else around.find_lender(shared)
+            lender = _find_lender(shared, around)
             if not (is_plain and lender._take(loop)):
                 await lender.acquire()
             hold = _Hold(shared, lender, around)
             token = _innermost.set(hold)
+            holds = value.outlet.holds if type(value) is ManyInput else None
+            if holds is not None:
+                holds.append(hold)
             try:
-                answer = attempt(value)
+                answer = call(value)
                 return await answer if type(answer) is CoroutineType else answer
             finally:
+                if holds is not None:
+                    holds.remove(hold)
                 _innermost.reset(token)
                 hold.end()
 
-        return Bound(attempt_with_permit, gives_output)
+        return Bound(call_with_permit, gives_output)
 
 
 class AdaptiveLimitNode(LimitNode):
@@ -77,27 +89,30 @@ class AdaptiveLimitNode(LimitNode):
         super().__init__(node, shared)
         self._observe = shared._observe
 
-    def _bind_attempt(self, workflow_context: WorkflowContext) -> Bound:
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
         """Execute the node once, and report its duration and any overload to the limit.
 
         If nodes inside worked with the permit, they report instead.
         """
-        attempt = super()._bind_attempt(workflow_context)
         time = get_clock(asyncio.get_running_loop())
         observe = self._observe
 
         async def attempt_observed(value: Any) -> Any:
             hold = _innermost.get()
-            started = time()
+            started, watch = time(), None
+            if type(value) is ManyInput:
+                watch = Stopwatch(time)
+                value = watch_outputs(value, watch)
             answer = await answer_safely(attempt, value)
             if hold is not None and not hold.was_lent:
+                seconds = time() - started if watch is None else watch.read()
                 if isinstance(answer, NodeResult):
-                    observe(time() - started, is_overload(answer), answer.success)
+                    observe(seconds, is_overload(answer), answer.success)
                 else:
-                    observe(time() - started, False)
+                    observe(seconds, False)
             return answer
 
-        return Bound(attempt_observed, gives_output=True)
+        return super()._bind_around(Bound(attempt_observed, gives_output=True), bind)
 
 
 class _Hold:
@@ -120,13 +135,6 @@ class _Hold:
         self._shared = shared
         self._lender = lender
         self._outer = outer
-
-    def find_lender(self, shared: ConcurrencyLimit) -> ConcurrencyLimit | _Hold:
-        """Return the lender of permits of a limit here: its innermost hold, or the limit itself."""
-        hold: _Hold | None = self
-        while hold is not None and (hold._shared is not shared or hold._ended):
-            hold = hold._outer
-        return shared if hold is None else hold
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Take a permit for a node inside, if there is one: the holder's own, or one more."""
@@ -162,10 +170,22 @@ class _Hold:
         self._pass_on()
 
     def end(self) -> None:
+        """Give back the holder's own permit, if it has one."""
+        if not self._ended:
+            self.give_back()
+
+    def give_back(self) -> None:
         """Give back the holder's own permit."""
         self._ended = True
         if not self._working and not self._find_waiter():
             self._lender.release()
+
+    async def take_again(self) -> None:
+        """Get a permit for the holder, which has given its own back."""
+        if not self._working and not self._find_waiter():  # or it is still inside
+            self._lender = _find_lender(self._shared, self._outer)
+            await self._lender.acquire()
+        self._ended = False
 
     def _pass_on(self) -> None:
         waiter = self._find_waiter()
@@ -192,6 +212,13 @@ def find_held_limits() -> frozenset[object]:
             found.add(hold._shared)
         hold = hold._outer
     return frozenset(found)
+
+
+def _find_lender(shared: ConcurrencyLimit, hold: _Hold | None) -> ConcurrencyLimit | _Hold:
+    """Return the lender of permits of a limit inside a hold: an outer hold, or the limit itself."""
+    while hold is not None and (hold._shared is not shared or hold._ended):
+        hold = hold._outer
+    return shared if hold is None else hold
 
 
 _innermost: ContextVar[_Hold | None] = ContextVar("nadoo_flow_limit", default=None)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from .._support.checks import check_positive_number, describe_value
 from .._support.per_loop import PerLoop
-from ..nodes.context import WorkflowContext
 from ..nodes.execution import Bound
 from ..nodes.node import BaseNode, NodeLike
 from .rate_budget import RateBudget
 from .within_budget import Actual, Estimate, stay_within
-from .wrapper import NodePolicy, PolicyNode
+from .wrapper import Bind, NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
@@ -105,13 +104,13 @@ class RateLimitNode(PolicyNode):
         super().__init__(node)
         self.limit = limit
 
-    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt, gives_output = self._bind_attempt(workflow_context)
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
+        call, gives_output = attempt
         wait_for_turn = self.limit.wait_for_turn
 
-        async def attempt_in_turn(value: Any) -> Any:
+        async def call_in_turn(value: Any) -> Any:
             await wait_for_turn()
-            answer = attempt(value)
+            answer = call(value)
             return await answer if type(answer) is CoroutineType else answer
 
-        return Bound(attempt_in_turn, gives_output)
+        return Bound(call_in_turn, gives_output)

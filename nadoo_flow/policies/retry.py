@@ -16,14 +16,15 @@ from .._support.checks import (
     describe_value,
 )
 from ..events.event import report_retry
-from ..nodes.context import NodeResult, WorkflowContext
+from ..nodes.context import NodeResult
 from ..nodes.execution import Bound, answer_safely, as_result
+from ..nodes.many import has_given_outputs
 from ..nodes.node import NodeLike
 from ..nodes.usage import add_usage
 from .failures import Failures, get_exception, make_predicate
 from .retry_budget import RetryBudget
 from .signals import read_retry_after
-from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
+from .wrapper import Bind, FunctionPolicy, NodePolicy, PolicyNode
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -41,7 +42,8 @@ def retry(
     """Try an item again when it fails, by an exception or a ``success=False``, on tenacity.
 
     Items are retried independently: one that waits occupies its slot and delays no other. The
-    result is that of the last try, with ``metadata["attempts"]``.
+    result is that of the last try, with ``metadata["attempts"]``. In a ``FlatMapNode`` a failure
+    after the first output is final, since that has gone out.
 
     Args:
         attempts: Most tries, the first included.
@@ -102,8 +104,7 @@ class RetryNode(PolicyNode):
         self.attempts = rules.attempts
         self._rules = rules
 
-    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt = self._bind_attempt(workflow_context)
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
         budget = self._rules.budget
 
         async def attempt_until_success(value: Any) -> NodeResult:
@@ -114,15 +115,15 @@ class RetryNode(PolicyNode):
                 return NodeResult(True, answer, None, {"attempts": 1})
             result, attempts = answer, 1
             # tenacity is used only when a try has failed, because it would slow every success down.
-            if self._is_worth_a_retry(result):
+            if self._is_worth_a_retry(result, value):
                 again = partial(answer_safely, attempt, value)
-                result, attempts = await self._try_again(result, again)
+                result, attempts = await self._try_again(result, value, again)
             return result.with_metadata(attempts=attempts)
 
         return Bound(attempt_until_success, gives_output=False)
 
     async def _try_again(
-        self, first: NodeResult, attempt: Callable[[], Awaitable[Any]]
+        self, first: NodeResult, value: Any, attempt: Callable[[], Awaitable[Any]]
     ) -> tuple[NodeResult, int]:
         from tenacity import AsyncRetrying, retry_if_result
 
@@ -140,7 +141,7 @@ class RetryNode(PolicyNode):
 
         def is_to_be_tried_again(failed: NodeResult) -> bool:
             nonlocal refusal
-            if tried >= self.attempts or not self._is_worth_a_retry(failed):
+            if tried >= self.attempts or not self._is_worth_a_retry(failed, value):
                 return False
             refusal = self._refuse(failed)
             return not refusal
@@ -164,8 +165,10 @@ class RetryNode(PolicyNode):
             return f"the budget of retries is spent: {budget!r}"
         return ""
 
-    def _is_worth_a_retry(self, result: NodeResult) -> bool:
-        return not result.success and self._rules.is_worth(get_exception(result, self.node_id))
+    def _is_worth_a_retry(self, result: NodeResult, value: Any) -> bool:
+        if result.success or has_given_outputs(value):
+            return False
+        return self._rules.is_worth(get_exception(result, self.node_id))
 
     def _choose_wait(self, state: RetryCallState) -> float:
         result = _get_last_result(state)

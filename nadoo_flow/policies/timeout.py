@@ -7,49 +7,63 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, cast
 
-from .._support.checks import check_positive_number
+from .._support.checks import check_bool, check_positive_number
 from .._support.per_loop import PerLoop
-from ..nodes.context import WorkflowContext
 from ..nodes.execution import Bound, make_failure
+from ..nodes.many import ManyInput
 from ..nodes.node import NodeLike
+from .allowance import Allowance
 from .deadlines import Deadline, Deadlines
-from .wrapper import FunctionPolicy, NodePolicy, PolicyNode
+from .stopwatch import watch_outputs
+from .wrapper import Bind, FunctionPolicy, NodePolicy, PolicyNode
 
 
-def timeout(seconds: float) -> NodePolicy:
+def timeout(seconds: float, *, each: bool = False) -> NodePolicy:
     """Fail an item with a TimeoutError if it takes longer.
 
     The item is cancelled, and its ``finally`` blocks have run before the failure is reported and
     its slot is used again. A node that swallows the cancellation fails too, when it ends.
 
+    In a ``FlatMapNode`` the time in which outputs wait until they are wanted does not count.
+
     Args:
-        seconds: Seconds for one execution of all that is inside the policy.
+        seconds: Seconds for one execution of all that is inside the policy; of a generator, for all
+            its outputs together.
+        each: Whether a generator in a ``FlatMapNode`` has the seconds anew for each next output.
     """
     seconds = check_positive_number(seconds, "seconds")
-    return FunctionPolicy(lambda node: TimeoutNode(node, seconds), f"timeout({seconds:g})")
+    text = f"timeout({seconds:g}{', each=True' if check_bool(each, 'each') else ''})"
+    return FunctionPolicy(lambda node: TimeoutNode(node, seconds, each), text)
 
 
 class TimeoutNode(PolicyNode):
     """A node with a time limit."""
 
-    def __init__(self, node: NodeLike, seconds: float) -> None:
+    def __init__(self, node: NodeLike, seconds: float, each: bool) -> None:
         super().__init__(node)
         self.seconds = seconds
+        self.each = each
         self._deadlines: PerLoop[Deadlines[Deadline]] = PerLoop()
 
-    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt, gives_output = self._bind_attempt(workflow_context)
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
+        call, gives_output = attempt
         deadlines = self._deadlines.get(partial(Deadlines, self.seconds))
         loop = asyncio.get_running_loop()
+        late = f"{'no output' if self.each else 'not finished'} within {self.seconds:g} s"
 
-        async def attempt_within_limit(value: Any) -> Any:
+        async def call_within_limit(value: Any) -> Any:
             # Without its argument this is slow on Python 3.11.
             task = cast("asyncio.Task[Any]", asyncio.current_task(loop))
             before = task.cancelling()
-            deadline = Deadline(task)
-            deadlines.add(deadline)
+            deadline: Deadline | Allowance
+            if type(value) is ManyInput:
+                deadline = Allowance(task, self.seconds, each=self.each, late=late)
+                value = watch_outputs(value, deadline)
+            else:
+                deadline = Deadline(task)
+                deadlines.add(deadline)
             try:
-                answer = attempt(value)
+                answer = call(value)
                 if type(answer) is CoroutineType:
                     answer = await answer
                 if not deadline.expired:
@@ -64,9 +78,12 @@ class TimeoutNode(PolicyNode):
                 make_failure(error)  # or raise what is no failure
                 task.uncancel()
             finally:
-                deadlines.discard(deadline)
+                if isinstance(deadline, Deadline):
+                    deadlines.discard(deadline)
+                else:
+                    deadline.discard()
                 # Or the traceback of a failure would keep the task, and with it the whole run.
-                del task, deadline
-            raise TimeoutError(f"not finished within {self.seconds:g} s")
+                del task, deadline, value
+            raise TimeoutError(late)
 
-        return Bound(attempt_within_limit, gives_output)
+        return Bound(call_within_limit, gives_output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Never
+from typing import Any, Generic, Never, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -14,6 +14,9 @@ from ..nodes.node import BaseNode, BoundNode, NodeLike, as_node, inherits
 from ..nodes.policy import PolicyMark
 
 Instead = TypeVar("Instead", default=Never)
+
+Bind: TypeAlias = Callable[[BaseNode], Bound]
+"""Binds a node for one run, either for single answers or for many outputs."""
 
 
 class NodePolicy(PolicyMark, Generic[Instead]):
@@ -64,6 +67,7 @@ class PolicyNode(BoundNode):
         super().__init__(node.node_id, node_type=node.node_type, name=node.name, config=node.config)
         self.node = node
         self.isolate = node.isolate
+        self.yields = node.yields
 
     async def attempt(
         self, node_context: NodeContext, workflow_context: WorkflowContext
@@ -71,6 +75,31 @@ class PolicyNode(BoundNode):
         """Execute the node inside once, on a NodeContext of its own; failures are results."""
         bound = self.node._bind(workflow_context)
         return as_result(await answer_safely(bound, node_context.input_data))
+
+    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
+        """Wrap the node inside in the policy; a policy writes this.
+
+        Args:
+            attempt: Executes the node inside once.
+            bind: Binds another node for what ``attempt`` was bound for. If these are many outputs,
+                they go out during an attempt, and the input is a :class:`ManyInput`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define execute()")
+
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        def bind(node: BaseNode) -> Bound:
+            return node._bind(workflow_context)
+
+        return self._bind_around(self._bind_attempt(workflow_context), bind)
+
+    def _bind_many_directly(self, workflow_context: WorkflowContext) -> Bound:
+        if not inherits(self, PolicyNode, "attempt", "_bind_directly"):
+            return super()._bind_many_directly(workflow_context)
+
+        def bind(node: BaseNode) -> Bound:
+            return node._bind_many(workflow_context)
+
+        return self._bind_around(bind(self.node), bind)
 
     def _bind_attempt(self, workflow_context: WorkflowContext) -> Bound:
         """Bind what executes the node inside once."""

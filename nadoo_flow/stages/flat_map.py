@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Iterable
 from typing import Any, TypeAlias
 
 from reactivex import Observable
-from reactivex import operators as ops
 
-from .._support.checks import check_bool, check_key, describe_value
+from .._support.checks import check_bool, check_key
 from .._support.typevars import Input, Output
 from ..errors import NO_MESSAGE
-from ..nodes.context import NodeResult, WorkflowContext, unwrap_item
-from ..nodes.execution import Bound, as_answer, check_answer, make_item_failure
+from ..nodes.context import NodeResult
+from ..nodes.execution import make_item_failure
 from ..nodes.item_keys import ItemKeys
-from ..nodes.node import BaseNode, FunctionNode, as_node, inherits
-from ..streams import (
-    Buffering,
-    CloseableAsyncIterator,
-    Indexed,
-    ManyWork,
-    Outputs,
-    OverflowStrategy,
-    Plan,
-    emit,
-    flat_map_many,
-)
+from ..nodes.many import ManyInput
+from ..nodes.node import BaseNode, as_node
+from ..streams import Indexed, ManyWork, Outlet, flat_map_many
 from .fusion import Operator, StageRun
 from .indexes import OutputIndex, get_source_index
 from .stage import ListStage
@@ -79,8 +60,9 @@ class FlatMapNode(ManyStage[Input, Output]):
         node_id: The name in errors; defaults to the class name.
         child_node: A generator function, sync or async, or a node or function (sync or async) that
             gives an iterable, an async iterable or an Observable. A text, bytes or a mapping is one
-            output. What an Observable emits before it is wanted waits, without a limit. Behind a
-            policy or on an executor the outputs of a generator function arrive as a list.
+            output. What an Observable emits before it is wanted waits, without a limit. Policies
+            let the outputs of a generator function through one by one; only behind ``hedge``,
+            ``on`` and policies of your own they arrive as a list.
         input_key: Where the list is in the input.
         output_key: Where the list of all outputs, in input order, is in the output.
         max_concurrency: Most items whose outputs are pulled at a time.
@@ -129,8 +111,8 @@ def _name_source(number: int, parent: Indexed[Any]) -> int:
     return OutputIndex(number, get_source_index(parent[0]))
 
 
-class ChildWork(ManyWork[Indexed[Any], Any]):
-    """Puts each item through the child of a stage, and iterates over what that gives."""
+class ChildWork(ManyWork[Indexed[Any]]):
+    """Puts each item through the child of a stage, which gives its outputs to an outlet."""
 
     def __init__(
         self, stage: ManyStage[Any, Any], stage_run: StageRun, keys: ItemKeys | None = None
@@ -138,21 +120,18 @@ class ChildWork(ManyWork[Indexed[Any], Any]):
         self._stage = stage
         self._keys = keys
         self._stage_run = stage_run
-        self._call, self._gives_output = _bind(stage.child_node, stage_run.workflow_context)
+        self._call = stage.child_node._bind_many(stage_run.workflow_context).call
 
-    def open(self, item: Indexed[Any]) -> Any:
+    def pull(self, item: Indexed[Any], outlet: Outlet) -> Any:
         if self._keys is not None:
             self._keys.raise_failure(item)
-        return self._call(item[1])
+        return self._call(ManyInput(item[1], outlet))
 
-    def iterate(self, item: Indexed[Any], opened: Any) -> Outputs[Any]:
-        answer = check_answer(opened, self._gives_output)
+    def check(self, item: Indexed[Any], answer: Any) -> None:
         if isinstance(answer, NodeResult):
             self._stage_run.count_usage(answer)
             if not answer.success:
                 raise _FailedError(answer)
-            answer = answer.output
-        return _iterate(answer)
 
     def fail(self, item: Indexed[Any], error: BaseException, outputs: int) -> None:
         failed = error.result if isinstance(error, _FailedError) else make_item_failure(error)
@@ -168,44 +147,3 @@ class _FailedError(Exception):
     def __init__(self, result: NodeResult) -> None:
         super().__init__(result.error)
         self.result = result
-
-
-def _bind(child: BaseNode, workflow_context: WorkflowContext) -> Bound:
-    """Bind the child of a stage, so that the outputs of a function are not collected or awaited."""
-    if not isinstance(child, FunctionNode) or not inherits(child, FunctionNode, "execute"):
-        return child._bind(workflow_context)
-    fn = child.fn
-
-    def call_function(value: Any) -> Any:
-        answer = fn(unwrap_item(value))
-        # An Observable can be awaited too, for its last value.
-        return answer if isinstance(answer, Observable) else as_answer(answer)
-
-    return Bound(call_function, gives_output=True)
-
-
-def _iterate(value: Any) -> Iterator[Any] | AsyncIterator[Any]:
-    """Iterate over the outputs of one item."""
-    if isinstance(value, (str, bytes, bytearray, Mapping)):
-        return iter([value])
-    if isinstance(value, Observable):
-        return _iterate_observable(value)
-    if isinstance(value, AsyncIterable):
-        return aiter(value)
-    if isinstance(value, Iterable):
-        return iter(value)
-    raise TypeError(
-        "the child must give many outputs (an iterable, an async iterable or an Observable), "
-        f"got {describe_value(value)}"
-    )
-
-
-def _iterate_observable(observable: Observable[Any]) -> AsyncIterator[Any]:
-    buffering = Buffering(overflow=OverflowStrategy.BUFFER)
-    return CloseableAsyncIterator(
-        Plan(lambda run: emit(run, observable, buffering).pipe(ops.map(_get_value)), 1)
-    )
-
-
-def _get_value(indexed: Indexed[Any]) -> Any:
-    return indexed[1]

@@ -29,12 +29,11 @@ It may import ``errors`` and ``_support``.
 
 from .direct import CallingObserver, Direct, Indexed
 from .loop_thread import call_on_loop
+from .many_work import AroundOutputs, Hold, ManyWork, Outlet, Outputs, are_async, close_outputs
 from .operators import (
     InOrder,
     Isolation,
     Keys,
-    ManyWork,
-    Outputs,
     allow_one_subscription,
     end_when_cut,
     expand,
@@ -62,17 +61,20 @@ from .work import Work, WrappedWork, do_work
 __all__ = [
     "BUFFER",
     "MAX_WINDOW",
+    "AroundOutputs",
     "BufferOverflowError",
     "Buffering",
     "CallingObserver",
     "CloseableAsyncIterator",
     "Direct",
+    "Hold",
     "InOrder",
     "Indexed",
     "Isolation",
     "Keys",
     "ManyWork",
     "OnHeld",
+    "Outlet",
     "Outputs",
     "OverflowStrategy",
     "Plan",
@@ -82,9 +84,11 @@ __all__ = [
     "Work",
     "WrappedWork",
     "allow_one_subscription",
+    "are_async",
     "as_source",
     "call_on_loop",
     "check_valve",
+    "close_outputs",
     "compute_default_window",
     "do_work",
     "drain",

@@ -6,12 +6,13 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nadoo_flow.streams import flat_map_many
+from nadoo_flow.streams import are_async, flat_map_many
 from nadoo_flow.streams.places import Places, Taker
 
 from .replacing import Planting, replaced
 
 many_module: Any = sys.modules[flat_map_many.__module__]
+work_module: Any = sys.modules[are_async.__module__]
 _Pulling: Any = many_module._Pulling
 
 
@@ -60,7 +61,7 @@ def outputs_overtake_each_other() -> AbstractContextManager[None]:
 
 def generators_are_left_open() -> AbstractContextManager[None]:
     """Leave a generator of outputs open that is left early."""
-    return replaced(many_module, "is_closing", lambda: True)
+    return replaced(work_module, "is_closing", lambda: True)
 
 
 BUGS: dict[Planting, str] = dict.fromkeys(

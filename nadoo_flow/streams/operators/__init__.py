@@ -7,7 +7,7 @@ from .allow_one_subscription import allow_one_subscription
 from .end_when_cut import end_when_cut
 from .expand import expand
 from .flat_map import Isolation, flat_map
-from .flat_map_many import ManyWork, Outputs, flat_map_many
+from .flat_map_many import flat_map_many
 from .in_order import InOrder
 from .key_order import Keys
 from .observe_on_loop import observe_on_loop
@@ -17,8 +17,6 @@ __all__ = [
     "InOrder",
     "Isolation",
     "Keys",
-    "ManyWork",
-    "Outputs",
     "allow_one_subscription",
     "end_when_cut",
     "expand",

@@ -13,10 +13,11 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..direct import CallingObserver, Direct, Indexed
 from ..draining import DrainPart
+from ..many_work import ManyWork
 from ..subscription import Subscription
 from ..work import Work, WrappedWork
 from .flat_map import Isolation
-from .flat_map_many import ManyWork, flat_map_many
+from .flat_map_many import flat_map_many
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ Keyed: TypeAlias = tuple[Hashable, T]
 
 def expand(
     run: Subscription,
-    work: ManyWork[Indexed[T], T],
+    work: ManyWork[Indexed[T]],
     max_concurrent: int,
     isolate: Isolation = "context",
     *,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
 from itertools import count
 from types import CoroutineType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..._support.tasks import get_running_task, is_closing, is_ended_by_owner
+from ..._support.tasks import get_running_task, is_ended_by_owner
 from ..direct import CallingObserver, Direct, Indexed
 from ..draining import DrainPart
+from ..many_work import Hold, ManyWork, Outputs, are_async, close_outputs
 from ..places import Places, Taker
 from ..subscription import Subscription
 from ..work import Work
@@ -26,34 +27,10 @@ from .key_order import Keys
 T = TypeVar("T")
 R = TypeVar("R")
 
-Outputs: TypeAlias = Iterator[R] | AsyncIterator[R]
-
-
-class ManyWork(Generic[T, R]):
-    """Opens the outputs of each item, and says what an error in them means."""
-
-    def open(self, item: T) -> Any:
-        """Return what :meth:`iterate` needs for an item, or a coroutine that returns it."""
-        raise NotImplementedError
-
-    def iterate(self, item: T, opened: Any) -> Outputs[R]:
-        """Return the outputs; a generator among them is closed when it is left."""
-        raise NotImplementedError
-
-    def fail(self, item: T, error: BaseException, outputs: int) -> None:
-        """Raise what ends the run, or return to go on with the other items.
-
-        Args:
-            item: The item.
-            error: What was raised.
-            outputs: How many outputs the item had given before.
-        """
-        raise error
-
 
 def flat_map_many(
     run: Subscription,
-    work: ManyWork[T, Any],
+    work: ManyWork[T],
     max_concurrent: int,
     isolate: Isolation = "context",
     *,
@@ -135,18 +112,31 @@ class _Parent(Taker, Generic[R]):
     Attributes:
         item: The item.
         outputs: How many it has given.
+        holds: What it gives back while it waits for a place.
         ended: Whether it gives no more.
         held: Outputs that wait for those of earlier items.
         emit_in: The context of the subscriber, in which its outputs are emitted.
     """
 
-    def __init__(self, item: Any, has_place: bool, emit_in: Context) -> None:
+    def __init__(
+        self,
+        item: Any,
+        has_place: bool,
+        emit_in: Context,
+        pull_outputs: Callable[[_Parent[R], Outputs[R]], Coroutine[Any, Any, None]],
+    ) -> None:
         super().__init__(has_place)
         self.item = item
+        self._pull_outputs = pull_outputs
         self.emit_in = emit_in
         self.outputs = 0
+        self.holds: list[Hold] = []
         self.ended = False
         self.held: deque[R] = deque()
+
+    def pull(self, outputs: Outputs[R]) -> Coroutine[Any, Any, None]:
+        """Take outputs to their end, as those of the item."""
+        return self._pull_outputs(self, outputs)
 
 
 class _Pulling(Work[T, None], Generic[T, R]):
@@ -155,7 +145,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
     def __init__(
         self,
         run: Subscription,
-        work: ManyWork[T, Any],
+        work: ManyWork[T],
         on_next: Callable[[Indexed[R]], None],
         places: Places,
         *,
@@ -205,7 +195,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
         return self._pull(item, parent)
 
     def _add_parent(self, item: T) -> _Parent[R]:
-        parent = _Parent[R](item, self._with_place, self._context.copy())
+        parent = _Parent[R](item, self._with_place, self._context.copy(), self.pull_outputs)
         if self._ordered:
             self._parents[parent] = None
             self._places.first = self._places.first or parent
@@ -216,10 +206,10 @@ class _Pulling(Work[T, None], Generic[T, R]):
 
     async def _pull(self, item: T, parent: _Parent[R]) -> None:
         try:
-            opened = self._work.open(item)
-            if type(opened) is CoroutineType:
-                opened = await opened
-            await self._pull_outputs(self._work.iterate(item, opened), parent)
+            answer = self._work.pull(item, parent)
+            if type(answer) is CoroutineType:
+                answer = await answer
+            self._work.check(item, answer)
         except BaseException as error:
             try:
                 self._work.fail(item, error, parent.outputs)
@@ -232,10 +222,10 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 raise
         self._end(parent)
 
-    async def _pull_outputs(self, outputs: Outputs[R], parent: _Parent[R]) -> None:
+    async def pull_outputs(self, parent: _Parent[R], outputs: Outputs[R]) -> None:
+        """Pull outputs of an item to their end, each when there is a place for it."""
         run, turn, time = self._run, self._run.turn, self._run.turn.time
-        # An AsyncIterator must have __aiter__ as well, which ``async for`` does not ask for.
-        is_async = hasattr(type(outputs), "__anext__")
+        is_async = are_async(outputs)
         end: type[Exception] = StopAsyncIteration if is_async else StopIteration
         pull: Callable[[Any], Any] = anext if is_async else next
         try:
@@ -243,7 +233,7 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 if time() >= turn.ends and turn.is_spent():
                     await turn.create_waiter()
                 if not (parent.has_place or self._places.take(parent)):
-                    await self._places.wait(parent)
+                    await self._wait_for_place(parent)
                 try:
                     output = pull(outputs)
                     if is_async:
@@ -253,7 +243,15 @@ class _Pulling(Work[T, None], Generic[T, R]):
                 self._give(parent, output)
             await _wait_for_end()
         finally:
-            await _close(outputs, is_async)
+            await close_outputs(outputs)
+
+    async def _wait_for_place(self, parent: _Parent[R]) -> None:
+        # Whoever is to make room may need what this item holds.
+        for hold in reversed(parent.holds):
+            hold.give_back()
+        await self._places.wait(parent)
+        for hold in parent.holds:
+            await hold.take_again()
 
     def _give(self, parent: _Parent[R], output: R) -> None:
         parent.outputs += 1
@@ -341,17 +339,6 @@ class _PullingDrain(DrainPart):
 
 def _discard(end: None) -> None:
     """Take the end of an item, which is no output."""
-
-
-async def _close(outputs: Outputs[Any], is_async: bool) -> None:
-    """Close a generator that may have been left."""
-    if not is_async:
-        if isinstance(outputs, Generator):
-            outputs.close()
-        return
-    close = getattr(outputs, "aclose", None)
-    if close is not None and not is_closing():
-        await close()
 
 
 async def _wait_for_end() -> None:

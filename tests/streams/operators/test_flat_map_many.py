@@ -13,6 +13,7 @@ from reactivex import operators as ops
 from nadoo_flow.streams import (
     CloseableAsyncIterator,
     ManyWork,
+    Outlet,
     Plan,
     Subscription,
     emit,
@@ -25,17 +26,14 @@ from ..runs import started
 Give = Callable[[int], Any]
 
 
-class Giving(ManyWork[Any, Any]):
+class Giving(ManyWork[Any]):
     """Gives what a function returns for the number of an item."""
 
     def __init__(self, give: Give) -> None:
         self._give = give
 
-    def open(self, item: Any) -> Any:
-        return self._give(item[1])
-
-    def iterate(self, item: Any, opened: Any) -> Any:
-        return opened
+    def pull(self, item: Any, outlet: Outlet) -> Any:
+        return outlet.pull(self._give(item[1]))
 
 
 def plan(source: Any, *give: Give, limit: int = 2, window: int = 8, ordered: bool = False) -> Any:
