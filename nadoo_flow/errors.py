@@ -11,7 +11,8 @@ class NodeError(Exception):
     Attributes:
         node_id: The id of the node that failed.
         error: What went wrong, in words (``"ValueError: bad input"``).
-        index: The position of the failing item in its inputs, or None outside a batch.
+        index: The position of the failing item in its inputs, or None outside a batch. Behind a
+            ``FlatMapNode`` that of the item whose output has failed.
 
     ``__cause__`` holds the exception behind the failure, where there is one.
     """

@@ -22,6 +22,7 @@ from ..streams import (
     allow_one_subscription,
     end_when_cut,
 )
+from .indexes import get_source_index
 
 R = TypeVar("R")
 
@@ -52,7 +53,8 @@ class StageRun:
         ordered: Whether what the stage emits must be in order.
         drop_unstarted: Settles a number of items that are not started because the run is drained.
             None if the stage is not the first one, whose items are finished.
-        indexed: Whether the indexes must tell the source item.
+        indexed: Whether the indexes must tell the source item, by which errors of stages behind,
+            and the outputs of a stream with indexes, name it.
         report: Makes the events of the stage, if the run is watched.
     """
 
@@ -78,6 +80,7 @@ class StageRun:
         Raises:
             NodeError: If the stage does not go on without failed items.
         """
+        index = get_source_index(index)
         if not stage.continue_on_error:
             raise NodeError(stage.node_id, error, index) from failed.exception
         if self.report is not None:  # or it would be that of an item around the run
@@ -164,7 +167,7 @@ def fuse(
                 on_dropped,
                 is_ordered,
                 drop_unstarted,
-                indexed,
+                indexed or link is not links[-1],
                 stage_report,
             )
             operators.append(end_when_cut(run))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ..errors import NO_MESSAGE, NodeError
 from ..nodes.execution import as_answer, make_item_failure
 from ..streams import Indexed, Work
+from .indexes import get_source_index
 
 R = TypeVar("R")
 
@@ -41,4 +42,5 @@ class FunctionWork(Work[Indexed[Any], R]):
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
         failed = make_item_failure(error)
-        raise NodeError(self._node_id, failed.error or NO_MESSAGE, item[0]) from error
+        index = get_source_index(item[0])
+        raise NodeError(self._node_id, failed.error or NO_MESSAGE, index) from error
