@@ -7,6 +7,7 @@ from .cases.executors import IN_THE_LOOP, LONG, ON_DASK, ON_PROCESSES, SHORT
 from .cases.further_stages import CHAIN, PIPELINE, suspending, sync
 from .cases.further_stages import OWN as OWN_STAGES
 from .cases.growth import watched
+from .cases.keys import OURS_KEYED
 from .cases.many_outputs import AIOSTREAM_MANY, OURS_MANY, QUEUE
 from .cases.pipelines import BY_HAND, FUSED
 from .cases.policies import FOUR, NO_POLICY
@@ -81,6 +82,11 @@ def _above_own(text: str, contestant: str, limit: float) -> Target:
 def _policy(name: str, limit: float | None) -> Target:
     policy, none = (Cell("policies", one, {"n": 20_000}) for one in (name, NO_POLICY))
     return Target(f"added by {name}, nothing wrong", "at most", limit, added(policy, none), US)
+
+
+def _key(keys: int) -> Target:
+    keyed, plain = (Cell("keys", one, {"n": 20_000, "keys": keys}) for one in (OURS_KEYED, OURS))
+    return Target(f"added by key=, {keys:,} keys", "at most", 1.0, added(keyed, plain), US)
 
 
 def _watching(name: str, limit: float) -> Target:
@@ -171,6 +177,7 @@ TARGETS = (
     _policy("rate_limit(RateBudget), estimated", None),
     _policy("rate_limit(RateBudget), corrected", None),
     _policy(FOUR, 4.0),
+    *map(_key, (1_000_000, 50)),
     *(_watching(name, 0.8) for name in (SUBSCRIBER, TRACE, BAR)),
     _watching(CHECKPOINT, 5.0),
     _workers("0.1 ms", SHORT, ON_PROCESSES, 1.7),
