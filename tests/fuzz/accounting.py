@@ -7,6 +7,7 @@ from nadoo_flow import NodeError
 from .batch_books import check_batch
 from .case import Batch, Case
 from .endings import End
+from .expand_books import check_expansion
 from .facts import TO_THE_END, subscribes_again
 from .faults import Exit, Interrupt
 from .key_books import check_keys
@@ -24,6 +25,7 @@ def check_items(case: Case, end: End, ledger: Ledger) -> None:
     else:
         check_stages(case, case.what, end, ledger)
         check_many(case, case.what, end, ledger)
+        check_expansion(case, case.what, ledger)
     check_limits(case, ledger)
     check_keys(case, ledger)
 

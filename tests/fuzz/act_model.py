@@ -38,6 +38,13 @@ _FAILING = (*RAISING, "cancel_itself_and_raise", *FAILURES)
 _EXTRA = {"clean": CLEAN_UP, "help": CLEAN_UP, "unwind": 1.5, "unwind_often": 4.5}
 
 
+def fate_in_form(form: str, act: Act) -> Fate:
+    """Say what becomes of an item with which this is done in a function of such a form."""
+    if form == "sync" and act.kind != "raise":
+        return Fate(Verdict.SUCCESS, 0, 0.2)
+    return fate_of_act(act)
+
+
 def fate_of_act(act: Act) -> Fate:
     """Say what becomes of an item with which this is done."""
     if act.error in FATAL or act.kind in _UNCLEAR:

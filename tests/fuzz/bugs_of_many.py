@@ -6,13 +6,17 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nadoo_flow.streams import are_async, flat_map_many
+from nadoo_flow.nodes.many import has_given_outputs
+from nadoo_flow.policies import limit
+from nadoo_flow.streams import are_async, expand, flat_map_many
 from nadoo_flow.streams.places import Places, Taker
 
-from .replacing import Planting, replaced
+from .replacing import Planting, replaced, replaced_everywhere
 
 many_module: Any = sys.modules[flat_map_many.__module__]
 work_module: Any = sys.modules[are_async.__module__]
+_Expansion: Any = sys.modules[expand.__module__]._Expansion  # type: ignore[attr-defined]
+_Hold: Any = sys.modules[limit.__module__]._Hold  # type: ignore[attr-defined]
 _Pulling: Any = many_module._Pulling
 
 
@@ -64,13 +68,55 @@ def generators_are_left_open() -> AbstractContextManager[None]:
     return replaced(work_module, "is_closing", lambda: True)
 
 
-BUGS: dict[Planting, str] = dict.fromkeys(
-    (
-        held_outputs_end_with_their_item,
-        places_are_kept,
-        places_are_unlimited,
-        outputs_overtake_each_other,
-        generators_are_left_open,
+def seen_items_come_again() -> AbstractContextManager[None]:
+    """Forget which keys were seen in an expansion."""
+    return replaced(_Expansion, "_is_new", lambda expansion, key: True)
+
+
+def items_do_not_expand() -> AbstractContextManager[None]:
+    """Ask for the outputs of the items of the source, and for no others."""
+    accept = _Expansion._accept
+
+    def accept_once(expansion: Any, key: Any, value: Any) -> None:
+        if expansion._unfinished:
+            expansion._observer.on_next((next(expansion._numbers), value))
+        else:
+            accept(expansion, key, value)
+
+    return replaced(_Expansion, "_accept", accept_once)
+
+
+def tries_come_after_outputs() -> AbstractContextManager[None]:
+    """Try an item again, or another node, after the first output has gone out."""
+    return replaced_everywhere(has_given_outputs, lambda value: False)
+
+
+def permits_are_held_while_outputs_wait() -> AbstractContextManager[None]:
+    """Give no permit back while outputs wait for demand."""
+    return replaced(_Pulling, "_wait_for_place", lambda self, parent: self._places.wait(parent))
+
+
+def permits_are_given_back_twice() -> AbstractContextManager[None]:
+    """Give a permit back at the end too, if it was given back before."""
+    return replaced(_Hold, "end", _Hold.give_back)
+
+
+BUGS: dict[Planting, str] = {
+    **dict.fromkeys(
+        (
+            held_outputs_end_with_their_item,
+            places_are_kept,
+            places_are_unlimited,
+            outputs_overtake_each_other,
+            generators_are_left_open,
+        ),
+        "kind='flat_map'",
     ),
-    "kind='flat_map'",
-)
+    **dict.fromkeys((seen_items_come_again, items_do_not_expand), "kind='expand'"),
+    tries_come_after_outputs: "Around\\(kind='(retry|fallback)'",
+    # Two stages that want the same permits, and a consumer who is not handed all at once.
+    permits_are_held_while_outputs_wait: (
+        "way='(stream|observe|as_op).*Around\\(kind='limit'.*Around\\(kind='limit'"
+    ),
+    permits_are_given_back_twice: "Around\\(kind='limit'",
+}

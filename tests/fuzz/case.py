@@ -8,6 +8,9 @@ from typing import TypeAlias
 FOREVER = 1e6
 """Seconds that no run may take, so whoever sleeps so long has to be cancelled."""
 
+CHILDLESS = 1_000
+"""Items from here on have no outputs in an expansion."""
+
 CLEAN_UP = 1.0
 """Seconds that a slow clean-up takes."""
 
@@ -35,17 +38,31 @@ class ManyLeaf:
     """A function of a user that gives many outputs; an item's key chooses the acts.
 
     Each act but the last comes before an output, the last one behind them all. With
-    ``cleans_slowly`` an async generator takes its time when it is closed.
+    ``cleans_slowly`` an async generator takes its time when it is closed. One that ``expands``
+    gives items for two generations, and with ``repeats`` each of them twice.
     """
 
     name: str
     form: str = "async_generator"
     acts: tuple[tuple[Act, ...], ...] = ((Act(), Act()),)
     cleans_slowly: bool = False
+    expands: bool = False
+    repeats: bool = False
 
     def acts_for(self, key: int) -> tuple[Act, ...]:
         """Return what is done with an item."""
+        if self.expands and key >= CHILDLESS:
+            return (Act(),)
         return self.acts[key % len(self.acts)]
+
+
+@dataclass(frozen=True)
+class Around:
+    """A policy around a function of many outputs; equal ones of some kinds share one object."""
+
+    kind: str
+    number: float = 0.0
+    other: ManyLeaf | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,9 @@ class Stage:
     """A list stage; ``operators`` are names in :mod:`rx_operators`.
 
     ``own`` says whether its ``"class"`` or ``"instance"`` overrides ``execute``. Its items have so
-    many different ``keys``, if any. A ``"flat_map"`` has a function ``many``.
+    many different ``keys``, if any. A ``"flat_map"`` has a function ``many``, with policies
+    ``around`` it, the innermost first; so has an ``"expand"``, which emits so many items at
+    ``most``, unless that is 0.
     """
 
     kind: str
@@ -98,6 +117,8 @@ class Stage:
     own: str = ""
     keys: int = 0
     many: ManyLeaf | None = None
+    around: tuple[Around, ...] = ()
+    most: int = 0
 
     @property
     def stays_apart(self) -> bool:

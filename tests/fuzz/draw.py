@@ -56,6 +56,7 @@ class _Drawing(LaterDrawing):
             watches = case.watches or ((Watch("events"),) if self.chance(0.7) else ())
             case = replace(case, disk=self.disk(), source=finite, watches=watches)
         case = self.with_many(replace(case, what=self.with_keys(case.what)))
+        case = self.with_policies_around(self.with_expansion(case))
         return self.with_early_end(case)
 
     def disk(self) -> Disk:

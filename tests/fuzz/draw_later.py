@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .case import Act, Batch, Case, Ending, ManyLeaf, Stage
+from .case import Act, Around, Batch, Case, Ending, ManyLeaf, Stage
 from .draw_acts import Drawing
+from .many_model import ALL_DIFFERENT
 
 BATCH_WAYS = ("batch", "batch_as_completed", "batch_in_chunks", "observe")
 STAGE_WAYS = ("run", "stream", "observe", "as_operator")
@@ -68,6 +69,58 @@ class LaterDrawing(Drawing):
         else:
             ending = Ending(kind, 0, seconds, timeout)
         return replace(case, ending=ending)
+
+    def with_expansion(self, case: Case) -> Case:
+        """Put an expansion between other stages through which items go as they are, or alone."""
+        what = case.what
+        if isinstance(what, Batch) or case.way == "flat_map" or not self.chance(0.15):
+            return case
+        if case.way not in ("execute", "run") and any(stage.stays_apart for stage in what):
+            return case
+        stages = [stage for stage in what if stage.kind in ("map", "filter", "pass")]
+        if stages and stages[0].kind == "pass":
+            stages = []
+        if self.chance(0.5):
+            stages = []
+        stages.insert(self.random.randint(0, len(stages)), self.expansion())
+        # Each item has up to 30 descendants.
+        source = replace(case.source, length=min(case.source.length or 8, 8))
+        return replace(case, what=tuple(stages), source=source, indexed=False)
+
+    def expansion(self) -> Stage:
+        stage = self.many_stage()
+        assert stage.many is not None
+        keys = self.one((0, 0, 3, ALL_DIFFERENT))
+        many = replace(stage.many, expands=True, repeats=bool(keys))
+        most = self.one((0, 0, 0, 1, 4, 20))
+        return replace(stage, kind="expand", keys=keys, many=many, most=most)
+
+    def with_policies_around(self, case: Case) -> Case:
+        """Draw policies around the functions of many outputs."""
+        if isinstance(case.what, Batch):
+            return case
+        stages = (
+            replace(stage, around=self.policies_around(stage.many)) if stage.many else stage
+            for stage in case.what
+        )
+        return replace(case, what=tuple(stages))
+
+    def policies_around(self, many: ManyLeaf) -> tuple[Around, ...]:
+        if not self.chance(0.5):
+            return ()
+        return tuple(self.policy_around(many) for _ in range(self.random.randint(1, 3)))
+
+    def policy_around(self, many: ManyLeaf) -> Around:
+        kind = self.one(
+            ("timeout", "each", "retry", "retry", "limit", "limit", "adaptive", "fallback")
+        )
+        match kind:
+            case "timeout" | "each":
+                return Around(kind, self.one((0.3, 0.75, 1.2, 4.0, 100.0)))
+            case "fallback":
+                acts = tuple((Act(),) * self.random.randint(1, 4) for _ in range(2))
+                return Around(kind, 0.0, replace(many, acts=acts))
+        return Around(kind, float(self.random.randint(1, 3)))
 
     def many_stage(self) -> Stage:
         isolate = self.one(("context", "context", "task"))

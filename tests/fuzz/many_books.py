@@ -54,11 +54,13 @@ def _check_nothing_is_lost(stages: tuple[Stage, ...], ledger: Ledger) -> None:
     """Check that each output has come to the next stage, or to the consumer."""
     working = [stage for stage in stages if stage.kind != "pass"]
     for stage, following in zip(working, [*working[1:], None], strict=True):
-        if stage.many is None or _may_break_off(stage.many):
+        if stage.many is None or _may_break_off(stage):
             continue
         given = ledger.given.get(stage.many.name, [])
         if following is None:
             came = ledger.received
+        elif following.around:
+            continue  # some are worked on twice, and others fail before that
         elif (leaf := _leaf_of(following)) is not None:
             came = [one.key for one in ledger.executions if one.name == leaf.name]
         else:
@@ -67,9 +69,17 @@ def _check_nothing_is_lost(stages: tuple[Stage, ...], ledger: Ledger) -> None:
             ledger.find(f"of the outputs {given} of {stage.many.name} came {sorted(came)}")
 
 
-def _may_break_off(many: ManyLeaf) -> bool:
-    """Tell whether a cancel that the function has left may arrive within the list it has given."""
-    return "generator" not in many.form and "cancel_itself_and_return" in repr(many.acts)
+def _may_break_off(stage: Stage) -> bool:
+    """Tell whether an output that was given may be dropped.
+
+    A cancel that the function has left may arrive within the list it has given, and an output that
+    comes in spite of a timeout is too late.
+    """
+    assert stage.many is not None
+    if any(policy.kind in ("timeout", "each") for policy in stage.around):
+        return True
+    is_list = "generator" not in stage.many.form
+    return is_list and "cancel_itself_and_return" in repr(stage.many.acts)
 
 
 def _leaf_of(stage: Stage) -> Leaf | ManyLeaf | None:
@@ -78,7 +88,7 @@ def _leaf_of(stage: Stage) -> Leaf | ManyLeaf | None:
 
 def _check_failures(case: Case, first: Stage, end: End, ledger: Ledger) -> None:
     """Check that the error of an item says how many outputs the item had given before."""
-    if first.many is None or case.what != (first,) or _may_break_off(first.many):
+    if first.many is None or case.what != (first,) or _may_break_off(first):
         return
     for index, text in _failures(end, ledger):
         outputs = _outputs_of(first.many, index, ledger)

@@ -11,7 +11,7 @@ from typing import Any
 from .acts import perform, perform_without_waiting
 from .case import CLEAN_UP, ManyLeaf
 from .ledger import Ledger
-from .values import key_of, output_of
+from .values import child_of, key_of, output_of
 
 _variable: ContextVar[int] = ContextVar("fuzz_many", default=0)
 
@@ -25,7 +25,7 @@ def make_many(leaf: ManyLeaf, ledger: Ledger) -> Callable[[Any], Any]:
             for number, act in enumerate(acts):
                 await perform(act, ledger)
                 try:
-                    yield ledger.give(leaf.name, output_of(value, number))
+                    yield ledger.give(leaf.name, make_output(leaf, value, number))
                 except GeneratorExit:
                     if leaf.cleans_slowly:
                         await _clean_up(leaf, ledger)
@@ -37,7 +37,7 @@ def make_many(leaf: ManyLeaf, ledger: Ledger) -> Callable[[Any], Any]:
         with ledger.execution(leaf.name, key_of(value)), _in_one_context(ledger):
             for number, act in enumerate(acts):
                 perform_without_waiting(act, ledger)
-                yield ledger.give(leaf.name, output_of(value, number))
+                yield ledger.give(leaf.name, make_output(leaf, value, number))
             perform_without_waiting(at_end, ledger)
 
     async def list_outputs(value: Any) -> list[int]:
@@ -61,9 +61,16 @@ def make_many(leaf: ManyLeaf, ledger: Ledger) -> Callable[[Any], Any]:
     return forms[leaf.form]
 
 
+def make_output(leaf: ManyLeaf, value: Any, number: int) -> int:
+    """Make an output with a number, or an item of an expansion."""
+    if leaf.expands:
+        return child_of(value, number // 2 if leaf.repeats else number)
+    return output_of(value, number)
+
+
 def _list_outputs(leaf: ManyLeaf, value: Any, ledger: Ledger) -> list[int]:
     count = len(leaf.acts_for(key_of(value))) - 1
-    return [ledger.give(leaf.name, output_of(value, number)) for number in range(count)]
+    return [ledger.give(leaf.name, make_output(leaf, value, number)) for number in range(count)]
 
 
 @contextmanager

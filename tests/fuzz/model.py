@@ -6,18 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .act_model import UNKNOWN, Fate, Verdict, fate_of_act
-from .case import Leaf, ManyLeaf, Nested, Policy, Several, Stage, Work
+from .act_model import UNKNOWN, Fate, Verdict, fate_in_form
+from .case import Leaf, Nested, Policy, Several, Stage, Work
+from .many_model import fate_of_expansion, fate_of_many
 from .rx_operators import RESUBSCRIBING, piped_by_rx
-from .values import is_kept, key_of, nested_items, output_of
+from .values import is_kept, key_of, nested_items
 
 _SUCCESS, _FAILURE, _EITHER = Verdict.SUCCESS, Verdict.FAILURE, Verdict.EITHER
-_WAYS_TO_ACT = {
-    "async_generator": "async",
-    "async_list": "async",
-    "generator": "sync",
-    "list": "sync",
-}
 
 
 def fate(work: Work, value: Any) -> Fate:
@@ -26,10 +21,7 @@ def fate(work: Work, value: Any) -> Fate:
         case Leaf("none"):
             return Fate(_SUCCESS, 0, 0)
         case Leaf():
-            act = work.acts[key_of(value) % len(work.acts)]
-            if work.form == "sync" and act.kind != "raise":
-                return Fate(_SUCCESS, 0, 0.2)
-            return fate_of_act(act)
+            return fate_in_form(work.form, work.acts[key_of(value) % len(work.acts)])
         case Several("pipeline" | "class_pipeline" | "instance_pipeline", nodes):
             return _in_sequence([fate(node, value) for node in nodes])
         case Several(strategy, nodes):
@@ -43,17 +35,6 @@ def fate(work: Work, value: Any) -> Fate:
             if outcome is None or again:
                 return UNKNOWN
             return Fate(_SUCCESS if outcome.error is None else _FAILURE, 0, math.inf)
-
-
-def fate_of_many(many: ManyLeaf, value: Any) -> tuple[Verdict, list[Any]]:
-    """Say what becomes of an item in a function of many outputs, and what it gives before."""
-    acts = many.acts_for(key_of(value))
-    outputs = [output_of(value, number) for number in range(len(acts) - 1)]
-    for number, act in enumerate(acts):
-        verdict = fate(Leaf(many.name, _WAYS_TO_ACT[many.form], (act,)), value).verdict
-        if verdict is not _SUCCESS:
-            return verdict, outputs[:number] if "generator" in many.form else []
-    return _SUCCESS, outputs
 
 
 def _in_sequence(fates: list[Fate]) -> Fate:
@@ -172,8 +153,10 @@ def _fate_of_chain(
                 if after is not None and after is not error:
                     return _failed(following)
                 error = after
-            case "map" | "filter" | "reduce" | "flat_map":
-                fates = [_fate_in_stage(stage, value) for value in values]
+            case "map" | "filter" | "reduce" | "flat_map" | "expand":
+                fates = _fates_in_stage(stage, values)
+                if fates is None:
+                    return None
                 verdicts = [verdict for verdict, _ in fates]
                 if _EITHER in verdicts:
                     return None
@@ -190,10 +173,17 @@ def _fate_of_chain(
     return Outcome(values, error, failed)
 
 
+def _fates_in_stage(stage: Stage, values: list[Any]) -> list[tuple[Verdict, list[Any]]] | None:
+    """Say what becomes of all items, or None where that depends on races."""
+    if stage.kind == "expand":
+        return fate_of_expansion(stage, values)
+    return [_fate_in_stage(stage, value) for value in values]
+
+
 def _fate_in_stage(stage: Stage, value: Any) -> tuple[Verdict, list[Any]]:
     """Say what becomes of an item, and what the stage emits of it."""
     if stage.many is not None:
-        return fate_of_many(stage.many, value)
+        return fate_of_many(stage.many, stage.around, value)
     verdict = fate(stage.work, value).verdict
     kept = verdict is _SUCCESS and (stage.kind != "filter" or is_kept(value))
     return verdict, [value] if kept else []
@@ -206,4 +196,4 @@ def _failed(following: tuple[Stage, ...]) -> Outcome | None:
 
 def _may_have_enough(following: tuple[Stage, ...]) -> bool:
     """Tell whether one of the later stages in a chain may end those before it."""
-    return any("take" in stage.operators for stage in following)
+    return any("take" in stage.operators or stage.most for stage in following)

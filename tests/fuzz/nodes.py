@@ -12,6 +12,7 @@ from nadoo_flow import (
     BaseNode,
     BatchProcessor,
     ConcurrencyLimit,
+    ExpandNode,
     FilterNode,
     FlatMapNode,
     FunctionNode,
@@ -29,7 +30,7 @@ from nadoo_flow.policies import RateBudget, fallback, limit, rate_limit, retry, 
 
 from .acts import perform, perform_without_waiting
 from .answers import ANSWERS
-from .case import Batch, Leaf, Nested, Policy, Several, Stage, Work
+from .case import Around, Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
 from .many_nodes import make_many
 from .overriding import PROCESSORS, override_execute
@@ -165,8 +166,8 @@ class Builder:
                     key=_make_key(stage.keys),
                     **keys,
                 )
-            case "flat_map":
-                return self._flat_map(stage)
+            case "flat_map" | "expand":
+                return self._many_stage(stage)
             case "filter":
                 return FilterNode(None, self._judge(stage), max_concurrency=stage.limit, **keys)
             case "reduce":
@@ -176,21 +177,25 @@ class Builder:
                 return OperatorNode(*made, **keys)
         return FunctionNode(lambda data: data, "pass")
 
-    def _flat_map(self, stage: Stage) -> BaseNode:
+    def _many_stage(self, stage: Stage) -> BaseNode:
         assert stage.many is not None
-        child = FunctionNode(make_many(stage.many, self.ledger), stage.many.name)
+        function = FunctionNode(make_many(stage.many, self.ledger), stage.many.name)
         if stage.isolate == "task":
-            child.isolate = "task"
-        return FlatMapNode(
-            # An item and an output of it that fail in two stages may have the same index.
-            stage.many.name,
-            child,
-            "items",
-            "items",
-            stage.limit,
-            stage.continue_on_error,
-            key=_make_key(stage.keys),
-        )
+            function.isolate = "task"
+        child = function.pipe(*map(self._around, stage.around))
+        # An item and an output of it that fail in two stages may have the same index.
+        name, keys = stage.many.name, _make_key(stage.keys)
+        options = (child, "items", "items", stage.limit, stage.continue_on_error)
+        if stage.kind == "flat_map":
+            return FlatMapNode(name, *options, key=keys)
+        return ExpandNode(name, *options, key=keys, max_items=stage.most or None)
+
+    def _around(self, around: Around) -> Callable[[BaseNode], BaseNode]:
+        if around.other is not None:
+            return fallback(FunctionNode(make_many(around.other, self.ledger), around.other.name))
+        if around.kind == "each":
+            return timeout(around.number, each=True)
+        return self._policy(Policy(around.kind, Leaf("none"), around.number))
 
     def _judge(self, stage: Stage) -> Callable[[Any], Any]:
         work = self._function(stage)

@@ -42,7 +42,8 @@ def findings_of(case: Case) -> list[str]:
 
 def _findings_in_loop(case: Case, checkpoint: MemoryCheckpoint | None = None) -> list[str]:
     work = repr(case.what)
-    cancels = work.count("kind='timeout'") + work.count("kind='cancel_itself_and_return'")
+    cancelling = ("kind='timeout'", "kind='each'", "kind='cancel_itself_and_return'")
+    cancels = sum(map(work.count, cancelling))
     ledger = Ledger(several_cancels=cancels > 1)
     threads = threading.active_count()
     told: list[str] = []

@@ -57,6 +57,8 @@ def _check_outcome(
         return
     received, expected = [*map(repr, ledger.received)], [*map(repr, outcome.values)]
     in_order = case.ordered or case.way in ("run", "execute")
+    # Items of the source come when they come, and those that are found between them.
+    in_order = in_order and not any(stage.kind == "expand" for stage in stages)
     same = received == expected if in_order else Counter(received) == Counter(expected)
     if not same:
         ledger.find(f"wrong items came out: {', '.join(received)}; right are {', '.join(expected)}")
@@ -78,8 +80,9 @@ def _check_counts(case: Case, ledger: Ledger, failed: int | None = None) -> None
             continue
         errors = result.metadata["errors"]
         places = {(error.get("stage"), error["index"]) for error in errors}
-        # Behind operators items have other numbers, and stages of one kind have one name.
-        is_renumbered = any(stage.kind == "operator" for stage in stages)
+        # Items have other numbers behind some stages, and stages of one kind have one name. Behind
+        # one of many outputs all those of an item have its number.
+        is_renumbered = any(stage.kind in ("operator", "flat_map", "expand") for stage in stages)
         if len(places) != len(errors) and not is_renumbered:
             ledger.find("an item failed twice")
         if failed is not None and len(errors) != failed:

@@ -32,6 +32,16 @@ def parent_of(output: int) -> int:
     return output // 10
 
 
+def child_of(value: Any, number: int) -> int:
+    """Make an item of an expansion; it is none of another item, and none of the source."""
+    return (key_of(value) + 10) * 10 + number
+
+
+def parent_in_expansion(child: int) -> int:
+    """Return the key of the item that an item of an expansion was made of; below 0, of none."""
+    return child // 10 - 10
+
+
 def nested_items(value: Any, length: int) -> list[int]:
     """Make the items of a nested run; none is an item of another one."""
     return [key_of(value) * 100 + number for number in range(length)]

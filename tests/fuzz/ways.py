@@ -89,7 +89,7 @@ async def _consumed(
     watchers.subscribe(stages)
     trace = watchers.trace
     receive = _receive_indexed(case, ledger) if case.indexed else ledger.received.append
-    many = case.what[-1].many
+    many = case.what[-1].many if case.what[-1].kind == "flat_map" else None
     if many is not None and "generator" in many.form and case.way not in ("execute", "run"):
         # One more while the consumer has not taken what is handed to it.
         ledger.windows[many.name] = 4 * stages.max_concurrency + 1

@@ -71,7 +71,7 @@ class TestWhatIsEmitted:
         assert len(asked) <= 106
         assert_only_the_caller_runs()
 
-    async def test_no_more_than_max_items(self) -> None:
+    async def test_rule_r38_no_more_than_max_items(self) -> None:
         node = ExpandNode("expand", lambda number: [number + 1], max_items=4)
         assert await node.run({"items": [0]}) == {"results": [0, 1, 2, 3]}
         assert_only_the_caller_runs()
@@ -96,7 +96,7 @@ class TestWhatIsEmitted:
 
 
 class TestKeys:
-    async def test_an_item_whose_key_was_seen_is_dropped(self) -> None:
+    async def test_rule_r36_an_item_whose_key_was_seen_is_dropped(self) -> None:
         asked: list[int] = []
 
         def neighbours(number: int) -> list[int]:
@@ -168,9 +168,115 @@ class TestKeys:
         with pytest.raises((TypeError, ValueError), match=words):
             ExpandNode(**{"node_id": "walk", "child_node": smaller, **given})
 
+    @pytest.mark.parametrize("ordered", [False, True])
+    async def test_rule_r36_a_key_that_is_found_many_times_at_once_is_expanded_once(
+        self, ordered: bool
+    ) -> None:
+        asked: Counter[int] = Counter()
+
+        async def links(page: int) -> list[int]:
+            asked[page] += 1
+            await asyncio.sleep(1)
+            return [*range(50)] * 2
+
+        node = ExpandNode("crawl", links, max_concurrency=20, key=lambda page: page)
+        async with node.stream([0, 1, 0], ordered=ordered) as pages:
+            found = [page async for page in pages]
+        assert sorted(found) == [*range(50)]
+        assert asked == Counter(range(50))
+
+
+class TestTheEnd:
+    @pytest.mark.parametrize("limit", [1, 2, 10])
+    async def test_rule_r37_is_when_the_last_item_gives_nothing(self, limit: int) -> None:
+        async def late(generation: int) -> AsyncIterator[int]:
+            await asyncio.sleep(5)
+            if generation < 3:
+                yield generation + 1
+                await asyncio.sleep(5)
+
+        node = ExpandNode("late", late, max_concurrency=limit)
+        async with node.stream([0]) as stream:
+            times = [(now(), item) async for item in stream]
+        assert [item for _, item in times] == [0, 1, 2, 3]
+        # With one at a time, an item waits for the end of the one that has given it.
+        assert now() == (4 * 5 + 3 * 5 if limit == 1 else 4 * 5)
+
+    async def test_rule_r37_is_not_while_the_source_may_give_more(self) -> None:
+        async def source() -> AsyncIterator[int]:
+            yield 2
+            await asyncio.sleep(100)
+            yield 1
+
+        async with ExpandNode("expand", smaller).stream(source()) as stream:
+            times = [(now(), item) async for item in stream]
+        assert times == [(0, 2), (0, 0), (0, 1), (0, 0), (100, 1), (100, 0)]
+
+    async def test_rule_r37_an_error_of_the_source_comes_behind_all(self) -> None:
+        def source() -> Iterator[int]:
+            yield 2
+            raise OSError("gone")
+
+        seen: list[int] = []
+        observable = ExpandNode("expand", smaller_slowly).observe(source())
+        assert isinstance(await observed(observable, seen), OSError)
+        assert Counter(seen) == Counter(level_by_level([2]))
+
+    async def test_rule_r38_max_items_close_what_is_at_work(self) -> None:
+        open_ones = 0
+
+        async def endless(number: int) -> AsyncIterator[int]:
+            nonlocal open_ones
+            open_ones += 1
+            try:
+                while True:
+                    await asyncio.sleep(1)
+                    yield number + 1
+            finally:
+                await asyncio.sleep(1)
+                open_ones -= 1
+
+        node = ExpandNode("endless", endless, max_concurrency=3, max_items=10)
+        async with node.stream([0, 0]) as stream:
+            found = [item async for item in stream]
+        assert (len(found), open_ones) == (10, 0)
+        assert_only_the_caller_runs()
+
+    @pytest.mark.parametrize("step", range(7))
+    @pytest.mark.parametrize("ordered", [False, True])
+    async def test_rule_r39_whenever_it_is_cancelled_no_generator_is_left(
+        self, step: int, ordered: bool
+    ) -> None:
+        opened: list[int] = []
+        closed: list[int] = []
+
+        async def child(number: int) -> AsyncIterator[int]:
+            opened.append(number)
+            try:
+                for more in range(3):
+                    await asyncio.sleep(1)
+                    yield 3 * number + more
+            finally:
+                closed.append(number)
+
+        async def consume() -> None:
+            async with ExpandNode("three", child, max_concurrency=4).stream(
+                [0, 1], ordered=ordered, max_in_flight=5
+            ) as stream:
+                async for _ in stream:
+                    await asyncio.sleep(0.3)
+
+        consumer = asyncio.create_task(consume())
+        await asyncio.sleep(step + 0.4)
+        consumer.cancel()
+        assert isinstance(await raised_by(consumer), asyncio.CancelledError)
+        assert sorted(opened) == sorted(closed)
+        assert opened
+        assert_only_the_caller_runs()
+
 
 class TestFailures:
-    async def test_the_first_ends_the_run(self) -> None:
+    async def test_rule_r39_the_first_ends_the_run(self) -> None:
         def failing(number: int) -> Iterator[int]:
             yield number + 1
             if number == 2:
@@ -179,7 +285,7 @@ class TestFailures:
         result = await answer(ExpandNode("walk", failing), {"items": [0]})
         assert result.error == "item 2: after 1 output: ValueError: no more"
 
-    async def test_or_costs_only_the_outputs_of_its_item(self) -> None:
+    async def test_rule_r39_or_costs_only_the_outputs_of_its_item(self) -> None:
         def failing(number: int) -> list[int]:
             if number == 2:
                 raise ValueError("no more")
@@ -204,7 +310,7 @@ async def test_a_watched_run_has_an_event_for_each_item() -> None:
     ]
 
 
-async def test_concurrency_is_that_of_all_levels_together() -> None:
+async def test_rule_r35_concurrency_is_that_of_all_levels_together() -> None:
     at_work = peak = 0
 
     async def links(page: int) -> list[int]:
