@@ -54,7 +54,8 @@ class FlatMapNode(ManyStage[Input, Output]):
     """Apply a node that gives many outputs to each item of a list, and emit all the outputs.
 
     Outputs are pulled within the demand: never more than the window of the run holds, however many
-    an item has. A generator that is left early is closed before the run ends.
+    an item has. A generator that is left early is closed before the run ends. ``run`` keeps all
+    outputs for its list, so an endless generator is for ``stream``; a cancel ends it anywhere.
 
     Args:
         node_id: The name in errors; defaults to the class name.

@@ -486,7 +486,7 @@ class TestPoliciesOfUsers:
             FunctionNode(Giving().slowly).pipe(in_thread())
 
     async def test_in_thread_may_return_many(self) -> None:
-        stage = piped(lambda item: [item, item], in_thread(), timeout(60))
+        stage = piped(lambda item: [item, item], in_thread(), retry(2))
         assert await stage.run({"items": [1, 2]}) == {"results": [1, 1, 2, 2]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -37,6 +38,8 @@ from ..stand_ins import (
     observed,
     raised_by,
 )
+from ..streams.runs import in_virtual_time
+from ..virtual_time import advance
 
 FAR_TOO_MANY = 200_000
 
@@ -57,6 +60,17 @@ async def pairs_in_seconds(item: int) -> AsyncIterator[tuple[int, int]]:
     for number in range(item):
         await asyncio.sleep(1)
         yield item, number
+
+
+def forever(item: int) -> Iterator[int]:
+    while True:
+        advance(0.001)
+        yield item
+
+
+async def forever_async(item: int) -> AsyncIterator[int]:
+    for output in forever(item):
+        yield output
 
 
 async def list_of_pairs(item: int) -> list[tuple[int, int]]:
@@ -175,6 +189,19 @@ class TestOutputs:
             (2, (3, 1)),
             (3, (3, 2)),
         ]
+
+    @both_isolations
+    @pytest.mark.parametrize("child", [forever, forever_async])
+    async def test_of_an_endless_child_end_in_run_with_a_cancel(
+        self, child: Any, isolate: Any
+    ) -> None:
+        node = FlatMapNode("endless", isolated(child, isolate), max_concurrency=2)
+        run = asyncio.create_task(node.run({"items": [1, 2, 3]}))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        run.cancel()
+        assert isinstance(await raised_by(run), asyncio.CancelledError)
+        assert_only_the_caller_runs()
 
     async def test_an_observable_may_be_hot(self) -> None:
         ticks = rx.interval(1).pipe(ops.take(2))
@@ -398,6 +425,24 @@ class TestClosing:
         assert await observed(chain.observe(range(4)), []) is None
         assert leaked == {"unset"}
         assert len(closed) >= 2
+
+    @pytest.mark.parametrize("isolate", ["context", "task"])
+    def test_rule_r4_a_loop_that_is_closed_ends_a_generator_that_swallows_its_cancel(
+        self, isolate: Any
+    ) -> None:
+        async def stubborn(item: int) -> AsyncIterator[int]:
+            while True:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(1)
+                yield item
+
+        async def leave_open() -> None:
+            node = FlatMapNode("many", isolated(stubborn, isolate), max_concurrency=3)
+            left.append(node.stream(range(3), ordered=True, max_in_flight=4))
+            await anext(left[0])
+
+        left: list[Any] = []
+        in_virtual_time(leave_open)
 
     async def test_a_generator_of_others_that_is_only_iterated_is_not_kept_open(self) -> None:
         generators = Generators(3)

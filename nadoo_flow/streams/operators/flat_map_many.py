@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..._support.tasks import get_running_task, is_ended_by_owner
+from ..._support.tasks import get_running_task, is_ended_by_owner, is_to_end
 from ..direct import CallingObserver, Direct, Indexed
 from ..draining import DrainPart
 from ..many_work import Hold, ManyWork, Outputs, are_async, close_outputs
@@ -246,6 +246,8 @@ class _Pulling(Work[T, None], Generic[T, R]):
             await close_outputs(outputs)
 
     async def _wait_for_place(self, parent: _Parent[R]) -> None:
+        if is_to_end():  # a generator has swallowed that, and no one may be there to make room
+            raise asyncio.CancelledError
         # Whoever is to make room may need what this item holds.
         for hold in reversed(parent.holds):
             hold.give_back()
