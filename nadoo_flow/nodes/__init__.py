@@ -4,7 +4,8 @@
 ``parallel`` several nodes on one input, ``execution`` the one place in which whatever a node does
 becomes an answer. A run binds its node once (``BaseNode._bind``) to a function of an input. That of
 a function calls the function, that of a pipeline or policy calls those inside it, and that of any
-other node its ``execute``.
+other node its ``execute``. A stage that wants many outputs of an item binds it to an outlet instead
+(``many``): a generator gives them one by one, and policies let them through.
 
 It may import ``events``, ``streams``, ``drawing``, ``errors`` and ``_support``.
 """

@@ -1,11 +1,11 @@
-"""Many outputs for each item: what one of them costs, and what piles up."""
+"""Many outputs for each item: what one of them costs, also behind policies, and what piles up."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..model import Case, Contestant, Outcome, Params, Peer, Run, us_per_item
 from ..peers import AIOSTREAM
@@ -32,10 +32,14 @@ def _give_outputs(length: int) -> Give:
     return outputs
 
 
-def flat_map_node(give: Give, concurrency: int) -> Callable[[int, Take], Awaitable[None]]:
-    from nadoo_flow import FlatMapNode
+def flat_map_node(
+    give: Give, concurrency: int, make_policy: Callable[[], Any] | None = None
+) -> Callable[[int, Take], Awaitable[None]]:
+    from nadoo_flow import FlatMapNode, FunctionNode
 
-    node = FlatMapNode("give", give, max_concurrency=concurrency)
+    child = FunctionNode[int, Any](give)
+    piped = child.pipe() if make_policy is None else child.pipe(make_policy())
+    node = FlatMapNode("give", piped, max_concurrency=concurrency)
 
     async def run(items: int, take: Take) -> None:
         async with node.stream(range(items)) as outputs:
@@ -43,6 +47,39 @@ def flat_map_node(give: Give, concurrency: int) -> Callable[[int, Take], Awaitab
                 take(output)
 
     return run
+
+
+def _timeout() -> Any:
+    from nadoo_flow.policies import timeout
+
+    return timeout(60)
+
+
+def _timeout_for_each() -> Any:
+    from nadoo_flow.policies import timeout
+
+    return timeout(60, each=True)
+
+
+def _limit() -> Any:
+    from nadoo_flow.policies import ConcurrencyLimit, limit
+
+    return limit(ConcurrencyLimit(1_000))
+
+
+def _retry() -> Any:
+    from nadoo_flow.policies import retry
+
+    return retry()
+
+
+POLICIES: dict[str, Callable[[], Any] | None] = {
+    "nadoo-flow, no policy": None,
+    "timeout": _timeout,
+    "timeout, each": _timeout_for_each,
+    "limit": _limit,
+    "retry": _retry,
+}
 
 
 def queue(give: Give, concurrency: int) -> Callable[[int, Take], Awaitable[None]]:
@@ -126,6 +163,20 @@ CASES = (
             _contestant(OURS_MANY, flat_map_node),
             _contestant(QUEUE, queue),
             _contestant(AIOSTREAM_MANY, aiostream, AIOSTREAM),
+        ),
+        expected=_expected,
+        figure=us_per_item,
+        never_waits=True,
+    ),
+    Case(
+        module=__name__,
+        name="policies-many",
+        title="Cost of an output of a generator behind a policy",
+        unit="us/output",
+        variants=({"n": 100_000, "concurrency": 10},),
+        contestants=tuple(
+            _contestant(name, partial(flat_map_node, make_policy=make_policy))
+            for name, make_policy in POLICIES.items()
         ),
         expected=_expected,
         figure=us_per_item,
