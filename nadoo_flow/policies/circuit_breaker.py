@@ -81,9 +81,9 @@ def find_probed_breakers() -> frozenset[object]:
 
 
 class _ProbeOfMany:
-    """A probe that gives many outputs, which is over when they have to wait for demand.
+    """A probe that gives many outputs, and is none any more when they have to wait for demand.
 
-    They may wait for other calls, which would wait for the end of the probe.
+    They may wait for another call, which would wait for the end of the probe.
     """
 
     def __init__(self, breaker: CircuitBreaker, many_input: ManyInput) -> None:
@@ -98,12 +98,8 @@ class _ProbeOfMany:
         return not self._is_over
 
     def give_back(self) -> None:
-        if self._is_over:
-            return
-        self._is_over = True
-        if self._outlet.outputs:
-            self._breaker.note_success(is_probe=True)
-        else:
+        if not self._is_over:
+            self._is_over = True
             self._breaker.leave(is_probe=True)
 
     async def take_again(self) -> None:

@@ -366,6 +366,15 @@ class TestRetry:
         stage = piped(lambda _: answers.pop(0), retry(2, wait=1))
         assert await stage.run({"items": [7]}) == {"results": [1, 2]}
 
+    async def test_what_each_try_used_is_counted(self) -> None:
+        answers = [
+            NodeResult(False, error="not yet", metadata={"usage": {"tokens": 5}}),
+            NodeResult(True, [1, 2], metadata={"usage": {"tokens": 2}}),
+        ]
+        stage = piped(lambda _: answers.pop(0), retry(2, wait=1), timeout(60))
+        result = await answer(stage, {"items": [7]})
+        assert (result.output, result.metadata["usage"]) == ({"results": [1, 2]}, {"tokens": 7})
+
 
 class TestFallback:
     async def test_rule_r32_it_gives_the_outputs_of_another_node_before_the_first(self) -> None:
@@ -577,7 +586,9 @@ class TestNothingHangs:
         assert len(await timed(stage.stream(range(7), max_in_flight=6), pause=0.7)) == 42
         assert (peak, shared.in_use) == (2, 0)
 
-    async def test_rule_r33_a_probe_that_waits_for_an_earlier_item_has_succeeded(self) -> None:
+    async def test_rule_r33_a_probe_that_waits_for_an_earlier_item_lets_that_one_be_it(
+        self,
+    ) -> None:
         breaker = CircuitBreaker(1, recovery=0.5)
         stage = piped(
             Giving(50, failures=1).slowly, circuit_breaker(breaker, wait=True), retry(2, wait=9),
@@ -585,8 +596,44 @@ class TestNothingHangs:
         seen = await timed(stage.stream(range(4), ordered=True, max_in_flight=3))
         assert [output for _, output in seen] == [(i, n) for i in range(4) for n in range(50)]
 
-    async def test_rule_r33_a_permit_is_held_while_a_worker_of_its_own_has_it(self) -> None:
+    async def test_rule_r33_a_permit_whose_lender_has_gone_is_one_of_the_limit(self) -> None:
         shared = ConcurrencyLimit(1)
+        inner = piped(Giving(6).slowly, limit(shared))
+        consumers: list[asyncio.Task[Timed]] = []
+
+        async def leave_behind(item: int) -> int:
+            stream = inner.stream([item], max_in_flight=2)
+            consumers.append(asyncio.create_task(timed(stream, pause=4)))
+            await asyncio.sleep(1.5)
+            return item
+
+        outer = FunctionNode[Any, Any](leave_behind).pipe(limit(shared))
+        assert await outer.run(1) == 1
+        while not consumers[0].done():
+            assert shared.in_use in (0, 1)
+            await asyncio.sleep(0.25)
+        assert (len(consumers[0].result()), shared.in_use) == (6, 0)
+
+    async def test_rule_r33_a_probe_whose_outputs_wait_is_none_any_more(self) -> None:
+        breaker = CircuitBreaker(1, recovery=1)
+        failing = FunctionNode(Giving(1, failures=9).slowly).pipe(circuit_breaker(breaker))
+        await raised_by(failing.run(1))
+        await asyncio.sleep(2)
+        stage = piped(Giving(9).slowly, circuit_breaker(breaker))
+        async with stage.stream([1], max_in_flight=2) as stream:
+            await anext(stream)
+            await asyncio.sleep(9)
+            assert breaker.state == "half-open"
+            await raised_by(failing.run(1))
+            assert str(breaker.state) == "open"
+            assert len([output async for output in stream]) == 8
+        assert str(breaker.state) == "open"
+
+    @pytest.mark.parametrize("size", [1, 2])
+    async def test_rule_r33_a_permit_is_held_while_a_worker_of_its_own_has_it(
+        self, size: int
+    ) -> None:
+        shared = ConcurrencyLimit(size)
         inner = FunctionNode[Any, Any](lambda value: asyncio.sleep(5, value)).pipe(limit(shared))
 
         async def give(item: int) -> AsyncIterator[int]:
