@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeAlias
 
+from .._support.preemption import watch_preemption
 from .._support.tasks import make_transparent
 from .turn import HELD
 
@@ -30,10 +31,10 @@ class TimedContext:
     @make_transparent
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function in the context."""
-        began = self._time()
+        was_preempted, began = watch_preemption(HELD), self._time()
         try:
             return self._context.run(function, *args)
         finally:
             seconds = self._time() - began
-            if seconds > HELD:
+            if seconds > HELD and not was_preempted():
                 self._on_held(seconds)

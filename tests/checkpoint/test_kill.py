@@ -23,7 +23,17 @@ def start(driver: str, folder: Path, seed: int) -> subprocess.Popen[str]:
     """Start a driver with its share of the runs."""
     folder.mkdir()
     return subprocess.Popen(
-        [sys.executable, "-m", driver, str(folder), str(RUNS // AT_ONCE), str(seed * RUNS)],
+        # On a slow disk a node of the driver may hold the loop, which is warned of.
+        [
+            sys.executable,
+            "-W",
+            "ignore::RuntimeWarning",
+            "-m",
+            driver,
+            str(folder),
+            str(RUNS // AT_ONCE),
+            str(seed * RUNS),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
