@@ -3,7 +3,8 @@
 ``recording`` writes each success before it is delivered, ``resuming`` finds the records of an
 earlier run, ``fingerprint`` identifies inputs, ``sqlite`` keeps the records in one file.
 
-It may import ``nodes``, ``results``, ``streams``, ``storage``, ``errors`` and ``_support``.
+It is below ``stages`` and ``batch``, which record with it. It may import ``nodes``, ``results``,
+``streams``, ``storage``, ``errors`` and ``_support``.
 """
 
 from ..storage import Codec, JsonCodec

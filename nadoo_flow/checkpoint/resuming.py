@@ -16,9 +16,10 @@ from ..nodes.usage import mark_as_saved
 from ..results.batch_result import BatchResult
 from ..storage import FAILURES, Codec, JsonCodec
 from ..streams import CallingObserver, Direct, Indexed, Subscription
+from .disk import OnCheckpointError
 from .fingerprint import Fingerprint, take_fingerprint
 from .protocol import CheckpointError, Record
-from .store import OnCheckpointError, Store
+from .store import Store
 
 MOST_READ = 256
 """Records that are read from the checkpoint at a time."""

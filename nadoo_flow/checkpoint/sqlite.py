@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from .._support.checks import describe_value
-from ..storage import SqliteFile, begin_transaction, insert_rows
+from .locked_file import OF_BATCH, LockedFile
 from .protocol import Checkpoint, CheckpointError, Record
 
 if TYPE_CHECKING:
     import sqlite3
-
-APPLICATION_ID = 0x4E41444F
-"""Marks the file as a checkpoint of this package; ``NADO`` in ASCII."""
 
 FORMAT = 1
 """Incremented when older versions cannot read what this one writes."""
@@ -41,9 +38,8 @@ class SqliteCheckpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = SqliteFile(path, "checkpoint", APPLICATION_ID, FORMAT, CheckpointError)
+        self._file = LockedFile(path, OF_BATCH, FORMAT, _SCHEMA)
         self.path = self._file.path
-        self._connection: sqlite3.Connection | None = None
 
     def open(self, node_id: str, node_type: str) -> None:
         """Open or make the file, and lock it.
@@ -51,16 +47,11 @@ class SqliteCheckpoint:
         Raises:
             CheckpointError: If the file cannot be used, or belongs to another node.
         """
-        if self._connection is not None:
-            raise CheckpointError(f"{self._file.name} is in use by another run")
-        with self._file.translate_errors("opened"):
-            connection = self._file.connect(timeout=0)
-            try:
-                self._prepare(connection, node_id, node_type)
-            except BaseException:
-                connection.close()
-                raise
-        self._connection = connection
+        owner = node_id, node_type
+        self._file.open(
+            lambda connection: connection.execute("INSERT INTO header VALUES (?, ?)", owner),
+            lambda connection: self._check(connection, owner),
+        )
 
     def read_completed(self, start: int, limit: int) -> Sequence[Record]:
         """Return the first ``limit`` records from an index on, by index.
@@ -68,8 +59,8 @@ class SqliteCheckpoint:
         Raises:
             CheckpointError: If the file is damaged there.
         """
-        with self._file.translate_errors("read"):
-            rows = self._database.execute(
+        with self._file.reading() as database:
+            rows = database.execute(
                 "SELECT * FROM results WHERE item >= ? ORDER BY item LIMIT ?", (start, limit)
             ).fetchall()
         return [self._read_record(row) for row in rows]
@@ -81,45 +72,19 @@ class SqliteCheckpoint:
             CheckpointError: If the file cannot be written; what was recorded before stays.
         """
         rows = [(*record, _compute_checksum(record)) for record in records]
-        with (
-            self._file.translate_errors("written"),
-            begin_transaction(self._database, "DEFERRED"),
-        ):
-            insert_rows(self._database, "INSERT INTO results", rows)
+        self._file.insert("INSERT INTO results", rows)
 
     def close(self) -> None:
         """Move everything into the file and unlock it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._file.close()
 
-    @property
-    def _database(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise CheckpointError(f"{self._file.name} is not open")
-        return self._connection
-
-    def _prepare(self, connection: sqlite3.Connection, node_id: str, node_type: str) -> None:
-        """Lock the file, and check that it belongs to this node, or initialise it."""
-        # Set before anything is read, so that the lock holds until the end of the run.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        with begin_transaction(connection, "EXCLUSIVE"):
-            if self._file.is_new(connection):
-                self._file.initialise(connection, _SCHEMA)
-                connection.execute("INSERT INTO header VALUES (?, ?)", (node_id, node_type))
-            else:
-                self._check(connection, node_id, node_type)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    def _check(self, connection: sqlite3.Connection, node_id: str, node_type: str) -> None:
-        self._file.check_kind(connection)
-        for owner in connection.execute("SELECT node_id, node_type FROM header"):
-            if owner == (node_id, node_type):
+    def _check(self, connection: sqlite3.Connection, owner: tuple[str, str]) -> None:
+        for found in connection.execute("SELECT node_id, node_type FROM header"):
+            if found == owner:
                 return
             raise CheckpointError(
-                f"{self._file.name} belongs to the node {_describe_node(*owner)}, "
-                f"not to {_describe_node(node_id, node_type)}; use another file"
+                f"{self._file.name} belongs to the node {_describe_node(*found)}, "
+                f"not to {_describe_node(*owner)}; use another file"
             )
         raise CheckpointError(f"{self._file.name} is damaged: it names no node")
 

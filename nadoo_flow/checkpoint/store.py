@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
 
-from ..errors import describe_error
 from ..streams import Subscription
-from .protocol import Checkpoint, CheckpointError, Record
-
-T = TypeVar("T")
-
-OnCheckpointError = Callable[[CheckpointError], None]
+from .disk import DiskThread, OnCheckpointError
+from .protocol import Checkpoint, Record
 
 
 class Store:
@@ -33,10 +26,9 @@ class Store:
     def __init__(
         self, run: Subscription, checkpoint: Checkpoint, node_id: str, node_type: str
     ) -> None:
-        self._run = run
         self._checkpoint = checkpoint
         self._node = (node_id, node_type)
-        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._thread = DiskThread(run)
         self._is_open = False
 
     @property
@@ -55,7 +47,7 @@ class Store:
             self._is_open = True
             return self._checkpoint.read_completed(0, limit)
 
-        self._call(open_and_read, then, on_error)
+        self._thread.call(open_and_read, then, on_error)
 
     def read(
         self,
@@ -65,25 +57,21 @@ class Store:
         on_error: OnCheckpointError,
     ) -> None:
         """Read records from an index on."""
-        self._call(partial(self._checkpoint.read_completed, start, limit), then, on_error)
+        self._thread.call(partial(self._checkpoint.read_completed, start, limit), then, on_error)
 
     def record(
         self, records: Sequence[Record], then: Callable[[None], None], on_error: OnCheckpointError
     ) -> None:
         """Write records."""
-        self._call(partial(self._checkpoint.record, records), then, on_error)
+        self._thread.call(partial(self._checkpoint.record, records), then, on_error)
 
     def shut(self, then: Callable[[None], None], on_error: OnCheckpointError) -> None:
         """Close the checkpoint before the run ends."""
-        self._call(self._shut, then, on_error)
+        self._thread.call(self._shut, then, on_error)
 
     async def close(self, unrecorded: Callable[[], Sequence[Record]]) -> None:
         """Write the records that the run had no time to write, and close the checkpoint."""
-        try:
-            function = partial(_ask, partial(self._shut, unrecorded))
-            await self._run.loop.run_in_executor(self._thread, function)
-        finally:
-            self._thread.shutdown(wait=False)
+        await self._thread.finish(partial(self._shut, unrecorded))
 
     def _shut(self, unrecorded: Callable[[], Sequence[Record]] = tuple) -> None:
         if not self._is_open:
@@ -94,34 +82,3 @@ class Store:
                 self._checkpoint.record(records)
         finally:
             self._checkpoint.close()
-
-    def _call(
-        self, function: Callable[[], T], then: Callable[[T], None], on_error: OnCheckpointError
-    ) -> None:
-        def deliver_answer(future: asyncio.Future[T]) -> None:
-            try:
-                answer = future.result()
-            except CheckpointError as error:
-                on_error(error)
-                return
-            if not self._run.stopped:
-                try:
-                    then(answer)
-                except BaseException as error:  # the event loop would only log it
-                    self._run.fail(error)
-
-        future = self._run.loop.run_in_executor(self._thread, _ask, function)
-        future.add_done_callback(deliver_answer)
-
-
-def _ask(function: Callable[[], T]) -> T:
-    """Call a function of a checkpoint and raise whatever it raises as a CheckpointError.
-
-    An asyncio future does not accept a StopIteration, so its callbacks would never be called.
-    """
-    try:
-        return function()
-    except CheckpointError:
-        raise
-    except BaseException as error:
-        raise CheckpointError(f"the checkpoint failed: {describe_error(error)}") from error

@@ -253,7 +253,7 @@ class Small(SqliteCheckpoint):
 
     def open(self, node_id: str, node_type: str) -> None:
         super().open(node_id, node_type)
-        self._database.execute(f"PRAGMA max_page_count = {self.pages}")
+        self._file.database.execute(f"PRAGMA max_page_count = {self.pages}")
 
 
 @real
