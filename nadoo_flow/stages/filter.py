@@ -9,11 +9,15 @@ from reactivex import compose
 
 from .._support.checks import check_function
 from .._support.typevars import Input
+from ..checkpoint import StepRecord
 from ..events import DROPPED, FINISHED, ItemEnd
 from ..nodes.holding import warn_of
-from ..streams import Indexed, flat_map
+from ..nodes.node import inherits
+from ..nodes.route import describe_function
+from ..streams import Indexed, Work, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
+from .recording import Recorder
 from .stage import ListStage
 from .user_function import FunctionWork
 
@@ -59,8 +63,16 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.filter_fn = check_function(filter_fn, "filter_fn")
 
+    def _name_work(self) -> str:
+        return describe_function(self.filter_fn)
+
+    def _is_recorded(self) -> bool:
+        return inherits(self, FilterNode, "operator")
+
     def operator(self, stage_run: StageRun) -> Operator:
-        reported = stage_run.report_work(_Judge(self.node_id, self.filter_fn), _name_outcome)
+        work: Work[Indexed[Any], Indexed[Any]] = _Judge(self.node_id, self.filter_fn)
+        recorded = stage_run.record_work(work, _encode, _decode)
+        reported = stage_run.report_work(recorded, _name_outcome)
         lanes = flat_map(
             stage_run.run,
             reported,
@@ -84,3 +96,11 @@ class _Judge(FunctionWork[Indexed[Any]]):
 
 def _name_outcome(indexed: Indexed[Any]) -> ItemEnd:
     return DROPPED if indexed[1] is DROPPED_ITEM else FINISHED
+
+
+def _encode(recorder: Recorder, value: Any) -> bytes:
+    return b"false" if value is DROPPED_ITEM else b"true"
+
+
+def _decode(recorder: Recorder, record: StepRecord, value: Any) -> Any:
+    return value if record.value == b"true" else DROPPED_ITEM

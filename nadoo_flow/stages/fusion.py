@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable
 
+from ..checkpoint import StepRecord
 from ..errors import NodeError
 from ..events import ItemEnd, RunReporter, StageReporter, note_failure, note_usage
 from ..nodes.context import NodeResult, WorkflowContext
@@ -23,6 +24,7 @@ from ..streams import (
     end_when_cut,
 )
 from .indexes import get_source_index
+from .recording import RecordedWork, Recorder
 
 R = TypeVar("R")
 
@@ -56,6 +58,7 @@ class StageRun:
         indexed: Whether the indexes must tell the source item, by which errors of stages behind,
             and the outputs of a stream with indexes, name it.
         report: Makes the events of the stage, if the run is watched.
+        recorder: Records what the stage makes of items, if the run has a checkpoint.
     """
 
     run: Subscription
@@ -67,6 +70,7 @@ class StageRun:
     drop_unstarted: Callable[[int], None] | None = None
     indexed: bool = False
     report: StageReporter | None = None
+    recorder: Recorder | None = None
 
     def leave_out(self, stage: FailingStage, index: int, error: str, failed: NodeResult) -> None:
         """Go on without an item, or what is left of it.
@@ -90,7 +94,7 @@ class StageRun:
     def count_usage(self, answer: NodeResult) -> None:
         """Count what a node used for an item, which has failed or not."""
         if has_usage(answer):
-            self.on_usage(answer.metadata)
+            (self.on_usage if self.recorder is None else self.recorder.note_usage)(answer.metadata)
             if self.report is not None:
                 note_usage(answer.metadata)
 
@@ -99,6 +103,30 @@ class StageRun:
     ) -> Work[Indexed[Any], R]:
         """Return the work of the stage, wrapped so that it makes events if the run is watched."""
         return work if self.report is None else self.report.with_events(work, outcome)
+
+    def record_work(
+        self,
+        work: Work[Indexed[Any], Indexed[Any]],
+        encode: Callable[[Recorder, Any], bytes | None],
+        decode: Callable[[Recorder, StepRecord, Any], Any],
+    ) -> Work[Indexed[Any], Indexed[Any]]:
+        """Return the work of the stage, which is not done again where it is recorded.
+
+        Args:
+            work: The work, which emits items under the indexes of those that it gets.
+            encode: Encodes a value that it returns; None for one that is not to be recorded.
+            decode: Makes the value again, of its record and of the value of the item.
+        """
+        recorder = self.recorder
+        if recorder is None:
+            return work
+        return RecordedWork(recorder, work, partial(encode, recorder), partial(decode, recorder))
+
+    def enter(self, part: str) -> StageRun:
+        """Return what the operator of a part of the stage needs to know, behind another part."""
+        if self.recorder is None:
+            return self
+        return replace(self, recorder=self.recorder.enter(part))
 
 
 class Link(NamedTuple):
@@ -112,6 +140,7 @@ class Link(NamedTuple):
             anew. If it is to be in order, the operator sees to that, and must see items in order.
         has_keys: Whether the items have keys, so that its operator must see them in order.
         operator: Builds the operator for one run; it may subscribe to its items once.
+        recorder: Records what the stage makes of items, if the run has a checkpoint.
     """
 
     node_id: str
@@ -119,6 +148,7 @@ class Link(NamedTuple):
     flattens: bool
     has_keys: bool
     operator: Callable[[StageRun], Operator]
+    recorder: Recorder | None = None
 
 
 def fuse(
@@ -169,6 +199,7 @@ def fuse(
                 drop_unstarted,
                 indexed or link is not links[-1],
                 stage_report,
+                link.recorder,
             )
             operators.append(end_when_cut(run))
             operators.append(link.operator(stage_run))

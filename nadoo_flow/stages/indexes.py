@@ -23,22 +23,34 @@ class IndexedOutput(NamedTuple, Generic[T]):
 
 
 class OutputIndex(int):
-    """The number of one of many outputs, which knows the index of the source item."""
+    """The number of an output, which knows the index of the source item.
+
+    Attributes:
+        source: The index of the source item.
+        path: Identifies the output in a checkpoint; empty where there is none.
+    """
 
     source: int
+    path: str
 
-    def __new__(cls, number: int, source: int) -> OutputIndex:
+    def __new__(cls, number: int, source: int, path: str = "") -> OutputIndex:
         index = super().__new__(cls, number)
         index.source = source
+        index.path = path
         return index
 
-    def __getnewargs__(self) -> tuple[int, int]:  # type: ignore[override]  # for copies and pickles
-        return int(self), self.source
+    def __getnewargs__(self) -> tuple[int, int, str]:  # type: ignore[override]  # for copies and pickles
+        return int(self), self.source, self.path
 
 
 def get_source_index(index: int) -> int:
     """Return the index of the source item that an item belongs to."""
     return index.source if isinstance(index, OutputIndex) else index
+
+
+def get_path(index: int) -> str:
+    """Return what identifies an item in a checkpoint: the position of a source item, as a text."""
+    return index.path if isinstance(index, OutputIndex) and index.path else str(int(index))
 
 
 def make_indexed_output(indexed: Indexed[Any]) -> IndexedOutput[Any]:

@@ -10,15 +10,17 @@ from reactivex import compose
 
 from .._support.checks import check_bool, check_key
 from .._support.typevars import Input, Output
+from ..checkpoint import StepRecord
 from ..errors import NO_MESSAGE
 from ..nodes.context import NodeResult, unwrap_item
 from ..nodes.execution import check_result, make_item_failure
 from ..nodes.holding import warn_of
 from ..nodes.item_keys import ItemKeys
-from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
+from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node, inherits
 from ..streams import Indexed, Work, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
+from .recording import Recorder
 from .stage import ListStage
 
 
@@ -137,11 +139,18 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         policies = f" {child.detail}" if child.detail.startswith("with ") else ""
         return f"{shorten(child.name, 24)}{policies}, {super()._describe_detail()}"
 
+    def _name_work(self) -> str:
+        return self.child_node.node_id
+
+    def _is_recorded(self) -> bool:
+        return inherits(self, MapNode, "operator")
+
     def operator(self, stage_run: StageRun) -> Operator:
         work: Work[Indexed[Any], Indexed[Any]] = _MapWork(self, stage_run)
         keys = None if self.key is None else ItemKeys(self.key)
         if keys is not None:
             work = keys.check_before(work)
+        work = stage_run.record_work(work, _encode, _decode)
         reported = stage_run.report_work(work)
         isolate = self.child_node.isolate
         lanes = flat_map(
@@ -185,3 +194,11 @@ class _MapWork(Work[Indexed[Any], Indexed[Any]]):
     def _leave_out(self, index: int, failed: NodeResult) -> Indexed[Any]:
         self._stage_run.leave_out(self._stage, index, failed.error or NO_MESSAGE, failed)
         return index, DROPPED_ITEM
+
+
+def _encode(recorder: Recorder, value: Any) -> bytes | None:
+    return None if value is DROPPED_ITEM else recorder.encode(value)
+
+
+def _decode(recorder: Recorder, record: StepRecord, value: Any) -> Any:
+    return recorder.decode(record)

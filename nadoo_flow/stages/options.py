@@ -11,6 +11,7 @@ from .._support.checks import check_bool, check_positive_int
 from ..events import WatchOptions
 from ..nodes.context import WorkflowContext
 from ..streams import Buffering, Valve, check_valve
+from .resuming import ChainCheckpoint
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class RunOptions:
         buffering: What happens to the items of an Observable that come without demand.
         watching: Which progress bars and traces the caller asks for.
         valve: Drains the run, if there is one.
+        checkpoint: Where the stages record what they make, if they do.
     """
 
     ordered: bool = False
@@ -34,6 +36,7 @@ class RunOptions:
     buffering: Buffering = field(default_factory=Buffering)
     watching: WatchOptions = field(default_factory=WatchOptions)
     valve: Valve | None = None
+    checkpoint: ChainCheckpoint | None = None
 
     def __post_init__(self) -> None:
         check_bool(self.ordered, "ordered")

@@ -12,6 +12,7 @@ from reactivex import operators as ops
 from .._support.checks import check_function
 from .._support.typevars import Input, Output
 from ..nodes.holding import warn_of
+from ..nodes.route import describe_function
 from ..streams import Indexed, flat_map
 from .fusion import Operator, StageRun
 from .stage import ListStage
@@ -104,6 +105,9 @@ class ReduceNode(ListStage[Input, Output, Output]):
             ops.last_or_default(initial),
             ops.map(emit_outcome),
         )
+
+    def _name_work(self) -> str:
+        return describe_function(self.reduce_fn)
 
     def _describe_detail(self) -> str:
         return "one at a time, in order"

@@ -8,12 +8,14 @@ from typing import Any, overload
 from reactivex import compose
 
 from .._support.checks import check_function, describe_value
+from ..checkpoint import StepRecord
 from ..nodes.context import unwrap_item
 from ..nodes.holding import warn_of
-from ..nodes.node import NodeLike
-from ..nodes.route import Choose, RouteNode, check_routes, find_route
+from ..nodes.node import NodeLike, inherits
+from ..nodes.route import Choose, RouteNode, check_routes, describe_function, find_route
 from ..streams import Indexed, flat_map, split
 from .fusion import Operator, StageRun
+from .recording import Recorder
 from .stage import ListStage
 from .user_function import FunctionWork
 
@@ -87,16 +89,39 @@ class RouteStage(ListStage):
         most = sum(stage.max_concurrency for stage in stages)
         super().__init__(node_id, stages[0].input_key, stages[0].output_key, most)
 
+    def _name_work(self) -> str:
+        routes = [f"{stage.node_id} of {stage._name_work()}" for stage in self._list_stages()]
+        return f"{describe_function(self.fn)}, {', '.join(routes)}"
+
+    def _is_recorded(self) -> bool:
+        stages = self._list_stages()
+        return inherits(self, RouteStage, "operator") and all(
+            stage._is_recorded() for stage in stages
+        )
+
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the operator that finds the route of each item, and those of the routes."""
+        stages = self._list_stages()
+        numbers = {id(stage): number for number, stage in enumerate(stages)}
+
+        def encode(recorder: Recorder, choice: Any) -> bytes:
+            return str(numbers[choice[0]]).encode()
+
+        def decode(recorder: Recorder, record: StepRecord, value: Any) -> Any:
+            return id(stages[int(record.value)]), value
+
+        choosing = stage_run.record_work(_Choice(self), encode, decode)
         lanes = flat_map(
             stage_run.run,
-            _Choice(self),
+            choosing,
             self.max_concurrency,
             on_held=warn_of(self),
             drop_unstarted=stage_run.drop_unstarted,
         )
-        operators = {id(stage): stage.operator(stage_run) for stage in self._list_stages()}
+        operators = {
+            id(stage): stage.operator(stage_run.enter(f"route {number}"))
+            for number, stage in enumerate(stages)
+        }
         return compose(lanes, split(operators))
 
     def _list_stages(self) -> list[ListStage]:

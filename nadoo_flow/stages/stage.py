@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, overload
 
@@ -18,6 +19,7 @@ from .._support.checks import (
 )
 from .._support.typevars import Input, Input_contra, Made, Made_co, Next, Output, Output_co
 from .._support.usage import UsageCount
+from ..checkpoint import CheckpointError
 from ..drawing.parts import Part
 from ..errors import NodeError
 from ..events import (
@@ -41,6 +43,7 @@ from ..nodes.node import (
     ResultFunction,
     inherits,
 )
+from ..storage import Codec
 from ..streams import (
     MAX_WINDOW,
     Indexed,
@@ -57,6 +60,8 @@ from ..tracing.trace import Trace
 from .fusion import Link, OnFailed, OnUsage, Operator, StageRun, fuse
 from .indexes import make_indexed_output
 from .options import RunOptions, take_valve, use_valve
+from .recording import Recorder
+from .resuming import make_chain_checkpoint, make_recorders, take_checkpoint, use_checkpoint
 from .streaming import Streaming
 
 _log = logging.getLogger(__name__)
@@ -122,6 +127,8 @@ class ListStage(
         progress: ProgressArgument = False,
         trace: Trace | None = None,
         valve: Valve | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        codec: Codec | None = None,
     ) -> dict[str, Made_co]:
         """Execute the stage on one input and return its output.
 
@@ -132,12 +139,25 @@ class ListStage(
                 or in a notebook; ``"always"`` writes to any stderr.
             trace: Records what happens.
             valve: Drains the run, whose output then holds what there was by then.
+            checkpoint: A file in which each stage records what it has made of an item before that
+                goes on. The next run with it does only what is missing. It belongs to the stages,
+                by their ids, and to the items.
+            codec: How outputs are stored there; as JSON by default.
 
         Raises:
             NodeError: If the stage fails; its ``__cause__`` is the exception behind it.
+            CheckpointError: If the checkpoint cannot be used, or belongs to another chain or to
+                other items.
         """
-        with use_watch_options(WatchOptions(progress, trace)), use_valve(valve):
-            return await super().run(input_data, workflow_context)
+        recording = make_chain_checkpoint(checkpoint, codec)
+        watching = WatchOptions(progress, trace)
+        with use_watch_options(watching), use_valve(valve), use_checkpoint(recording):
+            try:
+                return await super().run(input_data, workflow_context)
+            except NodeError as error:
+                if isinstance(error.__cause__, CheckpointError):
+                    raise error.__cause__ from None
+                raise
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
@@ -160,7 +180,7 @@ class ListStage(
         try:
             source = self._open(node_context.input_data)
             flattens = any(stage.flattens for stage in self.stages)
-            with take_valve() as valve:
+            with take_valve() as valve, take_checkpoint() as checkpoint:
                 options = RunOptions(
                     # All outputs are kept in any case, so those of later items need not wait.
                     ordered=flattens,
@@ -168,6 +188,7 @@ class ListStage(
                     workflow_context=workflow_context,
                     watching=get_watch_options(),
                     valve=valve,
+                    checkpoint=checkpoint,
                 )
                 plan = self._plan(source, options, on_failed, count.add)
                 run = await drain(plan, outputs.append)
@@ -265,6 +286,14 @@ class ListStage(
         item = f"item {error.index}: " if error.index is not None else ""
         return f"{stage}{item}{error.error}"
 
+    def _name_work(self) -> str:
+        """Name what the stage does with an item, by which a checkpoint recognises it."""
+        return ""
+
+    def _is_recorded(self) -> bool:
+        """Return whether a checkpoint holds all that the stage emits."""
+        return False
+
     def _close(self, values: list[Any]) -> Any:
         """Make the outcome of the values that were emitted."""
         return values
@@ -295,6 +324,11 @@ class ListStage(
             report = self._report(run, items, options.watching)
             shared = options.workflow_context
             shared = WorkflowContext() if shared is None else shared
+            checkpoint, journal = options.checkpoint, None
+            recorders: Sequence[Recorder | None] = [None] * len(self.stages)
+            if checkpoint is not None:
+                journal = checkpoint.open(run, self.stages)
+                recorders = make_recorders(journal, self.stages, on_usage)
             links = [
                 Link(
                     stage.node_id,
@@ -303,8 +337,11 @@ class ListStage(
                     # From the source they come in order.
                     stage.has_keys and position > 0,
                     stage.operator,
+                    recorder,
                 )
-                for position, stage in enumerate(self.stages)
+                for position, (stage, recorder) in enumerate(
+                    zip(self.stages, recorders, strict=True)
+                )
             ]
             chain = fuse(
                 links,
@@ -319,7 +356,10 @@ class ListStage(
             buffering = options.buffering
             if report is not None:
                 buffering = buffering.with_drop_handler(report.stages[0].report_overflow)
-            return emit(run, source, buffering).pipe(chain)
+            emitted: Observable[Indexed[Any]] = emit(run, source, buffering)
+            if journal is not None:
+                emitted = journal.hold_until_open(emitted)
+            return emitted.pipe(chain)
 
         return Plan(build, self.max_concurrency, options.max_in_flight, options.valve)
 

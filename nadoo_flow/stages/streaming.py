@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Generic, Literal, overload
 
@@ -11,6 +12,7 @@ from .._support.checks import check_bool
 from .._support.typevars import Input_contra, Output_co
 from ..events import ProgressArgument, WatchOptions
 from ..nodes.context import WorkflowContext
+from ..storage import Codec
 from ..streams import (
     BUFFER,
     Buffering,
@@ -25,6 +27,7 @@ from ..streams import (
 from ..tracing.trace import Trace
 from .indexes import IndexedOutput
 from .options import RunOptions
+from .resuming import make_chain_checkpoint
 
 
 class Streaming(Generic[Input_contra, Output_co]):
@@ -44,6 +47,8 @@ class Streaming(Generic[Input_contra, Output_co]):
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
         valve: Valve | None = ...,
+        checkpoint: str | os.PathLike[str] | None = ...,
+        codec: Codec | None = ...,
     ) -> CloseableAsyncIterator[Output_co]: ...
     @overload
     def stream(
@@ -59,6 +64,8 @@ class Streaming(Generic[Input_contra, Output_co]):
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
         valve: Valve | None = ...,
+        checkpoint: str | os.PathLike[str] | None = ...,
+        codec: Codec | None = ...,
     ) -> CloseableAsyncIterator[IndexedOutput[Output_co]]: ...
     def stream(
         self,
@@ -73,6 +80,8 @@ class Streaming(Generic[Input_contra, Output_co]):
         progress: ProgressArgument = False,
         trace: Trace | None = None,
         valve: Valve | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        codec: Codec | None = None,
     ) -> Any:
         """Yield the outputs of a source of items when they are there, endlessly if it is endless.
 
@@ -95,16 +104,29 @@ class Streaming(Generic[Input_contra, Output_co]):
                 or in a notebook; ``"always"`` writes to any stderr.
             trace: Records what happens.
             valve: Drains the run, as the iterator's own ``drain`` does.
+            checkpoint: A file in which each stage records what it has made of an item before that
+                goes on. The next run with it does only what is missing, and yields everything. It
+                belongs to the stages, by their ids, and to the items of the source.
+            codec: How outputs are stored there; as JSON by default.
 
         Raises:
             NodeError: From the iterator: the first item that failed, when the rest has ended. An
                 item that a stage goes on without is logged as a warning.
+            CheckpointError: From the iterator, if the checkpoint cannot be used, or belongs to
+                another chain or to other items.
             BufferOverflowError: From the iterator, after all that had arrived before.
             Exception: From the iterator: an error of the source, after all that came before it.
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
         options = RunOptions(
-            ordered, indexed, max_in_flight, workflow_context, buffering, watching, valve
+            ordered,
+            indexed,
+            max_in_flight,
+            workflow_context,
+            buffering,
+            watching,
+            valve,
+            make_chain_checkpoint(checkpoint, codec),
         )
         return CloseableAsyncIterator(self._plan_values(source, options))
 
@@ -122,6 +144,8 @@ class Streaming(Generic[Input_contra, Output_co]):
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
         valve: Valve | None = ...,
+        checkpoint: str | os.PathLike[str] | None = ...,
+        codec: Codec | None = ...,
     ) -> Observable[Output_co]: ...
     @overload
     def observe(
@@ -137,6 +161,8 @@ class Streaming(Generic[Input_contra, Output_co]):
         progress: ProgressArgument = ...,
         trace: Trace | None = ...,
         valve: Valve | None = ...,
+        checkpoint: str | os.PathLike[str] | None = ...,
+        codec: Codec | None = ...,
     ) -> Observable[IndexedOutput[Output_co]]: ...
     def observe(
         self,
@@ -151,6 +177,8 @@ class Streaming(Generic[Input_contra, Output_co]):
         progress: ProgressArgument = False,
         trace: Trace | None = None,
         valve: Valve | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        codec: Codec | None = None,
     ) -> Any:
         """Return the cold Observable that :meth:`stream` iterates over, with the same arguments.
 
@@ -159,7 +187,14 @@ class Streaming(Generic[Input_contra, Output_co]):
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
         options = RunOptions(
-            ordered, indexed, max_in_flight, workflow_context, buffering, watching, valve
+            ordered,
+            indexed,
+            max_in_flight,
+            workflow_context,
+            buffering,
+            watching,
+            valve,
+            make_chain_checkpoint(checkpoint, codec),
         )
         return observe(self._plan_values(source, options))
 

@@ -1,0 +1,192 @@
+"""The checkpoint of one run of a chain: what its stages find in it, and what they write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from reactivex import Observable
+
+from .._support.report_error import report_error
+from .._support.tasks import is_to_end
+from ..results.batch_result import BatchResult
+from ..storage import Codec, JsonCodec
+from ..streams import Indexed, Subscription
+from .disk import DiskThread
+from .gate import Gate
+from .protocol import CheckpointError
+from .steps import StageName, StepQuery, StepRecord, StepsFile
+
+
+class _Request:
+    """What a lane waits for.
+
+    Attributes:
+        answer: What was found.
+        is_done: Whether the answer is there.
+        waiter: Wakes the lane.
+    """
+
+    def __init__(self) -> None:
+        self.answer: list[StepRecord] = []
+        self.is_done = False
+        self.waiter: asyncio.Future[None] | None = None
+
+    def finish(self, answer: list[StepRecord]) -> None:
+        self.answer, self.is_done = answer, True
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+class Journal:
+    """Reads and writes the records of one run.
+
+    What is asked for while the file is in use goes into the next group. Records are written in the
+    order in which they come, so where the record of an item is, those are that led to it.
+
+    Args:
+        run: The run.
+        file: The file.
+        stages: The stages of the chain that the file must belong to.
+        codec: The user's own, or None for JSON.
+
+    Attributes:
+        own_codec: The user's own codec, if there is one.
+        codec: Encodes outputs.
+    """
+
+    def __init__(
+        self, run: Subscription, file: StepsFile, stages: Sequence[StageName], codec: Codec | None
+    ) -> None:
+        self._run = run
+        self._file = file
+        self._stages = stages
+        self.own_codec = codec
+        self.codec: Codec = JsonCodec() if codec is None else codec
+        self.name = file.name
+        self._thread = DiskThread(run)
+        self._gate = Gate(run)
+        self._is_open = False
+        self._is_busy = True
+        # How many records of earlier runs each stage has not found yet.
+        self._unread: dict[str, int] = {}
+        self._reads: list[tuple[StepQuery, _Request]] = []
+        self._writes: list[tuple[StepRecord, _Request, BatchResult]] = []
+        run.add_cleanup(self._close)
+
+    def hold_until_open(self, items: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
+        """Open the file, and let no item pass before it is known to be that of the chain."""
+        self._thread.call(self._open_file, self._on_open, self._fail)
+        return self._gate.hold(items)
+
+    async def find(self, query: StepQuery) -> list[StepRecord]:
+        """Return the records of an item, which are none where there are no more to be found."""
+        if not self._unread.get(query.stage):
+            return []
+        request = _Request()
+        self._reads.append((query, request))
+        return await self._wait_for(request)
+
+    async def record(self, record: StepRecord, result: BatchResult) -> None:
+        """Write a record, and return when it is on the disk.
+
+        Args:
+            record: The record.
+            result: What was to be recorded, for the error if that fails.
+        """
+        request = _Request()
+        self._writes.append((record, request, result))
+        await self._wait_for(request)
+
+    def refuse(self, error: CheckpointError) -> None:
+        """End the run and write nothing more, because the file belongs to other inputs."""
+        self._writes.clear()
+        self._run.fail(error)
+
+    async def _wait_for(self, request: _Request) -> list[StepRecord]:
+        self._call_soon()
+        while not request.is_done:
+            request.waiter = self._run.loop.create_future()
+            try:
+                await request.waiter
+            except asyncio.CancelledError:
+                # The item is finished, so a cancellation that it has left behind is nothing to it.
+                if is_to_end():
+                    raise
+        return request.answer
+
+    def _call_soon(self) -> None:
+        if not self._is_busy:
+            self._is_busy = True
+            self._run.loop.call_soon(self._call)
+
+    def _call(self) -> None:
+        if self._run.stopped:
+            return
+        reads, self._reads = self._reads, []
+        writes, self._writes = self._writes, []
+        exchange = partial(
+            self._exchange, [query for query, _ in reads], [record for record, *_ in writes]
+        )
+
+        def on_answers(answers: list[list[StepRecord]]) -> None:
+            self._is_busy = False
+            for (query, request), answer in zip(reads, answers, strict=True):
+                self._unread[query.stage] -= len(answer)
+                request.finish(answer)
+            for _, request, _ in writes:
+                request.finish([])
+            if self._reads or self._writes:
+                self._call_soon()
+
+        self._thread.call(exchange, on_answers, partial(self._fail, group=writes))
+
+    def _exchange(
+        self, queries: list[StepQuery], records: list[StepRecord]
+    ) -> list[list[StepRecord]]:
+        """Write and read, in the thread."""
+        if records:
+            self._file.write(records)
+        return self._file.read(queries)
+
+    def _open_file(self) -> dict[str, int]:
+        counts = self._file.open(self._stages)
+        self._is_open = True
+        return counts
+
+    def _on_open(self, counts: dict[str, int]) -> None:
+        self._unread = counts
+        self._is_busy = False
+        self._gate.open()
+
+    def _fail(
+        self,
+        error: CheckpointError,
+        group: Sequence[tuple[StepRecord, _Request, BatchResult]] = (),
+    ) -> None:
+        error.unrecorded = [result for _, _, result in (*group, *self._writes)]
+        self._writes.clear()
+        if self._run.stopped:
+            report_error(self._run.loop, "the checkpoint of a run that had ended failed", error)
+        else:
+            self._run.fail(error)
+
+    async def _close(self) -> None:
+        """Write what was finished when the run ended, and close the file."""
+        await self._thread.finish(
+            partial(self._close_file, [record for record, *_ in self._writes])
+        )
+
+    def _close_file(self, records: list[StepRecord]) -> None:
+        if not self._is_open:
+            return
+        try:
+            if records:
+                self._file.write(records)
+        finally:
+            self._file.close()
+
+
+OpenJournal = Callable[[Subscription], Journal]
