@@ -10,7 +10,7 @@ It is below ``stages`` and ``batch``, which record with it. It may import ``node
 
 from ..storage import Codec, JsonCodec
 from .fingerprint import Fingerprint, take_fingerprint
-from .journal import Journal
+from .journal import Journal, Request
 from .protocol import Checkpoint, CheckpointError, Record
 from .recording import Recording
 from .sqlite import SqliteCheckpoint, as_checkpoint
@@ -25,6 +25,7 @@ __all__ = [
     "JsonCodec",
     "Record",
     "Recording",
+    "Request",
     "SqliteCheckpoint",
     "StageName",
     "StepQuery",

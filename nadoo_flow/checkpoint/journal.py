@@ -20,8 +20,8 @@ from .protocol import CheckpointError
 from .steps import StageName, StepQuery, StepRecord, StepsFile
 
 
-class _Request:
-    """What a lane waits for.
+class Request:
+    """What a lane waits for, or an output.
 
     Attributes:
         answer: What was found.
@@ -70,10 +70,11 @@ class Journal:
         self._gate = Gate(run)
         self._is_open = False
         self._is_busy = True
-        # How many records of earlier runs each stage has not found yet.
+        # How many items of earlier runs each stage has not found yet.
         self._unread: dict[str, int] = {}
-        self._reads: list[tuple[StepQuery, _Request]] = []
-        self._writes: list[tuple[StepRecord, _Request, BatchResult]] = []
+        self._reads: list[tuple[StepQuery, Request]] = []
+        self._writes: list[tuple[StepRecord, Request, BatchResult]] = []
+        self._on_written: list[Callable[[], None]] = []
         run.add_cleanup(self._close)
 
     def hold_until_open(self, items: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
@@ -82,31 +83,47 @@ class Journal:
         return self._gate.hold(items)
 
     async def find(self, query: StepQuery) -> list[StepRecord]:
-        """Return the records of an item, which are none where there are no more to be found."""
+        """Return the records of an item, for which this is called once.
+
+        Nothing is read where all items of earlier runs were found.
+        """
         if not self._unread.get(query.stage):
             return []
-        request = _Request()
-        self._reads.append((query, request))
-        return await self._wait_for(request)
+        found = await self.read(query)
+        if found:
+            self._unread[query.stage] -= 1
+        return found
 
-    async def record(self, record: StepRecord, result: BatchResult) -> None:
-        """Write a record, and return when it is on the disk.
+    async def read(self, query: StepQuery) -> list[StepRecord]:
+        """Return records of an item."""
+        request = Request()
+        self._reads.append((query, request))
+        self._call_soon()
+        return await self.wait_for(request)
+
+    def record(self, record: StepRecord, result: BatchResult) -> Request:
+        """Write a record, and return what is done when it is on the disk.
 
         Args:
             record: The record.
             result: What was to be recorded, for the error if that fails.
         """
-        request = _Request()
+        request = Request()
         self._writes.append((record, request, result))
-        await self._wait_for(request)
+        self._call_soon()
+        return request
+
+    def call_when_written(self, function: Callable[[], None]) -> None:
+        """Call a function each time when records are on the disk, before the lanes go on."""
+        self._on_written.append(function)
 
     def refuse(self, error: CheckpointError) -> None:
         """End the run and write nothing more, because the file belongs to other inputs."""
         self._writes.clear()
         self._run.fail(error)
 
-    async def _wait_for(self, request: _Request) -> list[StepRecord]:
-        self._call_soon()
+    async def wait_for(self, request: Request) -> list[StepRecord]:
+        """Return what was found when a request is done."""
         while not request.is_done:
             request.waiter = self._run.loop.create_future()
             try:
@@ -133,11 +150,12 @@ class Journal:
 
         def on_answers(answers: list[list[StepRecord]]) -> None:
             self._is_busy = False
-            for (query, request), answer in zip(reads, answers, strict=True):
-                self._unread[query.stage] -= len(answer)
+            for (_, request), answer in zip(reads, answers, strict=True):
                 request.finish(answer)
             for _, request, _ in writes:
                 request.finish([])
+            for on_written in self._on_written:
+                on_written()
             if self._reads or self._writes:
                 self._call_soon()
 
@@ -164,7 +182,7 @@ class Journal:
     def _fail(
         self,
         error: CheckpointError,
-        group: Sequence[tuple[StepRecord, _Request, BatchResult]] = (),
+        group: Sequence[tuple[StepRecord, Request, BatchResult]] = (),
     ) -> None:
         error.unrecorded = [result for _, _, result in (*group, *self._writes)]
         self._writes.clear()
@@ -187,6 +205,3 @@ class Journal:
                 self._file.write(records)
         finally:
             self._file.close()
-
-
-OpenJournal = Callable[[Subscription], Journal]

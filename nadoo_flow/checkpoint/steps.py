@@ -94,7 +94,7 @@ class StepsFile:
         self.name = self._file.name
 
     def open(self, stages: Sequence[StageName]) -> dict[str, int]:
-        """Open or make the file, lock it, and return how many records each stage has.
+        """Open or make the file, lock it, and return of how many items each stage has records.
 
         Raises:
             CheckpointError: If the file cannot be used, or belongs to another chain.
@@ -106,7 +106,8 @@ class StepsFile:
             lambda connection: self._check(connection, stages),
         )
         with self._file.reading() as database:
-            return dict(database.execute("SELECT stage, count(*) FROM steps GROUP BY stage"))
+            counts = "SELECT stage, count(DISTINCT item) FROM steps GROUP BY stage"
+            return dict(database.execute(counts))
 
     def read(self, queries: Iterable[StepQuery]) -> list[list[StepRecord]]:
         """Return the records that each query asks for, by the positions of the outputs.

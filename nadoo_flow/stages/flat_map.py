@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Iterable
 from typing import Any, TypeAlias
 
-from reactivex import Observable
+from reactivex import Observable, compose
 
 from .._support.checks import check_bool, check_key
 from .._support.typevars import Input, Output
@@ -14,10 +14,12 @@ from ..nodes.context import NodeResult
 from ..nodes.execution import make_item_failure
 from ..nodes.item_keys import ItemKeys
 from ..nodes.many import ManyInput
-from ..nodes.node import BaseNode, as_node
+from ..nodes.node import BaseNode, as_node, inherits
 from ..streams import Indexed, ManyWork, Outlet, flat_map_many
 from .fusion import Operator, StageRun
+from .held_outputs import hold_until_written
 from .indexes import OutputIndex, get_source_index
+from .recorded_outputs import RecordedManyWork
 from .stage import ListStage
 
 Many: TypeAlias = "Iterable[Output] | AsyncIterable[Output] | Observable[Output]"
@@ -45,6 +47,9 @@ class ManyStage(ListStage[Input, Output, list[Output]]):
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.child_node = as_node(child_node, "child_node")
         self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
+
+    def _name_work(self) -> str:
+        return self.child_node.node_id
 
     def _describe_detail(self) -> str:
         return f"{self.child_node.node_id}, {super()._describe_detail()}"
@@ -92,20 +97,30 @@ class FlatMapNode(ManyStage[Input, Output]):
         self.key = check_key(key, "key")
         self.has_keys = self.key is not None
 
+    def _is_recorded(self) -> bool:
+        return inherits(self, FlatMapNode, "operator")
+
     def operator(self, stage_run: StageRun) -> Operator:
         """Build the operator that pulls the outputs of the items."""
         keys = None if self.key is None else ItemKeys(self.key)
-        return flat_map_many(
+        work: ManyWork[Indexed[Any]] = ChildWork(self, stage_run, keys)
+        recorder = stage_run.recorder
+        if recorder is not None:
+            work = RecordedManyWork(recorder, work)
+        operator: Operator = flat_map_many(
             stage_run.run,
-            ChildWork(self, stage_run, keys),
+            work,
             self.max_concurrency,
             self.child_node.isolate,
             ordered=stage_run.ordered,
             keys=keys,
             wrap=stage_run.report_work,
             drop_unstarted=stage_run.drop_unstarted,
-            get_index=_name_source if stage_run.indexed else None,
+            get_index=_name_source if stage_run.indexed or recorder is not None else None,
         )
+        if recorder is None:
+            return operator
+        return compose(operator, hold_until_written(stage_run.run, recorder.journal))
 
 
 def _name_source(number: int, parent: Indexed[Any]) -> int:

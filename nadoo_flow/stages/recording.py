@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._support.usage import read_numbers
-from ..checkpoint import CheckpointError, Fingerprint, Journal, StepQuery, StepRecord
+from ..checkpoint import CheckpointError, Fingerprint, Journal, Request, StepQuery, StepRecord
 from ..errors import describe_error
 from ..nodes.usage import mark_as_saved
 from ..results.batch_result import BatchResult
@@ -26,6 +26,10 @@ class Recorder:
         key: Identifies the stage in the checkpoint.
         identify: Identifies the items of the stage.
         on_usage: Called with the metadata of each answer that says what it used.
+
+    Attributes:
+        journal: The checkpoint of the run.
+        identify: Identifies the items of the stage.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class Recorder:
         identify: Identity,
         on_usage: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._journal = journal
+        self.journal = journal
         self._node_id = node_id
         self._key = key
         self._on_usage = on_usage
@@ -46,7 +50,7 @@ class Recorder:
     def enter(self, part: str, identify: Identity = follow) -> Recorder:
         """Return the recorder of a part of the stage, behind another part by default."""
         key = f"{self._key}.{part}"
-        return Recorder(self._journal, self._node_id, key, identify, self._on_usage)
+        return Recorder(self.journal, self._node_id, key, identify, self._on_usage)
 
     def note_usage(self, metadata: dict[str, Any]) -> None:
         """Count what was used for an item, and keep it for the record, which is made next."""
@@ -58,9 +62,13 @@ class Recorder:
         used, self._used = self._used, {}
         return {name: read_numbers(used[name]) for name in ("usage", "saved") if name in used}
 
-    async def find(self, index: int, start: int = 0, limit: int = 1) -> list[StepRecord]:
-        """Return records of an item, from an output on."""
-        return await self._journal.find(StepQuery(self._key, get_path(index), start, limit))
+    async def find(self, index: int, start: int = 0) -> list[StepRecord]:
+        """Return the first record of an item, from an output on, if there is one; called once."""
+        return await self.journal.find(StepQuery(self._key, get_path(index), start, 1))
+
+    async def read(self, index: int, start: int, limit: int) -> list[StepRecord]:
+        """Return records of an item of which one was found."""
+        return await self.journal.read(StepQuery(self._key, get_path(index), start, limit))
 
     def encode(self, value: Any) -> bytes:
         """Encode an output.
@@ -69,7 +77,7 @@ class Recorder:
             TypeError: If that is not possible.
         """
         try:
-            return self._journal.codec.encode(value)
+            return self.journal.codec.encode(value)
         except FAILURES as error:
             raise TypeError(
                 f"the output cannot be recorded: {describe_error(error)}; "
@@ -83,15 +91,15 @@ class Recorder:
             CheckpointError: If the codec cannot read it.
         """
         try:
-            return self._journal.codec.decode(record.value)
+            return self.journal.codec.decode(record.value)
         except FAILURES as error:
             raise CheckpointError(
-                f"{self._journal.name} holds an output of item {record.item} of the stage "
+                f"{self.journal.name} holds an output of item {record.item} of the stage "
                 f"{self._node_id!r} that the codec cannot read: {describe_error(error)}"
             ) from error
 
     def check(self, record: StepRecord, fingerprint: Fingerprint | None) -> None:
-        """Check that a record belongs to an input, and count what it saves.
+        """Check that a record belongs to an input.
 
         Raises:
             CheckpointError: If it belongs to another one.
@@ -99,29 +107,34 @@ class Recorder:
         if fingerprint is not None and record.fingerprint != fingerprint.digest:
             before = Fingerprint(record.fingerprint, record.preview)
             raise CheckpointError(
-                f"{self._journal.name} belongs to other inputs: item {record.item} was {before}, "
+                f"{self.journal.name} belongs to other inputs: item {record.item} was {before}, "
                 f"but is now {fingerprint}; use another file"
             )
+
+    def count_saved(self, record: StepRecord) -> None:
+        """Count what is not used again, because there is a record."""
         metadata = json.loads(record.metadata)
         if metadata:
             self._on_usage(mark_as_saved(metadata))
 
-    async def record(
+    def record(
         self,
         item: Indexed[Any],
         output: Any,
         data: bytes,
         fingerprint: Fingerprint | None,
+        used: dict[str, Any],
         *,
         number: int = 0,
-    ) -> None:
-        """Record an output, and return when it is on the disk.
+    ) -> Request:
+        """Record an output, and return what is done when it is on the disk.
 
         Args:
             item: The item, with the index that identifies it.
             output: The output.
             data: The output, encoded.
             fingerprint: That of the item, if it has one.
+            used: What was used for it.
             number: The position of the output among those of the item.
         """
         index, value = item
@@ -131,15 +144,15 @@ class Recorder:
             number,
             *(fingerprint or (b"", "")),
             data,
-            encode_metadata(self.take_usage()),
+            encode_metadata(used),
         )
         stage = {"stage": self._node_id}
         result = BatchResult(get_source_index(index), value, True, output, metadata=stage)
-        await self._journal.record(record, result)
+        return self.journal.record(record, result)
 
     def refuse(self, error: CheckpointError) -> None:
         """End the run, because the checkpoint does not belong to it or cannot be read."""
-        self._journal.refuse(error)
+        self.journal.refuse(error)
 
 
 class RecordedWork(WrappedWork[Indexed[Any], Indexed[Any]]):
@@ -184,6 +197,7 @@ class RecordedWork(WrappedWork[Indexed[Any], Indexed[Any]]):
             index, fingerprint = recorder.identify(item)
             for record in await recorder.find(index):
                 recorder.check(record, fingerprint)
+                recorder.count_saved(record)
                 return index, self._decode(record, value)
         except CheckpointError as error:
             recorder.refuse(error)
@@ -195,7 +209,9 @@ class RecordedWork(WrappedWork[Indexed[Any], Indexed[Any]]):
             except TypeError as error:
                 return self._fail(item, error, started)
             if data is not None:
-                await recorder.record((index, value), result, data, fingerprint)
+                used = recorder.take_usage()
+                written = recorder.record((index, value), result, data, fingerprint, used)
+                await recorder.journal.wait_for(written)
         finally:
             recorder.take_usage()
         return index, result

@@ -16,7 +16,11 @@ RUNS = int(os.environ.get("NADOO_FLOW_KILLED_RUNS", "200"))
 
 
 AT_ONCE = 4
-DRIVERS = ("tests.checkpoint.kill_driver", "tests.policies.stores.kill_driver")
+DRIVERS = {
+    "checkpoint": "tests.checkpoint.kill_driver",
+    "chain": "tests.checkpoint.chain_kill_driver",
+    "cache": "tests.policies.stores.kill_driver",
+}
 
 
 def start(driver: str, folder: Path, seed: int) -> subprocess.Popen[str]:
@@ -43,7 +47,7 @@ def start(driver: str, folder: Path, seed: int) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
-@pytest.mark.parametrize("driver", DRIVERS, ids=["checkpoint", "cache"])
+@pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 def test_a_run_that_is_killed_and_started_again_loses_nothing_and_repeats_nothing(
     driver: str, tmp_path: Path
 ) -> None:
@@ -59,3 +63,13 @@ def test_a_run_that_is_killed_and_started_again_loses_nothing_and_repeats_nothin
     # The moments were such that it was worth it.
     assert totals["killed"] > RUNS // 2
     assert totals["in_the_middle"] > RUNS // 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+def test_rule_r60_a_long_chain_that_is_killed_twenty_times_repeats_one_item_a_lane(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", DRIVERS["chain"], str(tmp_path)]
+    driven = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(driven.stdout) == [20, []]
