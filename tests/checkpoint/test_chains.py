@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import reactivex as rx
 from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from nadoo_flow import (
     BatchProcessor,
+    CheckpointError,
     FilterNode,
     FunctionNode,
     MapNode,
@@ -380,18 +381,27 @@ async def test_a_chain_inside_an_item_does_not_take_the_checkpoint(tmp_path: Pat
     assert await run(MapNode("outer", inner), range(3), tmp_path / "a") == [[1], [2], [3]]
 
 
-async def test_the_same_chain_runs_twice_at_a_time_only_with_two_files(tmp_path: Path) -> None:
+async def test_a_chain_runs_twice_at_a_time_only_with_two_files(tmp_path: Path) -> None:
     chain = Work().chain()
-    runs = (run(chain, NUMBERS, tmp_path / name) for name in ("a", "b", "a"))
-    outcomes = await asyncio.gather(*runs, return_exceptions=True)
-    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    assert [str(error).partition(":")[0] for error in refused] == [
-        f"the checkpoint {str(tmp_path / 'a')!r} is in use by another run or program"
-    ]
-    observable = chain.observe(rx.of(1, 2), checkpoint=tmp_path / "c")
-    observable.subscribe()
-    with pytest.raises(Exception, match="in use by another run"):
+    path = tmp_path / "a"
+    in_use = f"the checkpoint {str(path)!r} is in use by another run"
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            yield 0
+            await go_on.wait()
+
+    observable = chain.observe(Slow(), checkpoint=path)
+    ended = asyncio.ensure_future(observable.pipe(ops.do_action(lambda _: started.set())))
+    await started.wait()
+    assert (await refuse(run(chain, NUMBERS, path))).startswith(f"{in_use} or program: ")
+    with pytest.raises(CheckpointError) as caught:
         await observable
+    assert str(caught.value) == in_use
+    assert await run(chain, NUMBERS, tmp_path / "b") == halves(NUMBERS)
+    go_on.set()
+    assert await ended == 0
 
 
 async def test_a_node_that_cancels_its_own_task_is_recorded_all_the_same(tmp_path: Path) -> None:
