@@ -125,6 +125,8 @@ class Journal:
     async def wait_for(self, request: Request) -> list[StepRecord]:
         """Return what was found when a request is done."""
         while not request.is_done:
+            if self._run.stopped or is_to_end():
+                raise asyncio.CancelledError
             request.waiter = self._run.loop.create_future()
             try:
                 await request.waiter

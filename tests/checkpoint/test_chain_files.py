@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,38 @@ async def test_a_cancelled_chain_ends_after_its_disk_and_keeps_what_was_finished
     again = Work()
     await run(again.chain(), NUMBERS, tmp_path / "a")
     assert again.executed.of("square") == list(range(10, 100))
+
+
+@real
+@pytest.mark.parametrize("swallows", [False, True])
+async def test_rule_r4_a_generator_that_is_left_does_not_wait_for_the_disk(
+    swallows: bool, tmp_path: Path
+) -> None:
+    steps = []
+
+    async def give(number: int) -> AsyncIterator[int]:
+        try:
+            yield number
+            steps.append("went on")
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                if not swallows:
+                    raise
+            yield number
+        finally:
+            steps.append("closed")
+
+    file = Stuck(tmp_path / "a")
+    running = asyncio.create_task(drain(plan(FlatMapNode("give", give), [7], file), lambda _: None))
+    await until(lambda: steps == ["went on"])
+    running.cancel()
+    await turns()
+    assert steps == ["went on", "closed"]
+    file.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(60):
+            await running
 
 
 class Failing(StepsFile):
