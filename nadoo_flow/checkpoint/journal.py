@@ -35,6 +35,7 @@ class Request:
         self.waiter: asyncio.Future[None] | None = None
 
     def finish(self, answer: list[StepRecord]) -> None:
+        """Give the answer, and wake the lane."""
         self.answer, self.is_done = answer, True
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)

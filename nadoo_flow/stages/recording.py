@@ -138,11 +138,13 @@ class Recorder:
             number: The position of the output among those of the item.
         """
         index, value = item
+        digest, preview = (b"", "") if fingerprint is None else fingerprint
         record = StepRecord(
             self._key,
             get_path(index),
             number,
-            *(fingerprint or (b"", "")),
+            digest,
+            preview,
             data,
             encode_metadata(used),
         )

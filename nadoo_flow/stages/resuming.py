@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._support.checks import describe_value
-from ..checkpoint import Journal, StageName, StepsFile
+from ..checkpoint import CheckpointError, Journal, StageName, StepsFile
 from ..storage import Codec
 from ..streams import Subscription
 from .identity import Identity, follow, make_content_identity, make_source_identity
@@ -27,21 +27,28 @@ class RecordedStage(Protocol):
     def _is_recorded(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChainCheckpoint:
     """Where the runs of a chain record what its stages make.
 
     Attributes:
         file: The file.
         codec: The user's own codec, or None for JSON.
+        is_used: Whether a run has used it.
+        error: The error of it that has ended a run.
     """
 
     file: StepsFile
     codec: Codec | None
+    is_used: bool = False
+    error: CheckpointError | None = None
 
     def open(self, run: Subscription, stages: Sequence[RecordedStage]) -> Journal:
         """Return the checkpoint of one run."""
-        names = [StageName(each.node_id, each.node_type, each._name_work()) for each in stages]
+        self.is_used = True
+        names = [
+            StageName(each.node_id, str(each.node_type), str(each._name_work())) for each in stages
+        ]
         return Journal(run, self.file, names, self.codec)
 
 
@@ -87,12 +94,9 @@ def use_checkpoint(checkpoint: ChainCheckpoint | None) -> Iterator[None]:
         _checkpoint.reset(token)
 
 
-@contextmanager
-def take_checkpoint() -> Iterator[ChainCheckpoint | None]:
-    """Give the checkpoint to one stage, and not to those that its items execute inside."""
-    checkpoint = _checkpoint.get()
-    with use_checkpoint(None):
-        yield checkpoint
+def get_checkpoint() -> ChainCheckpoint | None:
+    """Return the checkpoint of the stage that is being executed."""
+    return _checkpoint.get()
 
 
 _checkpoint: ContextVar[ChainCheckpoint | None] = ContextVar("nadoo_flow_checkpoint", default=None)

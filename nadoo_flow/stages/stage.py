@@ -61,7 +61,7 @@ from .fusion import Link, OnFailed, OnUsage, Operator, StageRun, fuse
 from .indexes import make_indexed_output
 from .options import RunOptions, take_valve, use_valve
 from .recording import Recorder
-from .resuming import make_chain_checkpoint, make_recorders, take_checkpoint, use_checkpoint
+from .resuming import get_checkpoint, make_chain_checkpoint, make_recorders, use_checkpoint
 from .streaming import Streaming
 
 _log = logging.getLogger(__name__)
@@ -153,11 +153,14 @@ class ListStage(
         watching = WatchOptions(progress, trace)
         with use_watch_options(watching), use_valve(valve), use_checkpoint(recording):
             try:
-                return await super().run(input_data, workflow_context)
-            except NodeError as error:
-                if isinstance(error.__cause__, CheckpointError):
-                    raise error.__cause__ from None
+                output = await super().run(input_data, workflow_context)
+            except NodeError:
+                if recording is not None and recording.error is not None:
+                    raise recording.error from None
                 raise
+        if recording is not None and not recording.is_used:
+            _log.warning("%r overrides execute, and has not used its checkpoint", self)
+        return output
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
@@ -177,10 +180,11 @@ class ListStage(
             stage = {"stage": stage_id} if len(self.stages) > 1 else {}
             errors.append({"index": index, "error": error, **stage})
 
+        checkpoint = get_checkpoint()
         try:
             source = self._open(node_context.input_data)
             flattens = any(stage.flattens for stage in self.stages)
-            with take_valve() as valve, take_checkpoint() as checkpoint:
+            with take_valve() as valve, use_checkpoint(None):
                 options = RunOptions(
                     # All outputs are kept in any case, so those of later items need not wait.
                     ordered=flattens,
@@ -196,6 +200,8 @@ class ListStage(
             failed = self._describe_place(error), count.make_metadata(), error.__cause__ or error
             return NodeResult(False, None, *failed)
         except Exception as error:
+            if checkpoint is not None and isinstance(error, CheckpointError):
+                checkpoint.error = error
             return make_failure(error)
         outputs.sort(key=itemgetter(0))
         errors.sort(key=itemgetter("index"))

@@ -55,12 +55,15 @@ async def test_rule_r60_no_lane_takes_another_item_while_the_disk_hangs(tmp_path
 
 
 @real
+@pytest.mark.parametrize("isolate", ["context", "task"])
 async def test_a_cancelled_chain_ends_after_its_disk_and_keeps_what_was_finished(
-    tmp_path: Path,
+    isolate: Any, tmp_path: Path
 ) -> None:
     work = Work()
+    chain = work.chain()
+    chain.stages[0].child_node.isolate = isolate
     file = Stuck(tmp_path / "a")
-    running = asyncio.create_task(drain(plan(work.chain(), NUMBERS, file), lambda _: None))
+    running = asyncio.create_task(drain(plan(chain, NUMBERS, file), lambda _: None))
     await until(lambda: work.executed.total() == 10)
     await turns()
     running.cancel()

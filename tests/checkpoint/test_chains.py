@@ -19,6 +19,7 @@ from nadoo_flow import (
     FilterNode,
     FunctionNode,
     MapNode,
+    MicroBatchNode,
     NodeResult,
     OperatorNode,
     ReduceNode,
@@ -26,6 +27,7 @@ from nadoo_flow import (
 )
 
 from .chains import Work, add, copy_files, fail, halves, refuse, run, stream
+from .helpers import real
 
 NUMBERS = range(100)
 
@@ -491,6 +493,48 @@ async def test_an_item_without_a_fingerprint_is_refused_before_it_is_paid_for(
     message = await refuse(run(work.chain(), [len], tmp_path / "a"))
     assert message.startswith("item 0: the input <built-in function len>")
     assert work.executed.total() == 0
+
+
+async def test_the_checkpoint_error_of_an_item_is_that_of_the_item(tmp_path: Path) -> None:
+    async def inner(number: int) -> Any:
+        return await run(Work().chain(), [number], tmp_path / "none" / "a")
+
+    for options in ({}, {"checkpoint": tmp_path / "b"}):
+        error = await fail(MapNode("outer", inner).run({"items": [5]}, **options))
+        assert error.error.startswith("item 0: CheckpointError: the checkpoint")
+        assert isinstance(error.__cause__, CheckpointError)
+
+
+async def test_an_execute_of_ones_own_that_uses_no_checkpoint_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Own(MapNode[int, int]):
+        async def execute(self, *contexts: Any) -> NodeResult:
+            return NodeResult(True, {"results": []})
+
+    class Calling(MapNode[int, int]):
+        async def execute(self, *contexts: Any) -> NodeResult:
+            return await super().execute(*contexts)
+
+    await run(Calling("calling", len), ["item"], tmp_path / "a")
+    assert caplog.messages == []
+    await run(Own("own", len), ["item"], tmp_path / "b")
+    assert caplog.messages == ["Own('own') overrides execute, and has not used its checkpoint"]
+
+
+@real
+async def test_a_micro_batch_waits_for_no_item_that_waits_for_the_disk(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    async def double(numbers: list[int]) -> list[int]:
+        sizes.append(len(numbers))
+        return [2 * number for number in numbers]
+
+    for _ in range(2):
+        batching = MicroBatchNode(double, max_size=64, max_wait=1000)
+        outputs = await run(MapNode("double", batching), NUMBERS, tmp_path / "a")
+        assert outputs == [2 * number for number in NUMBERS]
+    assert sum(sizes) == 100
 
 
 async def test_the_checkpoint_of_a_batch_is_none_of_a_chain(tmp_path: Path) -> None:

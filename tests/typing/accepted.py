@@ -340,6 +340,11 @@ async def chains() -> None:
             assert_type(output, Answer)
     assert_type((answers | sure).observe(["a"], buffer=5), Observable[Answer])
     assert_type((answers | sure).as_operator(), Callable[[Observable[str]], Observable[Answer]])
+    async with (answers | sure).stream(["a"], indexed=True, checkpoint="a.sqlite") as numbered:
+        async for number_and_answer in numbered:
+            assert_type(number_and_answer.value, Answer)
+    assert_type((answers | sure).observe(["a"], checkpoint=Path("a")), Observable[Answer])
+    assert_type(await answers.run({"items": ["a"]}, checkpoint="a"), dict[str, list[Answer]])
     assert_type(await answers.run({"items": ["a"], "language": "ko"}), dict[str, list[Answer]])
     assert_type(await total.run({"scores": [1.0]}), dict[str, float])
     assert_type(answers | in_words, Pipeline[Lists, str])

@@ -186,6 +186,7 @@ async def typed_stages(answers: MapNode[str, Answer], judged: MapNode[Answer, fl
     FunctionNode(load_numbers) | answers  # type: ignore[operator]
     answers.stream([1])  # type: ignore[list-item]
     answers.observe([1])  # type: ignore[list-item]
+    await answers.run({"items": ["a"]}, checkpoint=5)  # type: ignore[arg-type]
     (answers | judged).stream([1])  # type: ignore[list-item]
     sure: FilterNode[Answer] = FilterNode("sure", lambda answer: answer.nothing)  # type: ignore[attr-defined]
     async for answer in answers.stream(["a"]):
