@@ -13,6 +13,7 @@ import pytest
 import reactivex as rx
 
 from nadoo_flow import FlatMapNode, FunctionNode, MapNode
+from nadoo_flow.policies import retry, timeout
 
 from .chains import copy_files, fail, run, stream
 
@@ -306,3 +307,23 @@ async def test_rule_r6_what_an_item_sets_is_not_seen_behind(isolate: Any, tmp_pa
     chain: Any = FlatMapNode("give", node, output_key="items") | OperatorNode(ops.do_action(see))
     await run(chain, range(20), tmp_path / "a")
     assert seen == {None}
+
+
+async def test_policies_around_a_generator_try_again_only_before_its_outputs(
+    tmp_path: Path,
+) -> None:
+    tries: list[int] = []
+
+    async def give(number: int) -> AsyncIterator[int]:
+        tries.append(number)
+        if len(tries) == 1:
+            raise ConnectionError("once")
+        for output in range(3):
+            await asyncio.sleep(0)
+            yield 10 * number + output
+
+    for _ in range(2):
+        node = FunctionNode(give, "give").pipe(timeout(60), retry(3, wait=lambda _: 0))
+        outputs = await run(FlatMapNode("give", node), [1, 2], tmp_path / "a")
+        assert outputs == [10, 11, 12, 20, 21, 22]
+    assert sorted(tries) == [1, 1, 2]
