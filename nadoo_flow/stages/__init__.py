@@ -1,9 +1,10 @@
 """Stages: nodes that work on the items of a list, each the Rx operator of its name.
 
 ``stage`` says what they share, ``fusion`` lets neighbours become one chain through which the items
-flow one by one.
+flow one by one. ``resuming`` gives a run of them its checkpoint, and ``recording`` has each stage
+record what it makes of an item.
 
-It may import ``nodes`` and the rooms below it.
+It may import ``checkpoint`` and the rooms below it.
 """
 
 from .expand import ExpandNode
