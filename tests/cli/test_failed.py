@@ -143,8 +143,11 @@ def test_an_output_that_is_no_json_is_kept_as_failed(run: Run, folder: Path) -> 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--failed", "in.txt"], "the file of failures in.txt is the input"),
-        (["-o", "x", "--failed", "./x"], "the file of failures ./x is the output"),
+        (["--failed", "in.txt"], "the file of dead letters in.txt is the input; name another file"),
+        (
+            ["-o", "x", "--failed", "./x"],
+            "the file of dead letters ./x is the output; name another file",
+        ),
         (["--failed", "."], "is no file that can be appended to"),
         (["--failed", "missing/x"], "the file of dead letters 'missing/x' cannot be opened"),
         (["--failed", "other.jsonl"], "holds something else; name another file"),

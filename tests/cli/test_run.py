@@ -331,7 +331,10 @@ def test_of_many_kinds_of_errors_the_most_frequent_are_told(run: Run, folder: Pa
             ["shell_nodes:odd", "in.txt", "-o", "missing/out"],
             f"cannot write missing/out: {MISSING}",
         ),
-        (["shell_nodes:odd", "in.txt", "-o", "./in.txt"], "the output ./in.txt is the input"),
+        (
+            ["shell_nodes:odd", "in.txt", "-o", "./in.txt"],
+            "the output ./in.txt is the input; name another file",
+        ),
         (
             ["shell_nodes:odd", "in.txt", "--checkpoint", "in.txt"],
             "the checkpoint 'in.txt' is damaged, or no checkpoint at all: ",

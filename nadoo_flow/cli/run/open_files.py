@@ -14,7 +14,7 @@ from .inputs import Reading
 from .output import LineOutput, Output, TakeFailed
 from .readers import FORMATS, find_reader
 
-NAMES = {"input": "input", "output": "output", "failed": "file of failures"}
+NAMES = {"input": "input", "output": "output", "failed": "file of dead letters"}
 
 
 def choose_reading(options: argparse.Namespace) -> Reading:
@@ -67,7 +67,7 @@ def check_files_differ(options: argparse.Namespace) -> None:
     named = [(NAMES[name], getattr(options, name)) for name in NAMES]
     for (first, source), (second, target) in combinations(named, 2):
         if source is not None and target is not None and _is_same(source, target):
-            raise CommandError(f"the {second} {target} is the {first}")
+            raise CommandError(f"the {second} {target} is the {first}; name another file")
 
 
 def _is_same(source: str, target: str) -> bool:
@@ -79,4 +79,4 @@ def _is_same(source: str, target: str) -> bool:
 
 
 def _ignore(result: object) -> None:
-    """Stand for a file of failures where there is none."""
+    """Stand for a file of dead letters where there is none."""
