@@ -29,10 +29,10 @@ else:
             return (
                 after.ru_nivcsw > before.ru_nivcsw
                 and after.ru_nvcsw == before.ru_nvcsw
-                and _processor_time(after) - _processor_time(before) < seconds
+                and _sum_processor_time(after) - _sum_processor_time(before) < seconds
             )
 
         return was_preempted
 
-    def _processor_time(usage: struct_rusage) -> float:
+    def _sum_processor_time(usage: struct_rusage) -> float:
         return usage.ru_utime + usage.ru_stime

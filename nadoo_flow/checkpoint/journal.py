@@ -56,6 +56,7 @@ class Journal:
     Attributes:
         own_codec: The user's own codec, if there is one.
         codec: Encodes outputs.
+        name: The name of the file in messages.
     """
 
     def __init__(

@@ -46,7 +46,6 @@ class SlidingWindow:
     Args:
         per: Length of the window in seconds.
         limits: Most of each unit in any window, wherever it is laid.
-
     """
 
     def __init__(self, per: float, limits: Amounts) -> None:

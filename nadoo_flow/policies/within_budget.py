@@ -29,7 +29,9 @@ def stay_within(budget: RateBudget, estimate: Estimate | None, actual: Actual | 
         check_sync_function(estimate, "estimate")
     elif others := [unit for unit in budget.limits if unit != REQUESTS]:
         units = " and ".join(others)
-        raise TypeError(f"estimate must be given, nothing else says how many {units} a call needs")
+        raise TypeError(
+            f"estimate must be given, since nothing else says how many {units} a call needs"
+        )
     if actual is not None:
         check_sync_function(actual, "actual")
     return FunctionPolicy(

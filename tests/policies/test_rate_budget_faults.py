@@ -435,7 +435,7 @@ class TestWhatCannotBe:
             (
                 lambda: rate_limit(RateBudget(per=1, requests=1, tokens=1, usd=1)),
                 TypeError,
-                "estimate must be given, nothing else says how many tokens and usd a call needs",
+                "estimate must be given, since nothing else says how many tokens and usd a call",
             ),
             (
                 lambda: rate_limit(RateBudget(per=1, requests=1), per=2),  # type: ignore[call-overload]
