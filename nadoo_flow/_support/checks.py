@@ -179,6 +179,11 @@ def is_list_like(value: object) -> TypeGuard[Iterable[Any]]:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
 
 
+def name_function(function: object) -> str:
+    """Return the name of a function, or else that of its type."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
 def describe_value(value: object) -> str:
     """Describe a value and its type for an error message, cut to 60 characters."""
     try:

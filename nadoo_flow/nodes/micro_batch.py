@@ -19,6 +19,7 @@ from .._support.checks import (
     check_positive_number,
     describe_value,
     is_list_like,
+    name_function,
 )
 from .._support.per_loop import PerLoop
 from .._support.tasks import (
@@ -70,7 +71,7 @@ class MicroBatchNode(BoundNode[Input, Output], Generic[Input, Output]):
         node_id: str | None = None,
     ) -> None:
         self.fn = check_callable(fn, "fn")
-        super().__init__(getattr(fn, "__name__", type(fn).__name__) if node_id is None else node_id)
+        super().__init__(name_function(fn) if node_id is None else node_id)
         self.max_size = check_positive_int(max_size, "max_size")
         self.max_wait = check_non_negative_number(max_wait, "max_wait")
         if (max_weight is None) != (weight is None):

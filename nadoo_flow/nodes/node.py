@@ -17,6 +17,7 @@ from .._support.checks import (
     describe_value,
     hint_at_call,
     is_generator_function,
+    name_function,
 )
 from .._support.tasks import get_running_task, leave_out_caller
 from .._support.typevars import Input, Input_contra, Next, Output, Output_co
@@ -289,8 +290,7 @@ class FunctionNode(BoundNode[Input, Output]):
     def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
         self.fn = check_callable(fn, "fn")
         self.yields = is_generator_function(fn)
-        name = getattr(fn, "__name__", type(fn).__name__)
-        super().__init__(name if node_id is None else node_id)
+        super().__init__(name_function(fn) if node_id is None else node_id)
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
         fn = _collect_from(self.fn) if self.yields else self.fn

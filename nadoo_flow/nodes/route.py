@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
-from .._support.checks import check_function, describe_value
+from .._support.checks import check_function, describe_value, name_function
 from ..drawing.parts import Box, Part
 from .context import NodeResult, WorkflowContext, unwrap_item
 from .execution import Bound, answer_safely, as_answer, as_result
@@ -74,7 +74,7 @@ class RouteNode(BoundNode[Any, Any]):
             box = node._describe_box()
             boxes.append(Box(f"{name}: {box.name}", box.kind, box.detail))
         return (
-            Part((Box(self.node_id, type(self).__name__, f"by {describe_function(self.fn)}"),)),
+            Part((Box(self.node_id, type(self).__name__, f"by {name_function(self.fn)}"),)),
             Part(tuple(boxes), "one of these", is_choice=True),
         )
 
@@ -115,11 +115,6 @@ def find_route(name: object, routes: Mapping[Any, R], default: R | None) -> R:
             "and default= would take all others"
         )
     return found
-
-
-def describe_function(fn: Callable[..., Any]) -> str:
-    """Return the name of a function."""
-    return getattr(fn, "__name__", type(fn).__name__)
 
 
 def _name_route(name: object, failed: NodeResult) -> NodeResult:

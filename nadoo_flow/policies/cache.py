@@ -14,6 +14,7 @@ from .._support.checks import (
     check_positive_number,
     describe_value,
     hint_at_call,
+    name_function,
 )
 from .._support.per_loop import PerLoop
 from ..errors import describe_error
@@ -76,7 +77,7 @@ def cache(
         ttl = check_positive_number(ttl, "ttl")
     max_entries = check_positive_int(max_entries, "max_entries")
     shown = [] if store is None else [_describe_store(store)]
-    shown += [] if key is None else [f"key={getattr(key, '__name__', type(key).__name__)}"]
+    shown += [] if key is None else [f"key={name_function(key)}"]
     shown += [f"version={version!r}"] if version else []
     shown += [] if ttl is None else [f"ttl={ttl:g}"]
     return Cache(_make_store(store, ttl, max_entries), key, version, f"cache({', '.join(shown)})")

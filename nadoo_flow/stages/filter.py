@@ -7,13 +7,12 @@ from typing import Any, overload
 
 from reactivex import compose
 
-from .._support.checks import check_function
+from .._support.checks import check_function, name_function
 from .._support.typevars import Input
 from ..checkpoint import StepRecord
 from ..events import DROPPED, FINISHED, ItemEnd
 from ..nodes.holding import warn_of
 from ..nodes.node import inherits
-from ..nodes.route import describe_function
 from ..streams import Indexed, Work, flat_map
 from .dropping import DROPPED_ITEM, leave_out_dropped
 from .fusion import Operator, StageRun
@@ -64,7 +63,7 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
         self.filter_fn = check_function(filter_fn, "filter_fn")
 
     def _name_work(self) -> str:
-        return describe_function(self.filter_fn)
+        return name_function(self.filter_fn)
 
     def _is_recorded(self) -> bool:
         return inherits(self, FilterNode, "operator")

@@ -9,10 +9,9 @@ from typing import Any, overload
 from reactivex import compose
 from reactivex import operators as ops
 
-from .._support.checks import check_function
+from .._support.checks import check_function, name_function
 from .._support.typevars import Input, Output
 from ..nodes.holding import warn_of
-from ..nodes.route import describe_function
 from ..streams import Indexed, flat_map
 from .fusion import Operator, StageRun
 from .stage import ListStage
@@ -107,7 +106,7 @@ class ReduceNode(ListStage[Input, Output, Output]):
         )
 
     def _name_work(self) -> str:
-        return describe_function(self.reduce_fn)
+        return name_function(self.reduce_fn)
 
     def _describe_detail(self) -> str:
         return "one at a time, in order"

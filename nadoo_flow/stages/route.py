@@ -7,12 +7,12 @@ from typing import Any, overload
 
 from reactivex import compose
 
-from .._support.checks import check_function, describe_value
+from .._support.checks import check_function, describe_value, name_function
 from ..checkpoint import StepRecord
 from ..nodes.context import unwrap_item
 from ..nodes.holding import warn_of
 from ..nodes.node import NodeLike, inherits
-from ..nodes.route import Choose, RouteNode, check_routes, describe_function, find_route
+from ..nodes.route import Choose, RouteNode, check_routes, find_route
 from ..streams import Indexed, flat_map, split
 from .fusion import Operator, StageRun
 from .recording import Recorder
@@ -91,7 +91,7 @@ class RouteStage(ListStage):
 
     def _name_work(self) -> str:
         routes = [f"{stage.node_id} of {stage._name_work()}" for stage in self._list_stages()]
-        return f"{describe_function(self.fn)}, {', '.join(routes)}"
+        return f"{name_function(self.fn)}, {', '.join(routes)}"
 
     def _is_recorded(self) -> bool:
         stages = self._list_stages()
