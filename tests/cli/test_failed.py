@@ -177,9 +177,10 @@ def test_a_dry_run_shows_the_first_results_and_writes_nothing(run: Run, folder: 
 def test_equal_inputs_run_once_with_a_cache(run: Run, folder: Path) -> None:
     name = write(folder, "in.txt", "1\n1\n")
     for saved in (1, 2):
-        status, lines, _ = run("shell_nodes:odd", name, "--cache", "cache.sqlite")
+        status, lines, errors = run("shell_nodes:odd", name, "--cache", "cache.sqlite")
         assert (status, outputs(lines)) == (0, [1, 1])
         assert sum(line["metadata"].get("cached", False) for line in lines) == saved
+        assert errors.startswith(f"2 results: 2 succeeded ({saved} from the cache), 0 failed, in ")
 
 
 def test_a_surrogate_half_goes_to_stdout_as_json_writes_it(run: Run, folder: Path) -> None:

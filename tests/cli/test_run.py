@@ -278,9 +278,7 @@ def test_a_checkpoint_makes_the_next_run_go_on_and_write_all(run: Run, folder: P
     lines = in_order((folder / "out.jsonl").read_text())
     assert status == 1
     assert [line["metadata"] for line in lines] == [{"resumed": True}, {}, {"resumed": True}]
-    assert errors.startswith(
-        "3 results: 2 succeeded (2 of them from the checkpoint), 1 failed, in T s\n"
-    )
+    assert errors.startswith("3 results: 2 succeeded (2 from the checkpoint), 1 failed, in T s\n")
 
 
 def test_progress_is_shown_when_it_is_asked_for(run: Run, folder: Path) -> None:

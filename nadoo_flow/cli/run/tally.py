@@ -18,6 +18,7 @@ class Tally:
 
     succeeded: int = 0
     resumed: int = 0
+    cached: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     used: UsageCount = field(default_factory=UsageCount)
     started: float = field(default_factory=time.monotonic)
@@ -27,7 +28,10 @@ class Tally:
         self.used.add(result.metadata)
         if result.success:
             self.succeeded += 1
-            self.resumed += "resumed" in result.metadata
+            if "resumed" in result.metadata:
+                self.resumed += 1
+            elif "cached" in result.metadata:
+                self.cached += 1
         else:
             self.errors[(result.error or "")[:100]] += 1
 
@@ -43,10 +47,12 @@ class Tally:
 
     def format_lines(self) -> list[str]:
         """Format the counts as lines."""
-        resumed = f" ({self.resumed:,} of them from the checkpoint)" if self.resumed else ""
+        origins = {"checkpoint": self.resumed, "cache": self.cached}
+        found = ", ".join(f"{n:,} from the {origin}" for origin, n in origins.items() if n)
+        saved = f" ({found})" if found else ""
         seconds = time.monotonic() - self.started
         lines = [
-            f"{self.results:,} results: {self.succeeded:,} succeeded{resumed}, "
+            f"{self.results:,} results: {self.succeeded:,} succeeded{saved}, "
             f"{self.failed:,} failed, in {seconds:.1f} s"
         ]
         if self.used.usage or self.used.saved:
