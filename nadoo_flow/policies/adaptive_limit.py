@@ -15,7 +15,7 @@ class AdaptiveLimit(ConcurrencyLimit):
 
     Each time when all permits have been used once, it looks at the latest executions. While
     latencies hold and items wait for permits, it grows by one; until the first sign of congestion
-    it doubles instead. A timeout, or an error that means overload (a status of 429 or 503, a
+    it doubles instead. A timeout, or an error that means overload (a status of 429, 503 or 529, a
     retry-after time), shrinks it at once to 3/4. A median latency that is too long shrinks it in
     proportion, to a size at which no item should have to wait inside the service. Executions that
     began before it shrank say nothing about the new size and are not counted, and neither are
