@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..._support.text import format_count
 from ..._support.usage import UsageCount, describe_usage
 from ...results.batch_result import BatchResult
 
@@ -52,7 +53,7 @@ class Tally:
         saved = f" ({found})" if found else ""
         seconds = time.monotonic() - self.started
         lines = [
-            f"{self.results:,} results: {self.succeeded:,} succeeded{saved}, "
+            f"{format_count(self.results, 'result')}: {self.succeeded:,} succeeded{saved}, "
             f"{self.failed:,} failed, in {seconds:.1f} s"
         ]
         if self.used.usage or self.used.saved:
