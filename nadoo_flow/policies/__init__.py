@@ -2,15 +2,15 @@
 
 ``node.pipe(timeout(5), retry(attempts=3))`` gives each try five seconds;
 ``node.pipe(retry(attempts=3), timeout(5))`` gives all tries together five seconds. The recommended
-stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``limit``,
-``circuit_breaker``, ``hedge``, ``retry``, ``cache``, ``fallback``:
+stack, from the inside out, is ``in_thread``, ``timeout``, ``rate_limit``, ``circuit_breaker``,
+``limit``, ``hedge``, ``retry``, ``cache``, ``fallback``:
 
 - ``in_thread`` around a function that blocks, before all others.
 - ``timeout`` innermost: a try that waits for its turn or a permit does not use up its time.
 - ``rate_limit`` inside ``limit``: an item that has had its turn starts at once. The other way round
   it could have to wait for a permit, and start in a burst with others.
-- ``circuit_breaker`` around these, inside ``retry``: each try counts, and none waits for a permit
-  while the service is down.
+- ``circuit_breaker`` around ``rate_limit``: a call that is not made is charged nothing. Inside
+  ``limit``: when the service dies, no more items have passed it than there are permits.
 - ``hedge`` around these: a second execution takes its own turn and permit, and one that waits long
   for them counts as slow.
 - ``retry`` around these: each try takes its own turn and permit, and holds none while it waits.

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from nadoo_flow import BaseNode, BatchProcessor, FunctionNode, NodeResult
+from nadoo_flow import BaseNode, BatchProcessor, ConcurrencyLimit, FunctionNode, NodeResult
 from nadoo_flow.policies import (
     CircuitBreaker,
     CircuitChange,
     CircuitOpen,
     circuit_breaker,
+    limit,
+    rate_limit,
     retry,
     timeout,
 )
@@ -57,6 +59,18 @@ async def test_a_dead_service_gets_few_calls() -> None:
         "CircuitOpen: the service is not called, the next probe in 30 s; "
         "its last error: ConnectionError: refused"
     )
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_inside_a_limit_it_lets_few_items_pass_that_the_limit_holds_up(wait: bool) -> None:
+    # Around the limit, all that wait for a permit when the service dies would call it.
+    service = Service((0, 1_000))
+    breaker = circuit_breaker(CircuitBreaker(failures=5, recovery=2_000), wait)
+    node = FunctionNode(service).pipe(rate_limit(20), breaker, limit(ConcurrencyLimit(10)))
+    results = await BatchProcessor(node, max_concurrency=200).batch(range(1_000))
+    calls = [time for time in service.calls if time < 1_000]
+    assert len(calls) == 14
+    assert len(results.outputs) == (986 if wait else 0)
 
 
 async def test_with_wait_items_wait_for_a_probe_and_no_item_is_lost() -> None:
