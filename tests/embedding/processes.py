@@ -43,9 +43,9 @@ class Process:
                 return
         raise AssertionError(f"ended without saying {text!r}:\n{''.join(self.said)}")
 
-    def end(self) -> int:
+    def end(self, patience: float = PATIENCE) -> int:
         """Read the rest of what the program says, and return its exit status."""
-        rest, _ = self.running.communicate(timeout=PATIENCE)
+        rest, _ = self.running.communicate(timeout=patience)
         self.said.extend(rest.splitlines(keepends=True))
         return self.running.returncode
 

@@ -1,0 +1,96 @@
+"""Have a model answer thousands of prompts: pay for no stored answer again, pass no limit.
+
+Start it with ``python -m tests.examples.enrich URL PROMPTS ANSWERS``: ``PROMPTS`` is a file with a
+prompt in each line, and ``ANSWERS`` gets a line of JSON for each. Kill it, and start it again: it
+goes on where it was.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+import httpx
+from tenacity import wait_random_exponential
+
+from nadoo_flow import BatchProcessor, ConcurrencyLimit, FunctionNode, NodeResult
+from nadoo_flow.policies import (
+    CircuitBreaker,
+    RateBudget,
+    RetryBudget,
+    cache,
+    circuit_breaker,
+    hedge,
+    limit,
+    rate_limit,
+    retry,
+    timeout,
+)
+
+MODEL = "model 4, prompt 2"
+MINUTE = 60.0
+REQUESTS, TOKENS = 250, 15_000  # in a minute
+LONGEST = 40  # tokens of an answer
+LAG = 1.0  # seconds from the start of a call to the server's clock, at most
+CALLS = 40  # at a time
+FAILURES = 10  # after which the service is taken to be down
+
+
+def estimate(prompt):
+    return {"tokens": len(prompt.split()) + LONGEST}  # as if each word were one
+
+
+def read_used(result):
+    return {"tokens": result.metadata["usage"]["tokens"]}
+
+
+def is_hopeless(error):
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code in (400, 401)
+
+
+def make_node(client, budget, answers):
+    async def ask(prompt):
+        response = await client.post("/answers", json={"prompt": prompt, "longest": LONGEST})
+        response.raise_for_status()
+        found = response.json()
+        return NodeResult(True, found["answer"], metadata={"usage": {"tokens": found["tokens"]}})
+
+    service = CircuitBreaker(FAILURES, recovery=MINUTE / 4, counts=httpx.TransportError)
+    return FunctionNode(ask, "ask").pipe(
+        timeout(MINUTE),
+        rate_limit(budget, estimate=estimate, actual=read_used),
+        circuit_breaker(service, wait=True),
+        limit(ConcurrencyLimit(CALLS)),
+        hedge(after=MINUTE / 4),
+        retry(
+            attempts=10,
+            wait=wait_random_exponential(multiplier=MINUTE / 60, max=MINUTE),
+            give_up_on=is_hopeless,
+            budget=RetryBudget(ratio=0.2, minimum=2 * CALLS),
+        ),
+        cache(f"{answers}.cache", version=MODEL),
+    )
+
+
+async def enrich(url, prompts, answers, file, goes_on):
+    # A call counts there when it arrives, so the window is a bit longer here.
+    budget = RateBudget(per=MINUTE + LAG, requests=REQUESTS, tokens=TOKENS)
+    if goes_on:
+        budget.pause(budget.per)  # until what the process before this one has used counts no more
+    async with httpx.AsyncClient(base_url=url, timeout=None) as client:
+        node = make_node(client, budget, answers)
+        processor = BatchProcessor(node, 10 * CALLS, checkpoint=f"{answers}.checkpoint")
+        async with processor.batch_as_completed(prompts) as results:
+            async for result in results:
+                answer = {"answer": result.output, "error": result.error}
+                print(json.dumps({"prompt": result.input_data, **answer}), file=file)
+
+
+def main(url, prompts, answers):
+    goes_on = os.path.exists(f"{answers}.checkpoint")
+    with open(prompts) as lines, open(answers, "w") as file:
+        asyncio.run(enrich(url, map(str.strip, lines), answers, file, goes_on))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
