@@ -34,6 +34,7 @@ UNKNOWN = Fate(Verdict.EITHER, 0, math.inf)
 
 _UNCLEAR = ("close", "close_in_helper", "use_thread", "cancel_itself_and_return")
 _FAILING = (*RAISING, "cancel_itself_and_raise", *FAILURES)
+_AT_ONCE = ("raise", "slow_once", "cancel_itself_and_raise", *FAILURES)
 # Seconds that an act takes besides its own.
 _EXTRA = {"clean": CLEAN_UP, "help": CLEAN_UP, "unwind": 1.5, "unwind_often": 4.5}
 
@@ -55,6 +56,6 @@ def fate_of_act(act: Act) -> Fate:
     if act.kind == "run_batch":
         return Fate(verdict, 2 * (act.seconds + CLEAN_UP), 2 * (act.seconds + CLEAN_UP) + 0.1)
     seconds = act.seconds * (3 if act.kind == "unwind_often" else 1) + _EXTRA.get(act.kind, 0)
-    least = 0 if act.kind in ("raise", *FAILURES, "cancel_itself_and_raise") else seconds
+    least = 0 if act.kind in _AT_ONCE else seconds
     # Others may block the loop for a little.
     return Fate(verdict, least, seconds + 0.2)

@@ -49,6 +49,12 @@ async def _sleep(act: Act, ledger: Ledger) -> None:
     await asyncio.sleep(act.seconds)
 
 
+async def _slow_once(act: Act, ledger: Ledger) -> None:
+    """Sleep, but not when the same is done for the item again."""
+    if ledger.is_first():
+        await asyncio.sleep(act.seconds)
+
+
 async def _forever(act: Act, ledger: Ledger) -> None:
     await asyncio.sleep(FOREVER)
 
@@ -216,6 +222,7 @@ async def _close_in_helper(act: Act, ledger: Ledger) -> None:
 _ACTS: dict[str, Doing] = {
     "return": _return,
     "sleep": _sleep,
+    "slow_once": _slow_once,
     "forever": _forever,
     "block": _block,
     "clean": _clean,

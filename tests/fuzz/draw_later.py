@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .case import Act, Around, Batch, Case, Ending, ManyLeaf, Stage
-from .draw_acts import Drawing
+from .draw_policies import PolicyDrawing
 from .many_model import ALL_DIFFERENT
 
 BATCH_WAYS = ("batch", "batch_as_completed", "batch_in_chunks", "observe")
@@ -13,7 +13,7 @@ STAGE_WAYS = ("run", "stream", "observe", "as_operator")
 """The ways in which a run can be given a valve."""
 
 
-class LaterDrawing(Drawing):
+class LaterDrawing(PolicyDrawing):
     """Draws parts that are put into a whole case."""
 
     def with_keys(self, what: Batch | tuple[Stage, ...]) -> Batch | tuple[Stage, ...]:

@@ -50,6 +50,8 @@ def _leaves(work: Work) -> Iterator[str]:
         case Several(_, nodes):
             for node in nodes:
                 yield from _leaves(node)
+        case Policy("shared_cache"):
+            pass
         case Policy():
             yield from _leaves(work.node)
             for other in work.others:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -99,10 +99,18 @@ class Ledger:
         if self.context is not context and not self.many_contexts:
             self.find("the items of a run do not share their workflow context")
 
+    def is_first(self) -> bool:
+        """Return whether the code that runs has not done its work on the item before."""
+        owner = _owner.get()
+        same = (one for one in self.executions if owner and one.key == owner.key)
+        return next((one is owner for one in same if owner and one.name == owner.name), True)
+
     @contextmanager
-    def execution(self, name: str, key: int) -> Iterator[None]:
+    def execution(
+        self, name: str, key: int, time: Callable[[], float] | None = None
+    ) -> Iterator[None]:
         """Note an execution from its start to its end, and that it is alone in its context."""
-        time = asyncio.get_running_loop().time
+        time = time or asyncio.get_running_loop().time
         execution = Execution(name, key, time())
         self.executions.append(execution)
         self.running[name] += 1

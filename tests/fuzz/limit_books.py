@@ -65,6 +65,8 @@ def leaves(work: Work, limit: int) -> Iterator[tuple[Leaf, int]]:
                 yield from leaves(node, limit)
         case Policy():
             narrowed = min(limit, int(work.number)) if work.kind == "limit" else limit
+            # An item may be executed twice at a time.
+            narrowed = 2 * limit if work.kind == "hedge" else narrowed
             yield from leaves(work.node, narrowed)
             for other in work.others:
                 yield from leaves(other, limit)

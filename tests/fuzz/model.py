@@ -9,6 +9,7 @@ from typing import Any
 from .act_model import UNKNOWN, Fate, Verdict, fate_in_form
 from .case import Leaf, Nested, Policy, Several, Stage, Work
 from .many_model import fate_of_expansion, fate_of_many
+from .policy_model import fate_in_policy
 from .rx_operators import RESUBSCRIBING, piped_by_rx
 from .values import is_kept, key_of, nested_items
 
@@ -66,6 +67,8 @@ def _at_once(strategy: str, fates: list[Fate]) -> Fate:
 
 
 def _with_policy(policy: Policy, value: Any) -> Fate:
+    if policy.kind == "shared_cache":
+        value = key_of(value) % int(policy.number)
     inner = fate(policy.node, value)
     if inner == UNKNOWN:
         return UNKNOWN
@@ -94,7 +97,7 @@ def _with_policy(policy: Policy, value: Any) -> Fate:
                     verdict = _EITHER
                 inner = Fate(verdict, inner.least, inner.most + another.most)
             return inner
-    return Fate(inner.verdict, inner.least, math.inf)
+    return fate_in_policy(policy, inner)
 
 
 @dataclass(frozen=True)

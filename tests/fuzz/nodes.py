@@ -26,7 +26,7 @@ from nadoo_flow import (
     Trace,
 )
 from nadoo_flow.checkpoint import Checkpoint
-from nadoo_flow.policies import RateBudget, fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
 
 from .acts import perform, perform_without_waiting
 from .answers import ANSWERS
@@ -34,6 +34,7 @@ from .case import Around, Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
 from .many_nodes import make_many
 from .overriding import PROCESSORS, override_execute
+from .policies import LATER, LaterPolicies
 from .rx_operators import OPERATORS
 from .user_nodes import NestedNode, OwnNode
 from .values import is_kept, key_of
@@ -44,9 +45,9 @@ class Builder:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self.later = LaterPolicies(ledger)
         self.limits: dict[tuple[str, float], ConcurrencyLimit] = {}
         self._rates: dict[float, Callable[[BaseNode], BaseNode]] = {}
-        self._budgets: dict[float, Callable[[BaseNode], BaseNode]] = {}
 
     def node(self, work: Work) -> BaseNode:
         """Make a node that answers with its item, whatever happens inside."""
@@ -62,6 +63,8 @@ class Builder:
             case Several(strategy, nodes):
                 parallel = ParallelNode([*map(self.node, nodes)], ParallelStrategy(strategy))
                 return Pipeline(parallel, FunctionNode(_any_output))
+            case Policy(kind) if kind in LATER:
+                return self.later.wrap(work, self.node)
             case Policy():
                 return self.node(work.node).pipe(self._policy(work))
             case Nested():
@@ -135,17 +138,10 @@ class Builder:
                 return retry(int(number), wait=0.5)
             case "rate_limit":
                 return self._rates.setdefault(number, rate_limit(number))
-            case "budget":
-                budget = RateBudget(per=1, requests=number)
-                return self._budgets.setdefault(number, rate_limit(budget))
             case "fallback":
                 return fallback(*map(self.node, policy.others))
-        key = policy.kind, number
-        if key not in self.limits:
-            adaptive = policy.kind == "adaptive"
-            kind = AdaptiveLimit if adaptive else ConcurrencyLimit
-            self.limits[key] = kind(int(number))
-        return limit(self.limits[key])
+        kind = AdaptiveLimit if policy.kind == "adaptive" else ConcurrencyLimit
+        return limit(self.limits.setdefault((policy.kind, number), kind(int(number))))
 
     def _stage(self, stage: Stage) -> BaseNode:
         made = self._inherited_stage(stage)

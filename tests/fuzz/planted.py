@@ -18,6 +18,7 @@ from . import (
     bugs_of_composing,
     bugs_of_draining,
     bugs_of_many,
+    bugs_of_policies,
     bugs_of_runs,
     bugs_of_watching,
 )
@@ -115,6 +116,7 @@ _BUGS = {
     **bugs_of_runs.BUGS,
     **bugs_of_many.BUGS,
     **bugs_of_draining.BUGS,
+    **bugs_of_policies.BUGS,
     **bugs_of_composing.BUGS,
     **bugs_of_watching.BUGS,
     **bugs_of_checkpoints.BUGS,

@@ -21,7 +21,18 @@ from nadoo_flow import (
     ReduceNode,
     WorkflowContext,
 )
-from nadoo_flow.policies import fallback, limit, rate_limit, retry, timeout
+from nadoo_flow.policies import (
+    CircuitBreaker,
+    cache,
+    circuit_breaker,
+    fallback,
+    hedge,
+    in_thread,
+    limit,
+    rate_limit,
+    retry,
+    timeout,
+)
 
 from .case import Batch, Case
 from .ledger import Ledger
@@ -76,6 +87,10 @@ NODES: dict[str, Callable[[], Any]] = {
     "rate_limit": lambda: rate_limit(1.0),
     "limit": lambda: limit(ConcurrencyLimit(1)),
     "fallback": lambda: fallback(_coroutine),
+    "hedge": lambda: hedge(1.0),
+    "circuit_breaker": lambda: circuit_breaker(CircuitBreaker()),
+    "cache": cache,
+    "in_thread": in_thread,
 }
 """What is no node, by its name."""
 

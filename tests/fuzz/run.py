@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -18,12 +19,15 @@ from .checkpoints import MemoryCheckpoint
 from .ledger import Ledger
 from .loop import FuzzLoop, describe_waiting
 from .nodes import Builder
+from .policy_books import check_policies
 from .refusals import findings_in_composing
 from .sources import Inputs
 from .threads import findings_in_threads
 from .watch_books import check_watchers
 from .watching import Watchers
 from .ways import consumed
+
+_CANCELLING = ("timeout", "each", "hedge", "cancel_itself_and_return")
 
 
 def findings_of(case: Case) -> list[str]:
@@ -42,8 +46,7 @@ def findings_of(case: Case) -> list[str]:
 
 def _findings_in_loop(case: Case, checkpoint: MemoryCheckpoint | None = None) -> list[str]:
     work = repr(case.what)
-    cancelling = ("kind='timeout'", "kind='each'", "kind='cancel_itself_and_return'")
-    cancels = sum(map(work.count, cancelling))
+    cancels = sum(work.count(f"kind={kind!r}") for kind in _CANCELLING)
     ledger = Ledger(several_cancels=cancels > 1)
     threads = threading.active_count()
     told: list[str] = []
@@ -67,9 +70,17 @@ def _findings_in_loop(case: Case, checkpoint: MemoryCheckpoint | None = None) ->
             log.setLevel(level)
     if not ledger.findings:
         _check_rest(case, ledger, told, [str(warning.message) for warning in warned])
-        if threading.active_count() > threads:
+        if _outlives_its_run(threads):
             ledger.find("a thread is left")
     return ledger.findings
+
+
+def _outlives_its_run(threads: int) -> bool:
+    """Return whether more threads are left than there were; one that ends may take a moment."""
+    patience = time.monotonic() + 1
+    while threading.active_count() > threads and time.monotonic() < patience:
+        time.sleep(0.001)
+    return threading.active_count() > threads
 
 
 def _run(case: Case, ledger: Ledger, loop: FuzzLoop, checkpoint: MemoryCheckpoint | None) -> None:
@@ -139,6 +150,7 @@ async def _main(case: Case, ledger: Ledger, checkpoint: MemoryCheckpoint | None)
     check_items(case, end, ledger)
     check_checkpoint(case, end, ledger, watchers, checkpoint)
     check_watchers(case, ledger, watchers)
+    check_policies(case, ledger, builder.later.changes)
     for shared in builder.limits.values():
         if shared.in_use:
             ledger.find("a permit of a limit was not given back")

@@ -10,7 +10,7 @@ from nadoo_flow import BaseNode, NodeContext, NodeResult, WorkflowContext
 from .case import Nested
 from .ledger import Ledger
 from .model import fate_of_stages
-from .values import nested_items
+from .values import get_bare, nested_items
 
 
 class OwnNode(BaseNode):
@@ -25,7 +25,7 @@ class OwnNode(BaseNode):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         self._ledger.share(workflow_context)
-        answer = await self._work(_bare(node_context.input_data))
+        answer = await self._work(get_bare(node_context.input_data))
         if answer is None or isinstance(answer, NodeResult):
             return answer  # type: ignore[return-value]  # a wrong answer is what some are for
         return NodeResult(True, answer)
@@ -43,7 +43,7 @@ class NestedNode(BaseNode):
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        value = _bare(node_context.input_data)
+        value = get_bare(node_context.input_data)
         items, stages = nested_items(value, self._nested.length), self._nested.stages
         result = await self._inner.execute(NodeContext({"items": items}), workflow_context)
         if not result.success:
@@ -54,7 +54,3 @@ class NestedNode(BaseNode):
         if outcome is not None and repr(got) != repr(outcome.values):
             self._ledger.find(f"wrong items came out inside: {got}; right are {outcome.values}")
         return NodeResult(True, value)
-
-
-def _bare(value: Any) -> Any:
-    return value["item"] if isinstance(value, dict) and len(value) == 1 else value

@@ -17,6 +17,11 @@ def key_of(value: Any) -> int:
     return 1
 
 
+def get_bare(data: Any) -> Any:
+    """Return the item that a node is given."""
+    return data["item"] if isinstance(data, dict) and len(data) == 1 else data
+
+
 def is_kept(value: Any) -> bool:
     """Tell whether the filters keep an item."""
     return key_of(value) % 3 != 2
