@@ -16,6 +16,7 @@ from .._support.report_error import report_error
 from ..errors import NO_MESSAGE
 from ..nodes.context import NodeResult
 from .failures import Failures, get_exception, make_predicate
+from .limit import find_held_limits
 
 State: TypeAlias = Literal["closed", "open", "half-open"]
 
@@ -88,6 +89,7 @@ class CircuitBreaker:
         self._last_error = NO_MESSAGE
         self._opens_at = 0.0
         self._is_probing = False
+        self._probe_holds: frozenset[object] = frozenset()
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -104,11 +106,19 @@ class CircuitBreaker:
         if self.state == "open" or self._is_probing:
             return False
         self._is_probing = True
+        self._probe_holds = find_held_limits()
         return True
 
     def make_error(self) -> CircuitOpen:
         """Return the error of an item that is not admitted."""
         return CircuitOpen(self._last_error, self._get_seconds_left())
+
+    def may_be_waited_for(self) -> bool:
+        """Return whether waiting ends.
+
+        It might not, if the probe needed what the caller holds, such as the only permit of a limit.
+        """
+        return not self._is_probing or find_held_limits() <= self._probe_holds
 
     async def wait(self) -> None:
         """Wait until a call may be admitted."""

@@ -23,7 +23,8 @@ def circuit_breaker(breaker: CircuitBreaker, wait: bool = False) -> NodePolicy:
     Args:
         breaker: The state of the service, shared by all nodes that call it.
         wait: Whether an item waits for the service to come back, instead of failing with a
-            :class:`CircuitOpen`.
+            :class:`CircuitOpen`. One that holds a permit which the probe may need does not wait and
+            calls too.
     """
     if not isinstance(breaker, CircuitBreaker):
         raise TypeError(f"breaker must be a CircuitBreaker, got {describe_value(breaker)}")
@@ -49,7 +50,10 @@ class CircuitBreakerNode(PolicyNode):
             while not (is_part or breaker.admit()):
                 if not self.wait:
                     raise breaker.make_error()
-                await breaker.wait()
+                if breaker.may_be_waited_for():
+                    await breaker.wait()
+                else:
+                    is_part = True
             is_probe = breaker.state == "half-open" and not is_part
             token = _probing.set((*around, breaker)) if is_probe else None
             is_noted = False

@@ -61,12 +61,13 @@ class LaterPolicies:
     """Makes policies for one run.
 
     Attributes:
-        changes: Those of each breaker, by the node inside and in their order.
+        changes: Those of each breaker, by its number.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.changes: dict[int, list[CircuitChange]] = {}
+        self.changes: dict[float, list[CircuitChange]] = {}
+        self._breakers: dict[float, CircuitBreaker] = {}
         self._budgets: dict[float, RateBudget] = {}
         self._retries: dict[float, RetryBudget] = {}
         self._lock = threading.Lock()
@@ -111,8 +112,11 @@ class LaterPolicies:
         return FunctionNode(work, leaf.name).pipe(in_thread())
 
     def _make_breaker(self, policy: Policy) -> Callable[[BaseNode], BaseNode]:
-        breaker = CircuitBreaker(int(policy.number), recovery=RECOVERY)
-        breaker.changes.subscribe(self.changes.setdefault(id(policy), []).append)
+        breaker = self._breakers.get(policy.number)
+        if breaker is None:
+            breaker = CircuitBreaker(int(policy.number), recovery=RECOVERY)
+            breaker.changes.subscribe(self.changes.setdefault(policy.number, []).append)
+            self._breakers[policy.number] = breaker
         return circuit_breaker(breaker, wait=policy.kind == PATIENT_BREAKER)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -71,6 +72,17 @@ async def test_inside_a_limit_it_lets_few_items_pass_that_the_limit_holds_up(wai
     calls = [time for time in service.calls if time < 1_000]
     assert len(calls) == 14
     assert len(results.outputs) == (986 if wait else 0)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["it is first", "the probe is first"])
+async def test_an_item_that_holds_what_the_probe_needs_does_not_wait_for_it(order: int) -> None:
+    service = Service((0, 2))
+    shared = limit(ConcurrencyLimit(1))
+    breaker = circuit_breaker(CircuitBreaker(failures=1, recovery=5), wait=True)
+    nodes = [FunctionNode(service).pipe(*both) for both in permutations((breaker, shared))]
+    assert not (await outcome(nodes[0], 1)).success
+    answers = await asyncio.gather(*(outcome(node, 2) for node in nodes[::order]))
+    assert [answer.output for answer in answers] == [2, 2]
 
 
 async def test_with_wait_items_wait_for_a_probe_and_no_item_is_lost() -> None:
