@@ -6,7 +6,8 @@ and to the observers of ``events`` of the processor or stage (``run_reporter``).
 watched makes no events.
 
 An instrument follows the items of a run from inside their contexts, with or without events
-(``instrument``).
+(``instrument``). A run that is only metered makes no events: its stages count in plain numbers
+(``meter``), which readers sample when they like (``run_meter``).
 
 It may import ``streams``, ``errors`` and ``_support``.
 """
@@ -25,27 +26,35 @@ from .instrument import (
     readers,
 )
 from .item import ItemPlace, find_item, note_failure, note_usage
+from .item_end import DROPPED, FINISHED
+from .meter import BOUNDS, Failure, StageMeter
 from .observable import Events, HasEvents, find_events, find_instrument
+from .run_meter import MeterReader, RunMeter
 from .run_reporter import RunReporter, start_reporting
-from .stage_reporter import DROPPED, FINISHED, StageReporter
+from .stage_reporter import StageReporter
 
 __all__ = [
+    "BOUNDS",
     "DROPPED",
     "FINISHED",
     "Carrier",
     "Event",
     "Events",
+    "Failure",
     "HasEvents",
     "Instrument",
     "Instruments",
     "ItemEnd",
     "ItemPlace",
+    "MeterReader",
     "ProgressArgument",
     "RunFollower",
     "RunInfo",
+    "RunMeter",
     "RunReporter",
     "StageFollower",
     "StageInfo",
+    "StageMeter",
     "StageReporter",
     "WatchOptions",
     "Watcher",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from .._support.usage import Usage, read_numbers
 from .event import scope
 from .instrument import ItemEnd, StageFollower
+from .meter import MeteredItem, StageMeter
 
 
 class ItemReporter(Protocol):
@@ -88,13 +89,20 @@ def find_item() -> ItemPlace | None:
 
 def note_failure(error: str, exception: BaseException | None = None) -> None:
     """Have the current item reported as failed, though its mapper returns and the run goes on."""
-    item = scope.get()
-    if isinstance(item, Item):
+    item = _find_notes()
+    if item is not None:
         item.error, item.exception = error, exception
 
 
 def note_usage(metadata: dict[str, Any]) -> None:
     """Have the end of the current item reported with what was used for it."""
-    item = scope.get()
-    if isinstance(item, Item):
+    item = _find_notes()
+    if item is not None:
         item.usage = read_numbers(metadata.get("usage")) or None
+
+
+def _find_notes() -> Item | MeteredItem | None:
+    item = scope.get()
+    if isinstance(item, StageMeter):
+        return item.open_notes()
+    return item if isinstance(item, (Item, MeteredItem)) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from weakref import ref
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -10,6 +11,7 @@ from reactivex.disposable import Disposable
 from .event import Event
 from .guard import ReportError
 from .instrument import Instrument, Instruments, find_instrument_around, of_all_runs
+from .run_meter import MeterReader
 
 
 class Events(Observable[Event]):
@@ -27,6 +29,7 @@ class Events(Observable[Event]):
         super().__init__()
         self.instruments = Instruments()
         self._observers: tuple[abc.ObserverBase[Event], ...] = ()
+        self._readers: tuple[ref[MeterReader], ...] = ()
 
     @property
     def observed(self) -> bool:
@@ -41,6 +44,11 @@ class Events(Observable[Event]):
             except Exception as error:
                 self._remove(observer)
                 report("an observer of events raised, it is unsubscribed", error)
+
+    def add_reader(self, reader: MeterReader) -> None:
+        """Give the meters of the runs that begin from now on to a reader, as long as it is kept."""
+        with self.lock:
+            self._readers = (*(known for known in self._readers if known()), ref(reader))
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
@@ -84,3 +92,14 @@ def find_instrument(*events: Events | None) -> Instrument | None:
         if own is not None and (instrument := own.instruments.latest) is not None:
             return instrument
     return find_instrument_around() or of_all_runs.latest
+
+
+def find_readers(*events: Events | None) -> tuple[MeterReader, ...]:
+    """Return who reads the meters of a run, each once.
+
+    Args:
+        events: Those of what starts the run, and of its parts.
+    """
+    references = [known for own in events if own is not None for known in own._readers]
+    found = dict.fromkeys(reader for known in references if (reader := known()) is not None)
+    return tuple(found)

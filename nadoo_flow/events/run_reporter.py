@@ -12,8 +12,10 @@ from .._support.report_error import report_error
 from ..streams import Subscription
 from .event import Event, RunInfo, StageInfo, Watcher, WatchOptions
 from .guard import Guard
-from .instrument import Instrument, RunFollower, around, readers
-from .observable import Events
+from .instrument import Instrument, RunFollower, StageFollower, around, readers
+from .meter import StageMeter
+from .observable import Events, find_readers
+from .run_meter import RunMeter
 from .stage_reporter import Emit, StageReporter
 
 _numbers = count(1)
@@ -94,17 +96,35 @@ def start_reporting(
         else common
         for own in to_each or [None] * len(stages)
     ]
-    if not (any(sinks) or instrument or readers):
+    meter_readers = find_readers(to_all, *to_each)
+    if not (any(sinks) or instrument or readers or meter_readers):
         return None
     info = RunInfo(next(_numbers), tuple(stages), _find_length(source))
     follower = None
     if run is not None and instrument is not None:
         follower = instrument.follow_run(info, run.context)
         run.context.run(around.set, instrument)
-    stage_followers = [None] * len(stages) if follower is None else follower.stages
+    stage_followers: Sequence[StageFollower | None] = (
+        [None] * len(stages) if follower is None else follower.stages
+    )
+    stage_meters: Sequence[StageMeter | None] = [None] * len(stages)
+    is_only_metered = False
+    if meter_readers:
+        meter = RunMeter(info, meter_readers, run)
+        is_only_metered = not (any(sinks) or follower or readers)
+        stage_meters = meter.stages
+        sinks = [[*sink, stage.on_event] for sink, stage in zip(sinks, meter.stages, strict=True)]
+        guards.append(Guard(meter, report))
     reports = [
-        StageReporter(loop, info, position, _combine(sink), stage_follower)
-        for position, (sink, stage_follower) in enumerate(zip(sinks, stage_followers, strict=True))
+        StageReporter(
+            loop,
+            info,
+            position,
+            _combine(sinks[position]),
+            stage_followers[position],
+            stage_meters[position] if is_only_metered else None,
+        )
+        for position in range(len(stages))
     ]
     reporter = RunReporter(info, guards, reports, follower)
     if run is not None:

@@ -11,25 +11,32 @@ from typing import Any, TypeAlias, TypeVar
 from .._support.clock import get_clock
 from .._support.functions import do_nothing
 from .._support.usage import Usage
-from ..errors import NodeError, describe_error
 from ..streams import Indexed, Work, WrappedWork
 from .event import Event, Kind, RunInfo, scope
 from .instrument import ItemEnd, StageFollower
 from .item import Item
+from .item_end import FINISHED, describe_end
+from .meter import StageMeter
+from .metered_work import MeteredWork
 
 R = TypeVar("R")
 
 Emit: TypeAlias = Callable[[Event], None]
-
-FINISHED = ItemEnd("finished")
-DROPPED = ItemEnd("dropped")
-CANCELLED = ItemEnd("cancelled")
 
 
 class StageReporter:
     """Makes the events of one stage of one run.
 
     It numbers the lanes itself: an item takes the lowest number that is free.
+
+    Args:
+        loop: The event loop of the run.
+        info: The run.
+        position: The position of the stage in it.
+        emit: Receives the events.
+        follower: Follows the items.
+        only_meter: The meter of the stage, if nothing else receives the events, so that those of
+            items that the stage works on need not be made.
     """
 
     def __init__(
@@ -39,12 +46,14 @@ class StageReporter:
         position: int,
         emit: Emit,
         follower: StageFollower | None = None,
+        only_meter: StageMeter | None = None,
     ) -> None:
         self.stage = info.stages[position].stage
         self.number = info.number
         self.position = position
         self.emit = emit
         self.follower = follower
+        self._only_meter = only_meter
         self.time = get_clock(loop)
         self._loop = loop
         self.free_lanes: list[int] = []
@@ -62,6 +71,8 @@ class StageReporter:
             get_end: Returns how an item ended, given the result of the work. By default every item
                 with a result has finished.
         """
+        if self._only_meter is not None:
+            return MeteredWork(self._only_meter, work, get_end)
         if self.emit is do_nothing:
             return _FollowedWork(self, work, get_end)
         return _ReportedWork(self, work, get_end)
@@ -141,7 +152,7 @@ class _ItemWork(WrappedWork[Indexed[Any], R]):
         try:
             result = make(item, end, started)
         except BaseException as error:
-            self._end(_describe_end(error), started)
+            self._end(describe_end(error), started)
             raise
         self._end(FINISHED if self._get_end is None else self._get_end(result), started)
         return result
@@ -198,12 +209,3 @@ class _FollowedWork(_ItemWork[R]):
             item: Any = scope.get()
             seconds = report.time() - started
             report.follower.end_item(item.followed, item.complete_end(end), seconds)
-
-
-def _describe_end(error: BaseException) -> ItemEnd:
-    """Return how an item ended whose work raised an exception."""
-    if isinstance(error, NodeError):
-        return ItemEnd("failed", error.error, None, error.__cause__ or error)
-    if isinstance(error, Exception):
-        return ItemEnd("failed", describe_error(error), None, error)
-    return CANCELLED

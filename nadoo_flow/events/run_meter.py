@@ -1,0 +1,64 @@
+"""The meter of a run, for readers that sample it instead of receiving events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from .._support.clock import get_clock
+from ..streams import Subscription
+from .event import RunInfo, Watcher
+from .meter import StageMeter
+
+
+class MeterReader(Protocol):
+    """What reads the meters of the runs of a processor or stage.
+
+    The methods are called in the thread of the run, and must not raise.
+    """
+
+    def add_run(self, meter: RunMeter) -> None:
+        """Receive the meter of a run that begins."""
+
+    def end_run(self, meter: RunMeter) -> None:
+        """Receive the meter of a run that has ended."""
+
+
+class RunMeter(Watcher):
+    """Counts the items of one run, by stages.
+
+    Args:
+        info: The run, as it is known when it begins.
+        readers: They get the meter when the run begins, and when it has ended.
+        run: The run, or None if its results are made by an override that has no run.
+
+    Attributes:
+        stages: The meter of each stage.
+        began: When it began, by its clock.
+        ended: When it ended, or None.
+        run: The run, while it has not ended.
+    """
+
+    def __init__(
+        self, info: RunInfo, readers: tuple[MeterReader, ...], run: Subscription | None
+    ) -> None:
+        self.info = info
+        self._readers = readers
+        self.run = run
+        self.time = get_clock(asyncio.get_running_loop())
+        self.began = self.time()
+        self.ended: float | None = None
+        self.stages = [StageMeter(stage, self.time) for stage in info.stages]
+
+    def on_begin(self, run: RunInfo) -> None:
+        """Pass itself on to its readers."""
+        for reader in self._readers:
+            reader.add_run(self)
+
+    def on_end(self, run: RunInfo) -> None:
+        """Note the end."""
+        self.ended = self.time()
+        self.run = None
+        readers, self._readers = self._readers, ()
+        for reader in readers:
+            reader.end_run(self)
