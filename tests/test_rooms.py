@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "nadoo_flow"
 FLOORS = (
     ("__main__",),
     ("cli", "telemetry"),
+    ("dashboard",),
     ("batch",),
     ("executors", "dead_letters", "operators"),
     ("policies", "stages"),

@@ -35,6 +35,10 @@ class PerLoop(Generic[T]):
             self._values = {**alive, loop: value}
         return value
 
+    def list_alive(self) -> list[T]:
+        """Return the values of the loops that are not closed."""
+        return [value for loop, value in self._values.items() if not loop.is_closed()]
+
     def __len__(self) -> int:
         return len(self._values)
 

@@ -37,6 +37,7 @@ class RunMeter(Watcher):
         began: When it began, by its clock.
         ended: When it ended, or None.
         run: The run, while it has not ended.
+        was_drained: Whether it was drained, when it has ended.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunMeter(Watcher):
         self.time = get_clock(asyncio.get_running_loop())
         self.began = self.time()
         self.ended: float | None = None
+        self.was_drained = False
         self.stages = [StageMeter(stage, self.time) for stage in info.stages]
 
     def on_begin(self, run: RunInfo) -> None:
@@ -58,7 +60,9 @@ class RunMeter(Watcher):
     def on_end(self, run: RunInfo) -> None:
         """Note the end."""
         self.ended = self.time()
-        self.run = None
+        if self.run is not None:
+            self.was_drained = self.run.draining.has_begun
+            self.run = None
         readers, self._readers = self._readers, ()
         for reader in readers:
             reader.end_run(self)

@@ -97,6 +97,16 @@ class CircuitBreaker:
         """What happens to the state from now on."""
         return self._subject
 
+    @property
+    def last_error(self) -> str:
+        """The last failure that counted."""
+        return self._last_error
+
+    @property
+    def waiting(self) -> int:
+        """How many executions wait until a call may be made."""
+        return len(self._waiters)
+
     def admit(self) -> bool:
         """Return whether a call may be made now, and whether it is a probe is remembered."""
         if self.state == "closed":

@@ -40,6 +40,11 @@ class ConcurrencyLimit:
         """How many permits there are at the moment."""
         return self._size
 
+    @property
+    def waiting(self) -> int:
+        """How many executions wait for a permit at the moment."""
+        return sum(not waiter.done() for waiter in tuple(self._waiters))
+
     async def acquire(self) -> None:
         """Wait for a permit.
 

@@ -78,23 +78,48 @@ class RateLimit(NodePolicy):
     def __init__(self, rate: float, per: float) -> None:
         self.rate = rate
         self.per = per
-        self._limiters: PerLoop[AsyncLimiter] = PerLoop()
+        self._queues: PerLoop[_Queue] = PerLoop()
 
     def wrap(self, node: NodeLike) -> BaseNode:
         return RateLimitNode(node, self)
 
     def wait_for_turn(self) -> Coroutine[Any, Any, None]:
         """Wait for the next start."""
-        return self._limiters.get(self._make_limiter).acquire()
+        return self._queues.get(self._make_queue).wait_for_turn()
 
-    def _make_limiter(self) -> AsyncLimiter:
+    @property
+    def waiting(self) -> int:
+        """How many executions wait for their turn at the moment."""
+        return sum(queue.waiting for queue in self._queues.list_alive())
+
+    def _make_queue(self) -> _Queue:
         from aiolimiter import AsyncLimiter
 
         whole = math.floor(self.rate) if self.rate >= 1 else self.rate
-        return AsyncLimiter(1, self.per / whole * _ROUNDING)
+        return _Queue(AsyncLimiter(1, self.per / whole * _ROUNDING))
 
     def __repr__(self) -> str:
         return f"rate_limit({self.rate:g}, per={self.per:g})"
+
+
+class _Queue:
+    """The executions of one event loop that wait for their turn.
+
+    Attributes:
+        waiting: How many there are.
+    """
+
+    def __init__(self, limiter: AsyncLimiter) -> None:
+        self._limiter = limiter
+        self.waiting = 0
+
+    async def wait_for_turn(self) -> None:
+        """Wait for the next start."""
+        self.waiting += 1
+        try:
+            await self._limiter.acquire()
+        finally:
+            self.waiting -= 1
 
 
 class RateLimitNode(PolicyNode):

@@ -102,6 +102,7 @@ class RetryNode(PolicyNode):
     def __init__(self, node: NodeLike, rules: RetryRules) -> None:
         super().__init__(node)
         self.attempts = rules.attempts
+        self.budget = rules.budget
         self._rules = rules
 
     def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:

@@ -38,13 +38,22 @@ class RetryBudget:
     def take(self) -> bool:
         """Take a retry out of the budget, if there is one left."""
         slot = self._get_slot()
-        calls = sum(each.calls for each in self._slots)
-        retries = sum(each.retries for each in self._slots)
-        # A ratio such as 0.1 is not exact.
-        if retries + 1 > max(self.minimum, self.ratio * calls + 1e-9):
+        if self.retries + 1 > self.allowed:
             return False
         slot.retries += 1
         return True
+
+    @property
+    def retries(self) -> int:
+        """Retries in the window that ended with the latest call."""
+        return sum(each.retries for each in tuple(self._slots))
+
+    @property
+    def allowed(self) -> float:
+        """Most retries in that window."""
+        calls = sum(each.calls for each in tuple(self._slots))
+        # A ratio such as 0.1 is not exact.
+        return max(self.minimum, self.ratio * calls + 1e-9)
 
     def _get_slot(self) -> _Slot:
         number = int(get_clock(asyncio.get_running_loop())() / self.per * SLOTS)

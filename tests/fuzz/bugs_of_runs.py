@@ -175,8 +175,8 @@ def limiters_race() -> AbstractContextManager[None]:
         known = vars(limit).setdefault("planted", {})
         if loop not in known:
             limit.planted = {old: kept for old, kept in known.items() if not old.is_closed()}
-            limit.planted[loop] = limit._make_limiter()
-        return limit.planted[loop].acquire()
+            limit.planted[loop] = limit._make_queue()
+        return limit.planted[loop].wait_for_turn()
 
     return replaced(RateLimit, "wait_for_turn", wait_for_turn)
 
