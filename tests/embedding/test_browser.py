@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
-from .processes import PATIENCE, WebServer
-from .programs import program
+from .browsing import open_browser, until
+from .processes import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_python]
-
-FLAGS = [
-    "headless",
-    "no-sandbox",
-    "disable-gpu",
-    "disable-dev-shm-usage",
-    "disable-quic",
-    "no-first-run",
-    "disable-background-networking",
-    "disable-component-update",
-    "disable-sync",
-]
 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium", "chromium")
-    for flag in [*FLAGS, f"user-data-dir={tmp_path}"]:
-        options.add_argument(f"--{flag}")
-    driver = program("chromedriver", "chromium-driver")
-    with webdriver.Chrome(options, Service(driver)) as browser:
+    with open_browser(tmp_path) as browser:
         yield browser
-
-
-def until(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any]) -> None:
-    WebDriverWait(browser, PATIENCE, poll_frequency=0.01).until(condition)
 
 
 def shown(browser: webdriver.Chrome) -> list[str]:
