@@ -78,7 +78,7 @@ def _describe_run(shown: ShownRun) -> Snapshot:
     failed = sum(stage.failed for stage in meter.stages)
     history.add(Point(seconds, done, failed))
     total = None if meter.info.stages[0].renumbers else meter.info.total
-    state = _find_state(meter, done, total)
+    state = meter.end or _describe_state(meter)
     rate = history.compute_rate() if meter.ended is None else done / seconds if seconds else 0.0
     left = None if total is None or meter.ended is not None else max(total - done, 0)
     return {
@@ -107,13 +107,9 @@ def _count_done(meter: RunMeter) -> int:
     return last.ended + sum(stage.ended - stage.finished for stage in before)
 
 
-def _find_state(meter: RunMeter, done: int, total: int | None) -> str:
-    if meter.ended is None:
-        is_draining = meter.run is not None and meter.run.draining.has_begun
-        return "draining" if is_draining else "running"
-    if meter.was_drained:
-        return "drained"
-    return "ended early" if total is not None and done < total else "ended"
+def _describe_state(meter: RunMeter) -> str:
+    run = meter.run  # which is gone when the run has ended meanwhile, in another thread
+    return "draining" if run is not None and run.draining.has_begun else "running"
 
 
 def _describe_stage(stage: StageMeter, now: float) -> Snapshot:

@@ -57,6 +57,8 @@ class Updates:
                     sent = latest
                     yield latest
                 await asyncio.sleep(INTERVAL)
+            if self._ends != begun:  # the page keeps what it shows when the server is gone
+                yield self._encode()
         finally:
             self.open_pages -= 1
 
@@ -64,7 +66,10 @@ class Updates:
         # Pages on another event loop may have another clock.
         if abs(now - self._taken) >= INTERVAL:
             self._taken = now
-            # As ASCII it has no line breaks that would end the event.
-            text = json.dumps(self._take(), allow_nan=False, separators=(",", ":"))
-            self._latest = f"data: {text}\n\n".encode()
+            self._latest = self._encode()
         return self._latest
+
+    def _encode(self) -> bytes:
+        # As ASCII it has no line breaks that would end the event.
+        text = json.dumps(self._take(), allow_nan=False, separators=(",", ":"))
+        return f"data: {text}\n\n".encode()

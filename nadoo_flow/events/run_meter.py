@@ -37,7 +37,8 @@ class RunMeter(Watcher):
         began: When it began, by its clock.
         ended: When it ended, or None.
         run: The run, while it has not ended.
-        was_drained: Whether it was drained, when it has ended.
+        end: How it has ended: ``"completed"``, ``"drained"``, ``"failed"``, ``"cancelled"``, or
+            ``"ended"`` where there was no run; None before.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class RunMeter(Watcher):
         self.time = get_clock(asyncio.get_running_loop())
         self.began = self.time()
         self.ended: float | None = None
-        self.was_drained = False
+        self.end: str | None = None
         self.stages = [StageMeter(stage, self.time) for stage in info.stages]
 
     def on_begin(self, run: RunInfo) -> None:
@@ -60,9 +61,18 @@ class RunMeter(Watcher):
     def on_end(self, run: RunInfo) -> None:
         """Note the end."""
         self.ended = self.time()
-        if self.run is not None:
-            self.was_drained = self.run.draining.has_begun
-            self.run = None
+        self.end = _describe_end(self.run)
+        self.run = None
         readers, self._readers = self._readers, ()
         for reader in readers:
             reader.end_run(self)
+
+
+def _describe_end(run: Subscription | None) -> str:
+    if run is None:
+        return "ended"
+    if run.error is not None:
+        return "failed"
+    if run.draining.has_begun:
+        return "drained"
+    return "completed" if run.completed else "cancelled"

@@ -41,7 +41,7 @@ async def test_what_a_page_shows_at_the_end_is_what_the_run_says() -> None:
     assert (snapshot["name"], snapshot["control"]) == ("Mine", False)
     (board,) = snapshot["boards"]
     (run,) = board["runs"]
-    assert (run["state"], run["seconds"], run["total"], run["done"]) == ("ended", 6.0, 4, 4)
+    assert (run["state"], run["seconds"], run["total"], run["done"]) == ("completed", 6.0, 4, 4)
     assert (run["eta"], run["rate"]) == (None, 4 / 6)
     (stage,) = run["stages"]
     summary = results.summary()
@@ -71,7 +71,7 @@ async def test_a_page_follows_a_run_four_times_a_second() -> None:
     assert runs[13]["stages"][0]["items"] == [[0, 3.25], [2, 0.25]]
     assert [runs[at]["done"] for at in (0, 11, 13, 17, 20)] == [0, 0, 1, 2, 3]
     assert runs[13]["eta"] == pytest.approx(2 / (1 / 3.25))
-    assert runs[-1]["state"] == "ended"
+    assert runs[-1]["state"] == "completed"
 
 
 async def test_a_page_that_is_opened_in_mid_run_has_all_totals() -> None:
@@ -207,7 +207,7 @@ async def test_a_chain_has_the_counts_of_each_stage_for_the_arrows_of_its_diagra
     assert [box["name"] for box in part["boxes"]] == ["some", "map"]
     (run,) = board["runs"]
     assert [(stage["finished"], stage["dropped"]) for stage in run["stages"]] == [(2, 3), (2, 0)]
-    assert (run["done"], run["total"], run["state"]) == (5, 5, "ended")
+    assert (run["done"], run["total"], run["state"]) == (5, 5, "completed")
 
 
 async def test_ended_runs_stay_for_a_while_and_not_too_many_of_them() -> None:

@@ -84,7 +84,7 @@ def test_the_numbers_on_the_page_are_those_of_the_run_and_hostile_texts_are_only
     for prompt in prompts:
         client.post(f"/gates/{prompt}")
     results = client.get("/results/1").json()
-    until(page, lambda page: read_state(page) == "ended")
+    until(page, lambda page: read_state(page) == "completed")
     shown = {
         name: read(page, name) for name in ("finished", "failed", "in work", "retried", "tokens")
     }

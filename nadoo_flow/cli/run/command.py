@@ -16,6 +16,7 @@ from ..console import CommandError, Commands, escape_unprintable
 from .find_node import apply_policies, find_node
 from .inputs import FileInputs, PipeInputs, open_inputs
 from .interrupts import NAMES, Interrupts
+from .live_page import serve_page
 from .open_files import check_files_differ, choose_output, choose_reading, leave_files_alone
 from .options import add_options
 from .output import LineCodec, Output
@@ -25,18 +26,23 @@ from .workers import choose_concurrency, make_workers_policy
 
 
 async def process(
-    processor: BatchProcessor, inputs: FileInputs | PipeInputs, output: Output, tally: Tally
+    processor: BatchProcessor,
+    inputs: FileInputs | PipeInputs,
+    output: Output,
+    tally: Tally,
+    options: argparse.Namespace,
 ) -> int | None:
     """Run the batch, and write each result as soon as it comes.
 
     Returns:
-        The signal that ended it early, if one did.
+        The signal that ended it early, if one did; a run that was ended on its page counts as
+        interrupted.
     """
     results = processor.batch_as_completed(inputs)
     interrupts = Interrupts(results.drain, lambda: results.in_work)
     try:
         with interrupts:
-            async with results:
+            async with serve_page(options, processor), results:
                 async for result in results:
                     result.index = inputs.reading.pop_index(result.index)
                     tally.count(output.write(result))
@@ -44,7 +50,7 @@ async def process(
         if interrupts.first is None:
             raise
     output.complete()
-    return interrupts.first
+    return signal.SIGINT if results.drained and not interrupts.first else interrupts.first
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
                 checkpoint=options.checkpoint,
                 codec=LineCodec(),
             )
-            ended_by = asyncio.run(process(processor, inputs, output, tally))
+            ended_by = asyncio.run(process(processor, inputs, output, tally, options))
     except InputsError as error:
         print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(f"the input {options.input}: {error}") from error

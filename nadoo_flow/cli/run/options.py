@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..console import parse_positive_int, parse_positive_number
+from .live_page import add_dashboard_option
 from .readers import FORMATS
 
 
@@ -56,3 +57,4 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="record successes; the same command then goes on where it ended",
     )
     add("--progress", action="store_true", help="show progress also where there is no terminal")
+    add_dashboard_option(command)

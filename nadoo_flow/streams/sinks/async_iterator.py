@@ -78,6 +78,12 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         return 0 if self._inbox is None else self._inbox.run.dropped
 
     @property
+    def drained(self) -> bool:
+        """Whether it was drained, in whatever way, and so starts nothing more."""
+        inbox = self._inbox
+        return self._is_drained or (inbox is not None and inbox.run.draining.has_begun)
+
+    @property
     def in_work(self) -> int:
         """Items that are being worked on; one counts at each stage that has it in work."""
         return 0 if self._inbox is None else self._inbox.run.tasks.lanes
