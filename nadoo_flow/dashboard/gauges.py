@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
+from .._support.usage import format_number
 from ..nodes.node import BaseNode
 from ..policies.circuit import CircuitBreaker
 from ..policies.concurrency_limit import ConcurrencyLimit
+from ..policies.rate_budget import RateBudget
 from ..policies.rate_limit import RateLimit
 from ..policies.retry_budget import RetryBudget
 
@@ -91,6 +93,16 @@ def _read_rate(rate: RateLimit) -> Reading:
     return Reading("rate", f"{rate.rate:g} a {per}", waiting=rate.waiting)
 
 
+def _read_rate_budget(budget: RateBudget) -> Reading:
+    taken = budget.taken
+    state = ", ".join(
+        f"{format_number(taken[unit])} of {format_number(most)} {unit}"
+        for unit, most in budget.limits.items()
+    )
+    fullest = max(taken[unit] / most for unit, most in budget.limits.items())
+    return Reading("rate budget", f"{state} in {budget.per:g} s", fullest, 1, budget.waiting)
+
+
 def _read_budget(budget: RetryBudget) -> Reading:
     allowed = int(budget.allowed)
     state = f"{budget.retries:,} of {allowed:,} retries spent"
@@ -105,6 +117,7 @@ def _read_circuit(breaker: CircuitBreaker) -> Reading:
 _KINDS: tuple[tuple[type, Callable[[Any], Reading]], ...] = (
     (ConcurrencyLimit, _read_limit),
     (RateLimit, _read_rate),
+    (RateBudget, _read_rate_budget),
     (RetryBudget, _read_budget),
     (CircuitBreaker, _read_circuit),
 )

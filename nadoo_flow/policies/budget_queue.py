@@ -67,6 +67,16 @@ class BudgetQueue:
         """Return what is charged at the moment, of each unit; any thread may ask."""
         return self._window.sum_charges(self._time())
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self._waiting)
+
+    @property
+    def taken(self) -> Amounts:
+        """What is taken of the limits, as it was when a call last asked; any thread may read it."""
+        return self._window.sums
+
     def start_at_once(self, amounts: Amounts) -> Charge | None:
         """Charge a call and return that, if it need not wait."""
         now = self._time()

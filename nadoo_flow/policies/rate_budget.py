@@ -91,6 +91,18 @@ class RateBudget:
             for unit, amount in zip(self.limits, queue.sum_charges(), strict=True)
         }
 
+    @property
+    def taken(self) -> dict[str, float]:
+        """What calls have taken, by unit, when one last asked; read in any thread, at no cost."""
+        queue = self._latest
+        taken = (0,) * len(self.limits) if queue is None else queue.taken
+        return {unit: float(amount) for unit, amount in zip(self.limits, taken, strict=True)}
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait, on the event loop that was used last."""
+        return 0 if self._latest is None else self._latest.waiting
+
     def pause(self, seconds: float) -> None:
         """Let no call start for some seconds on the running event loop, however long they are."""
         self.get_queue().pause(check_positive_number(seconds, "seconds"))

@@ -67,6 +67,11 @@ class SlidingWindow:
         amounts = [charge.amounts for charge in tuple(self._charges) if charge.expires > now]
         return tuple(map(sum, zip(*amounts, strict=True))) or (0,) * len(self._limits)
 
+    @property
+    def sums(self) -> Amounts:
+        """What is charged or reserved, of each unit, with what has expired and is not forgotten."""
+        return tuple(self._sums)
+
     def expire(self, now: float) -> None:
         """Forget what has left the window."""
         charges = self._charges

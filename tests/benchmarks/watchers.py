@@ -92,6 +92,15 @@ def _traced_by_sdk(work: Any, concurrency: int, ratio: float, **options: Any) ->
     return processor
 
 
+def metered(work: Any, concurrency: int) -> Any:
+    """Have a dashboard, of which no page is open."""
+    from nadoo_flow.dashboard import Dashboard
+
+    processor = plain(work, concurrency)
+    processor.kept = Dashboard(processor)
+    return processor
+
+
 def measured(work: Any, concurrency: int) -> Any:
     """Have the metrics of a run recorded, and no spans."""
     from opentelemetry.trace import NoOpTracerProvider
@@ -148,6 +157,7 @@ ITEM_FILTER = "an ItemFilter"
 UNSAMPLED = "OpenTelemetry, a run that is not sampled"
 SAMPLED = "OpenTelemetry, a run that is sampled"
 PARTLY_SAMPLED = "OpenTelemetry, a trace for each item, of which 1% are sampled"
+DASHBOARD = "a dashboard without an open page"
 METRICS = "OpenTelemetry, metrics alone"
 
 WATCHERS: dict[str, Make] = {
@@ -160,4 +170,5 @@ WATCHERS: dict[str, Make] = {
     SAMPLED: sampled,
     PARTLY_SAMPLED: partly_sampled,
     METRICS: measured,
+    DASHBOARD: metered,
 }

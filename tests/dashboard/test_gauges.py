@@ -11,6 +11,7 @@ from nadoo_flow.policies import (
     AdaptiveLimit,
     CircuitBreaker,
     ConcurrencyLimit,
+    RateBudget,
     RetryBudget,
     circuit_breaker,
     fallback,
@@ -47,6 +48,18 @@ async def test_a_rate_shows_who_waits_for_a_turn() -> None:
     running[3].cancel()
     await asyncio.wait(running)
     assert readings(node) == {Reading("rate", "2 a second"): ("slow",)}
+
+
+async def test_a_rate_budget_shows_what_is_taken_of_each_unit() -> None:
+    budget = RateBudget(per=10, requests=3, tokens=1_000)
+    node = FunctionNode(slowly, "slow").pipe(rate_limit(budget, estimate=lambda _: {"tokens": 250}))
+    empty = Reading("rate budget", "0 of 3 requests, 0 of 1,000 tokens in 10 s", 0, 1)
+    assert readings(node) == {empty: ("slow",)}
+    running = [asyncio.ensure_future(node.run(0)) for _ in range(5)]
+    await asyncio.sleep(1)
+    state = "3 of 3 requests, 750 of 1,000 tokens in 10 s"
+    assert readings(node) == {Reading("rate budget", state, 1, 1, 2): ("slow",)}
+    await asyncio.gather(*running)
 
 
 async def test_a_budget_shows_what_is_spent() -> None:
