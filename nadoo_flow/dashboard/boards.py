@@ -60,12 +60,18 @@ class Board:
 
     def end_run(self, meter: RunMeter) -> None:
         """Receive a run that has ended."""
-        self._ended.append(self._running.pop(meter.info.number))
+        shown = self._running.pop(meter.info.number, None)
+        if shown is not None:
+            self._ended.append(shown)
 
     def list_runs(self) -> tuple[list[ShownRun], list[ShownRun]]:
         """Return the runs at work and those that have ended, each with the latest first."""
-        ended = [run for run in tuple(self._ended) if _is_to_stay(run.meter)]
         running = list(self._running.copy().values())
+        for run in running:
+            if run.meter.is_lost:
+                run.meter.on_end(run.meter.info)
+        ended = [run for run in tuple(self._ended) if _is_to_stay(run.meter)]
+        running = [run for run in running if run.meter.ended is None]
         return running[::-1], ended[::-1]
 
     def find_run(self, number: str) -> RunMeter | None:

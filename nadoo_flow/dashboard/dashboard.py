@@ -10,7 +10,7 @@ from .._support.checks import check_bool, check_non_empty_str
 from .access import find_refusal, is_local_address
 from .boards import Board
 from .extra import check_installed
-from .snapshot import take_snapshot
+from .snapshot import describe_ended, take_snapshot
 from .updates import Updates
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Dashboard:
         self.name = check_non_empty_str(name, "name")
         self._boards = [Board(owner) for owner in owners]
         self._updates = Updates(
-            lambda: take_snapshot(self._boards, self.name, control=self.control)
+            lambda: take_snapshot(self._boards, self.name, control=self.control),
+            lambda: describe_ended(self._boards),
         )
         check_installed("starlette")
         from .app import make_app, make_refusal

@@ -49,7 +49,7 @@ def find_gauges(node: BaseNode) -> list[Gauge]:
     """Find what a node, its policies and the nodes inside it use, each once."""
     found: dict[int, tuple[Any, dict[str, None]]] = {}
     for each in _walk(node):
-        for value in vars(each).values():
+        for value in vars(each).copy().values():
             if issubclass(type(value), tuple(kind for kind, _ in _KINDS)):
                 _, nodes = found.setdefault(id(value), (value, {}))
                 nodes[each.node_id] = None
@@ -62,7 +62,7 @@ def _walk(node: BaseNode) -> Iterator[BaseNode]:
     while left:
         node = left.pop()
         yield node
-        inside = [child for value in vars(node).values() for child in _list_nodes(value)]
+        inside = [child for value in vars(node).copy().values() for child in _list_nodes(value)]
         for child in reversed(inside):
             if id(child) not in seen:
                 seen.add(id(child))

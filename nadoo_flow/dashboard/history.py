@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-MOST_POINTS = 240
+MOST_POINTS = 120
 RECENT = 10.0
 """Seconds over which the current rate is taken, or a tenth of the run where that is more."""
 

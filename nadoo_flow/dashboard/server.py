@@ -33,6 +33,8 @@ class DashboardServer:
         """Stop the server, and close what pages have open; idempotent."""
         self._server.should_exit = True
         await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,6 +66,11 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+    async def serve_at(self, listening: socket.socket) -> None:
+        """Serve until the server is to exit, or the task is cancelled."""
+        with listening:
+            await self.serve([listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -98,11 +105,16 @@ async def start_server(
         timeout_graceful_shutdown=GRACE,
     )
     server = _Server(config, at_end)
-    task = asyncio.create_task(server.serve(sockets=[listening]), name="dashboard")
+    task = asyncio.create_task(server.serve_at(listening), name="dashboard")
     started = asyncio.create_task(server.listens.wait())
-    await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED)
-    if not started.done():
+    try:
+        await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        raise
+    finally:
         started.cancel()
+    if task.done():
         await task
     query = f"?token={quote(token)}" if token else ""
     shown = f"[{host}]" if ":" in host else host

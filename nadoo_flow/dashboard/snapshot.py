@@ -6,7 +6,8 @@ All texts are cut and freed of control characters, since nodes and their errors 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, islice
 from typing import Any, TypeAlias
 
@@ -25,14 +26,20 @@ MOST_RUNS = 12
 MOST_ITEMS = 24
 """Items in work that are shown of a stage, the oldest ones."""
 
-MOST_FAILURES = 12
+MOST_FAILURES = 10
 MOST_AMOUNTS = 8
 
 
 def take_snapshot(boards: Sequence[Board], name: str, *, control: bool) -> Snapshot:
-    """Take a snapshot of all boards."""
+    """Take a snapshot of all boards, in which runs that have ended are only named by number."""
     described = [_describe_board(board) for board in boards]
     return {"name": shorten(name, 80), "control": control, "boards": described}
+
+
+def describe_ended(boards: Sequence[Board]) -> dict[int, Callable[[], Snapshot]]:
+    """Return what describes each run that has ended, by number; these change no more."""
+    ended = [run for board in boards for run in board.list_runs()[1]]
+    return {run.meter.info.number: partial(_describe_run, run) for run in ended}
 
 
 def _describe_board(board: Board) -> Snapshot:
@@ -42,12 +49,17 @@ def _describe_board(board: Board) -> Snapshot:
         "name": shorten(node.node_id, 80),
         "parts": _describe_parts(node),
         "gauges": [_describe_gauge(gauge) for gauge in find_gauges(node)],
-        "runs": [_describe_run(run) for run in (*running[:MOST_RUNS], *ended)],
+        "running": [_describe_run(run) for run in running[:MOST_RUNS]],
+        "ended": [run.meter.info.number for run in ended],
         "more": max(len(running) - MOST_RUNS, 0),
     }
 
 
 def _describe_parts(node: BaseNode) -> list[Snapshot]:
+    try:
+        parts = node._describe_parts()
+    except Exception:  # a node of the user's may describe itself
+        parts = ()
     return [
         {
             "caption": shorten(part.caption, 120),
@@ -57,7 +69,7 @@ def _describe_parts(node: BaseNode) -> list[Snapshot]:
                 for box in part.boxes
             ],
         }
-        for part in node._describe_parts()
+        for part in parts
     ]
 
 
@@ -119,7 +131,7 @@ def _describe_stage(stage: StageMeter, now: float) -> Snapshot:
         "name": shorten(stage.info.stage, 80),
         "most": stage.info.max_concurrency,
         "in_work": len(stage.in_work),
-        "items": [(index, max(now - started, 0.0)) for index, started in in_work],
+        "items": [(index, round(max(now - started, 0.0), 6)) for index, started in in_work],
         "finished": stage.finished,
         "failed": stage.failed,
         "dropped": stage.dropped,
@@ -175,7 +187,7 @@ def _describe_failures(meter: RunMeter) -> list[Snapshot]:
         {
             "stage": shorten(stage, 40),
             "index": failure.index,
-            "error": shorten(failure.error, 300),
+            "error": shorten(failure.error, 240),
             "seconds": failure.time - meter.began,
         }
         for failure, stage in failures[:MOST_FAILURES]

@@ -47,11 +47,17 @@ class RunMeter(Watcher):
         self.info = info
         self._readers = readers
         self.run = run
-        self.time = get_clock(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.time = get_clock(self._loop)
         self.began = self.time()
         self.ended: float | None = None
         self.end: str | None = None
         self.stages = [StageMeter(stage, self.time) for stage in info.stages]
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its event loop was closed before it had ended."""
+        return self.ended is None and self._loop.is_closed()
 
     def on_begin(self, run: RunInfo) -> None:
         """Pass itself on to its readers."""

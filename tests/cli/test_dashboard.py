@@ -64,7 +64,7 @@ def read_run(page: httpx.Client) -> dict[str, object]:
     with page.stream("GET", "events") as events:
         for line in events.iter_lines():
             if line.startswith("data: ") and '"number"' in line:
-                return json.loads(line.removeprefix("data: "))["boards"][0]["runs"][0]  # type: ignore[no-any-return]
+                return json.loads(line.removeprefix("data: "))["boards"][0]["running"][0]  # type: ignore[no-any-return]
     raise AssertionError("there is no run")
 
 
@@ -97,7 +97,8 @@ def test_a_run_ends_though_a_page_is_open_and_the_page_gets_the_end(tmp_path: Pa
         (tmp_path / "gate").touch()
         received = [line for line in lines if line.startswith("data: ")]
         assert process.wait(30) == 0
-    (run,) = json.loads(received[-1].removeprefix("data: "))["boards"][0]["runs"]
+    run, last = (json.loads(line.removeprefix("data: ")) for line in received[-2:])
+    assert last["boards"][0]["ended"] == [run["number"]]
     assert (run["done"], run["state"]) == (4, "completed")
 
 

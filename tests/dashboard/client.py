@@ -35,8 +35,28 @@ async def watch(dashboard: Dashboard) -> list[dict[str, Any]]:
     """Return the snapshots that a page gets until its stream ends."""
     answer = await ask(dashboard, "/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
-    return [
-        json.loads(line.removeprefix("data: "))
-        for line in answer.text.split("\n")
-        if line.startswith("data: ")
-    ]
+    ended: dict[int, Any] = {}
+    snapshots: list[dict[str, Any]] = []
+    for event in answer.text.split("\n\n"):
+        kind, _, data = event.partition("\ndata: ")
+        if kind == "event: ended":
+            run = json.loads(data)
+            assert run["number"] not in ended
+            ended[run["number"]] = run
+        elif kind == "event: message":
+            snapshots.append(combine(json.loads(data), ended))
+    return snapshots
+
+
+def combine(snapshot: dict[str, Any], ended: Mapping[int, Any]) -> dict[str, Any]:
+    """Put the runs that have ended into a snapshot, as the page does."""
+    for board in snapshot["boards"]:
+        board["runs"] = [*board["running"], *(ended[number] for number in board["ended"])]
+    return snapshot
+
+
+def look(dashboard: Dashboard) -> dict[str, Any]:
+    """Take a snapshot as a page would get it now."""
+    updates = dashboard._updates
+    ended = {number: describe() for number, describe in updates._describe_ended().items()}
+    return combine(json.loads(json.dumps(updates._take())), ended)

@@ -19,7 +19,7 @@ from nadoo_flow.dashboard.snapshot import MOST_FAILURES, MOST_ITEMS, MOST_RUNS
 from nadoo_flow.dashboard.updates import INTERVAL, LIFETIME
 
 from ..stand_ins import assert_only_the_caller_runs, double, slowly
-from .client import act, watch
+from .client import act, look, watch
 
 
 async def fail_on_three(value: int) -> NodeResult:
@@ -113,14 +113,14 @@ async def test_pages_share_their_snapshots_and_end_after_a_while() -> None:
     began = asyncio.get_running_loop().time()
     pages = await asyncio.gather(*(watch(dashboard) for _ in range(20)))
     assert asyncio.get_running_loop().time() - began == LIFETIME
-    assert len(taken) == len(pages[0]) == LIFETIME / INTERVAL
+    assert len(taken) == len(pages[0]) == LIFETIME / INTERVAL + 1
     assert all(page == pages[0] for page in pages)
     running.cancel()
     await asyncio.wait([running])
 
 
-async def last_running(dashboard: Dashboard) -> dict[str, Any]:
-    return dashboard._updates._take()["boards"][0]["runs"][0]
+def last_running(dashboard: Dashboard) -> dict[str, Any]:
+    return look(dashboard)["boards"][0]["runs"][0]  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ async def test_a_run_is_ended_from_the_page(
     dashboard = Dashboard(processor, control=True)
     running = asyncio.ensure_future(processor.batch([2, 3, 4, 5]))
     await asyncio.sleep(1)
-    number = (await last_running(dashboard))["number"]
+    number = last_running(dashboard)["number"]
     answer = await act(dashboard, f"/runs/{number}/{action}")
     assert (answer.status_code, answer.text) == (202, "the run is ending")
     await asyncio.sleep(0.001)
-    assert (await last_running(dashboard))["state"] == state
+    assert last_running(dashboard)["state"] == state
     results = await running
     assert [result.output for result in results] == finished
-    run = await last_running(dashboard)
+    run = last_running(dashboard)
     assert run["state"] == "drained"
     assert run["seconds"] == pytest.approx(seconds, abs=0.01)
     assert run["stages"][0]["cancelled"] == cancelled
@@ -154,7 +154,7 @@ async def test_a_page_without_control_ends_nothing() -> None:
     dashboard = Dashboard(processor)
     running = asyncio.ensure_future(processor.batch([1]))
     await asyncio.sleep(0)
-    number = (await last_running(dashboard))["number"]
+    number = last_running(dashboard)["number"]
     assert (await act(dashboard, f"/runs/{number}/cancel")).status_code == 403
     assert [result.output for result in await running] == [1]
 
@@ -165,7 +165,7 @@ async def test_only_runs_of_the_dashboard_can_be_ended_and_only_in_its_ways() ->
     elsewhere = Dashboard(other)
     running = asyncio.ensure_future(other.batch([1]))
     await asyncio.sleep(0)
-    number = (await last_running(elsewhere))["number"]
+    number = last_running(elsewhere)["number"]
     assert (await act(dashboard, f"/runs/{number}/cancel")).status_code == 409
     assert (await act(dashboard, f"/runs/{number}/explode")).status_code == 404
     for odd in ("-1", "x", "9" * 5_000, "\N{SUPERSCRIPT TWO}", "1.0"):
@@ -191,11 +191,11 @@ async def test_a_run_in_another_thread_is_shown_and_drained() -> None:
     thread = threading.Thread(target=run_there)
     thread.start()
     assert begun.wait(10)
-    number = (await last_running(dashboard))["number"]
+    number = last_running(dashboard)["number"]
     assert (await act(dashboard, f"/runs/{number}/drain")).status_code == 202
     thread.join(10)
     assert [result.output for result in outputs] == [0.2]
-    assert (await last_running(dashboard))["state"] == "drained"
+    assert last_running(dashboard)["state"] == "drained"
 
 
 async def test_a_chain_has_the_counts_of_each_stage_for_the_arrows_of_its_diagram() -> None:
@@ -234,20 +234,16 @@ async def test_a_snapshot_is_small_whatever_there_is_at_work() -> None:
     dashboard = Dashboard(processor)
     running = [asyncio.ensure_future(processor.batch(range(600))) for _ in range(14)]
     await asyncio.sleep(1)
-    board = (await last_snapshot(dashboard))["boards"][0]
+    board = look(dashboard)["boards"][0]
     assert (len(board["runs"]), board["more"]) == (MOST_RUNS, 14 - MOST_RUNS)
     for run in board["runs"]:
         (stage,) = run["stages"]
         assert (stage["in_work"], len(stage["items"])) == (500, MOST_ITEMS)
         assert len(run["failures"]) == MOST_FAILURES
-    assert len(json.dumps(board)) < 120_000
+    assert len(json.dumps(board)) < 160_000
     for task in running:
         task.cancel()
     await asyncio.wait(running)
-
-
-async def last_snapshot(dashboard: Dashboard) -> dict[str, Any]:
-    return dashboard._updates._take()
 
 
 async def test_texts_of_strangers_cannot_break_out_of_an_update() -> None:
@@ -302,3 +298,25 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "starlette", None)
     with pytest.raises(ImportError, match=r"needs starlette: pip install 'nadoo-flow\[web\]'"):
         Dashboard(BatchProcessor(double))
+
+
+def test_a_run_whose_loop_is_gone_has_ended() -> None:
+    processor = BatchProcessor(slowly)
+    dashboard = Dashboard(processor)
+    loop = asyncio.new_event_loop()
+    running = loop.create_task(processor.batch([1]))
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    assert last_running(dashboard)["state"] == "running"
+    loop.close()
+    assert last_running(dashboard)["state"] == "cancelled"
+    assert running is not None
+
+
+async def test_a_node_that_cannot_be_drawn_is_shown_without_a_diagram() -> None:
+    class Shy(MapNode[Any, Any]):
+        def _describe_parts(self) -> Any:
+            raise ValueError("not your business")
+
+    dashboard = Dashboard(Shy("shy", double))
+    assert look(dashboard)["boards"][0]["parts"] == []

@@ -86,20 +86,34 @@ class BoardView {
 
   update({board, control}) {
     setText(this.name, board.name);
+    const runs = listRuns(board);
     setText(this.more, board.more ? `and ${formatCount(board.more)} more runs at work` : '');
     this.gauges.update(board.gauges);
     const isFollowed = (run, index) => index === 0 || run.state === 'running';
-    const values = board.runs.map((run, index) => ({
+    const values = runs.map((run, index) => ({
       run, control, parts: board.parts, first: isFollowed(run, index),
     }));
     this.runs.update(values, ({run}) => run.number);
-    setHidden(this.empty, board.runs.length > 0);
+    setHidden(this.empty, runs.length > 0);
   }
 }
 
 const boards = new Views(document.getElementById('boards'), () => new BoardView());
 
+// Runs that have ended are sent once; later snapshots only name them.
+const ended = new Map();
+
+function listRuns(board) {
+  return [...board.running, ...board.ended.map((number) => ended.get(number)).filter(Boolean)];
+}
+
+function forgetRuns(snapshot) {
+  const kept = new Set(snapshot.boards.flatMap((board) => board.ended));
+  for (const number of ended.keys()) if (!kept.has(number)) ended.delete(number);
+}
+
 function show(snapshot) {
+  forgetRuns(snapshot);
   setText(document.getElementById('name'), snapshot.name);
   if (document.title !== snapshot.name) document.title = snapshot.name;
   boards.update(snapshot.boards.map((board) => ({board, control: snapshot.control})));
@@ -128,6 +142,10 @@ function connect() {
   source.addEventListener('message', (event) => {
     setConnection('live', 'live');
     show(JSON.parse(event.data));
+  });
+  source.addEventListener('ended', (event) => {
+    const run = JSON.parse(event.data);
+    ended.set(run.number, run);
   });
   source.addEventListener('error', () => noteError(source));
 }
