@@ -107,24 +107,17 @@ def start_reporting(
     stage_followers: Sequence[StageFollower | None] = (
         [None] * len(stages) if follower is None else follower.stages
     )
-    stage_meters: Sequence[StageMeter | None] = [None] * len(stages)
-    is_only_metered = False
+    only_meters: Sequence[StageMeter | None] = [None] * len(stages)
     if meter_readers:
         meter = RunMeter(info, meter_readers, run)
-        is_only_metered = not (any(sinks) or follower or readers)
-        stage_meters = meter.stages
-        sinks = [[*sink, stage.on_event] for sink, stage in zip(sinks, meter.stages, strict=True)]
         guards.append(Guard(meter, report))
+        if not (any(sinks) or follower or readers):
+            only_meters = meter.stages
+        sinks = [[*sink, stage.on_event] for sink, stage in zip(sinks, meter.stages, strict=True)]
+    parts = zip(sinks, stage_followers, only_meters, strict=True)
     reports = [
-        StageReporter(
-            loop,
-            info,
-            position,
-            _combine(sinks[position]),
-            stage_followers[position],
-            stage_meters[position] if is_only_metered else None,
-        )
-        for position in range(len(stages))
+        StageReporter(loop, info, position, _combine(sink), stage_follower, only_meter)
+        for position, (sink, stage_follower, only_meter) in enumerate(parts)
     ]
     reporter = RunReporter(info, guards, reports, follower)
     if run is not None:

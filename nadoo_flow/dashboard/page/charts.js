@@ -43,7 +43,7 @@ function computeRates(history) {
 
 class ThroughputChart extends Chart {
   constructor() {
-    super('throughput', 400);
+    super('throughput', 330);
     this.area = this.add('path', {class: 'area'});
     this.line = this.add('path', {class: 'line'});
   }
