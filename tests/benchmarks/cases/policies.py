@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..model import Case, Contestant, Params, Run, us_per_item
-from ..nodes import expected_total, inputs, suspend_once
+from ..nodes import expected_total, inputs, return_at_once, suspend_once
 from ..shapes import folded, over
 from ..ways import ours_as_completed
 
@@ -31,6 +31,18 @@ def _retry() -> Any:
     from nadoo_flow.policies import retry
 
     return retry(attempts=3)
+
+
+def _retry_with_budget() -> Any:
+    from nadoo_flow.policies import RetryBudget, retry
+
+    return retry(attempts=3, budget=RetryBudget())
+
+
+def _circuit_breaker() -> Any:
+    from nadoo_flow.policies import CircuitBreaker, circuit_breaker
+
+    return circuit_breaker(CircuitBreaker())
 
 
 def _rate_limit() -> Any:
@@ -106,6 +118,15 @@ def _prepare_known(params: Params) -> Run:
     return over(way, inputs(params["n"]))
 
 
+def _prepare_in_thread(params: Params) -> Run:
+    """Prepare a run of a function that could block."""
+    from nadoo_flow import FunctionNode
+    from nadoo_flow.policies import in_thread
+
+    node = FunctionNode(return_at_once).pipe(in_thread())
+    return over(folded(ours_as_completed)(node, CONCURRENCY), inputs(params["n"]))
+
+
 def _contestant(name: str, *policies: Callable[[], Any]) -> Contestant:
     return Contestant(name, partial(_prepare, policies))
 
@@ -130,8 +151,11 @@ CASES = (
             _contestant("rate_limit(RateBudget), corrected", _corrected_budget),
             _contestant("limit(ConcurrencyLimit)", _limit),
             _contestant("limit(AdaptiveLimit)", _adaptive_limit),
+            _contestant("circuit_breaker", _circuit_breaker),
             _contestant("retry", _retry),
+            _contestant("retry(budget=)", _retry_with_budget),
             _contestant("hedge", _hedge),
+            Contestant("in_thread, of a sync function", _prepare_in_thread),
             _contestant("fallback", _fallback),
             _contestant("cache, a new input", _cache),
             Contestant("cache, a known input", _prepare_known),
