@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._support.checks import describe_value
 from ..batch.processor import BatchProcessor
@@ -11,6 +11,9 @@ from ..events import RunMeter
 from ..nodes.node import BaseNode
 from ..stages import ListStage
 from .history import History
+
+Owner: TypeAlias = "BatchProcessor[Any, Any] | ListStage[Any, Any, Any]"
+"""What has runs to show."""
 
 MOST_ENDED = 20
 """Runs that stay when they have ended."""
@@ -84,7 +87,7 @@ def _is_to_stay(meter: RunMeter) -> bool:
     return meter.ended is not None and meter.time() - meter.ended < STAY
 
 
-def _check_owner(owner: object) -> BatchProcessor[Any, Any] | ListStage[Any, Any, Any]:
+def _check_owner(owner: object) -> Owner:
     if isinstance(owner, (BatchProcessor, ListStage)):
         return owner
     raise TypeError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._support.checks import check_bool, check_non_empty_str
 from .access import find_refusal, is_local_address
-from .boards import Board
+from .boards import Board, Owner
 from .extra import check_installed
 from .snapshot import describe_ended, take_snapshot
 from .updates import Updates
@@ -50,7 +50,7 @@ class Dashboard:
 
     def __init__(
         self,
-        *owners: object,
+        *owners: Owner,
         control: bool = False,
         token: str | None = None,
         name: str = "Runs",

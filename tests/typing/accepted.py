@@ -39,6 +39,7 @@ from nadoo_flow import (
     WorkflowContext,
     read_failed,
 )
+from nadoo_flow.dashboard import Dashboard
 from nadoo_flow.executors import on
 from nadoo_flow.operators import expand, flat_map
 from nadoo_flow.policies import (
@@ -427,6 +428,12 @@ def telemetry(stage: MapNode[str, Answer], provider: TracerProvider) -> None:
     assert_type(instrument().uninstrument(), None)
     instrument(BatchProcessor(ask))
     logging.StreamHandler().addFilter(ItemFilter())
+
+
+async def live_page(stage: MapNode[str, Answer]) -> None:
+    dashboard = Dashboard(stage, BatchProcessor(ask), control=True, token="secret", name="Runs")
+    async with await dashboard.serve("127.0.0.1", port=8000) as server:
+        assert_type(server.url, str)
 
 
 def errors(error: NodeError) -> None:
