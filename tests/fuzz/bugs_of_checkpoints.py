@@ -44,7 +44,7 @@ def checkpoint_is_left_open() -> AbstractContextManager[None]:
     """Close the checkpoint of a run that comes to its end, and of no other."""
 
     async def close(store: Store, unrecorded: Callable[[], Any]) -> None:
-        store._thread.shutdown(wait=False)
+        await store._thread.finish(lambda: None)
 
     return replaced(Store, "close", close)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from nadoo_flow.nodes import NodeResult
+from nadoo_flow.nodes.many import has_given_outputs
 from nadoo_flow.policies import CircuitBreaker, RetryBudget
 from nadoo_flow.policies.cache import CacheNode
 from nadoo_flow.policies.hedge import _Race
@@ -78,7 +80,11 @@ def retries_are_for_nothing() -> AbstractContextManager[None]:
 
 def no_failure_is_final() -> AbstractContextManager[None]:
     """Try again what is to be given up."""
-    return replaced(RetryNode, "_is_worth_a_retry", lambda node, result: not result.success)
+
+    def is_worth_a_retry(node: RetryNode, result: NodeResult, value: Any) -> bool:
+        return not result.success and not has_given_outputs(value)
+
+    return replaced(RetryNode, "_is_worth_a_retry", is_worth_a_retry)
 
 
 def threads_outlive_their_run() -> AbstractContextManager[None]:
@@ -96,7 +102,7 @@ BUGS: dict[Planting, str] = {
     hedge_leaves_its_loser_running: "kind='hedge'",
     hedge_takes_the_first_answer_for_a_success: "kind='hedge'",
     open_circuits_let_calls_pass: "breaker'",
-    probes_come_together: "breaker'",
+    probes_come_together: "^(?!.*kind='(limit|adaptive)').*breaker'",
     windows_have_always_room: "budget'",
     retries_are_for_nothing: "kind='retry_budget'",
     no_failure_is_final: "kind='giving_up'",

@@ -216,8 +216,9 @@ def keys_have_no_order() -> AbstractContextManager[None]:
         isolate: Any = "context",
         keys: object = None,
         on_held: object = None,
+        drop_unstarted: Any = None,
     ) -> Operator:
-        return flat_map(run, work, limit, isolate)
+        return flat_map(run, work, limit, isolate, None, drop_unstarted=drop_unstarted)
 
     return replaced_everywhere(flat_map, operator)
 

@@ -77,7 +77,9 @@ def _check_open(
         began = [one for one in executions if change.time < one.began < following]
         if change.state == "open" and any(one.began < change.time + RECOVERY for one in began):
             ledger.find("an execution started while its circuit was open")
-        if alone and change.state == "half-open" and any(map(_overlap, began, began[1:])):
+        # The first probe begins when the state changes, and nothing else does.
+        probes = [one for one in executions if change.time <= one.began < following]
+        if alone and change.state == "half-open" and any(map(_overlap, probes, probes[1:])):
             ledger.find("two probes were made at a time")
 
 
