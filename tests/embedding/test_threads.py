@@ -83,7 +83,7 @@ async def test_callbacks_from_many_threads_reach_a_run_and_end_with_it() -> None
 
 @contextmanager
 def loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    """Run an event loop in a thread, and end it as the README does."""
+    """Run an event loop in a thread, and end it as the manual does."""
     started: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = SimpleQueue()
 
     async def live() -> None:

@@ -1,4 +1,4 @@
-"""Print the README's tables of an AdaptiveLimit beside fixed limits, and of hedging.
+"""Print the manual's tables of an AdaptiveLimit beside fixed limits, and of hedging.
 
 The services are simulated, in virtual time, so the figures are the same everywhere.
 """

@@ -21,6 +21,7 @@ from nadoo_flow import (
     MapNode,
     NodeResult,
     Pipeline,
+    policies,
 )
 from nadoo_flow.policies import limit, timeout
 
@@ -346,11 +347,11 @@ class TestBounds:
 
 @pytest.mark.slow
 @pytest.mark.one_python
-def test_the_table_of_the_readme_is_what_the_simulation_gives() -> None:
+def test_the_table_of_the_manual_is_what_the_simulation_gives() -> None:
     # The figures may move a little when the engine takes its turns in another order.
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    page = Path(policies.__file__).with_name("README.md").read_text(encoding="utf-8")
     simulated = rows()
-    table = readme[readme.index(simulated[0]) :].splitlines()[: len(simulated)]
+    table = page[page.index(simulated[0]) :].splitlines()[: len(simulated)]
     for told, row in zip(table, simulated, strict=True):
         assert re.sub(FIGURE, "", told) == re.sub(FIGURE, "", row)
         figures = [[float(figure) for figure in re.findall(FIGURE, line)] for line in (told, row)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import subprocess
@@ -71,44 +70,6 @@ def test_right_uses_are_accepted_as_they_are() -> None:
     # The only thing to ignore is that a function stands for those that have no types.
     ignored = re.findall(r"# type: ignore.*", ACCEPTED.read_text())
     assert ignored == ["# type: ignore[no-untyped-def]"]
-
-
-@pytest.mark.slow
-@pytest.mark.one_python
-def test_the_examples_of_the_readme_have_no_wrong_types(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = list(re.finditer(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL))
-    assert len(blocks) > 20
-    for block in blocks:
-        line = readme.count("\n", 0, block.start(1))
-        (tmp_path / f"line_{line}.py").write_text(_without_top_level_async(block[1]))
-    # They are as untyped as programs may be: nothing is said of None, of empty lists, of overrides.
-    untyped = ["--config-file=", "--check-untyped-defs", "--no-strict-optional"]
-    for code in ("override", "top-level-await", "var-annotated"):
-        untyped += ["--disable-error-code", code]
-    errors = run_mypy(*untyped, "--ignore-missing-imports", *sorted(tmp_path.glob("*.py")))
-    assert [error for error in errors if not _is_of_rx(error, tmp_path)] == []
-
-
-def _without_top_level_async(code: str) -> str:
-    """Put what no checker lets stand at the top level into functions."""
-    lines = code.splitlines()
-    for statement in reversed(ast.parse(code).body):
-        if isinstance(statement, (ast.AsyncFunctionDef, ast.ClassDef, ast.FunctionDef)):
-            continue
-        if any(isinstance(part, (ast.AsyncFor, ast.AsyncWith)) for part in ast.walk(statement)):
-            first, last = statement.lineno - 1, statement.end_lineno
-            inside = [f"    {line}" for line in lines[first:last]]
-            lines[first:last] = ["async def _() -> None:", *inside]
-    return "\n".join(lines) + "\n"
-
-
-def _is_of_rx(error: str, folder: Path) -> bool:
-    """Whether it is of a lambda in a generic operator of Rx's, of whose items nothing is known."""
-    found = re.match(r"(?:.*/)?(line_\d+\.py):(\d+): ", error)
-    assert found is not None
-    line = (folder / found[1]).read_text().splitlines()[int(found[2]) - 1]
-    return re.match(r" *ops\.\w+\(lambda ", line) is not None
 
 
 def test_the_package_says_that_it_is_typed() -> None:
