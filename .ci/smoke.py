@@ -62,6 +62,7 @@ def main() -> None:
     package = Path(nadoo_flow.__file__).parent
     assert package.is_relative_to(sys.prefix), package
     assert (package / "py.typed").is_file()
+    assert (package / "policies" / "README.md").is_file()
     installed = version("nadoo-flow")
     placed = files("nadoo-flow") or ()
     # Beside the package lies only the command, which is named by its way out of site-packages.
