@@ -76,10 +76,5 @@ def find_targets(page: Path) -> list[str]:
 
 BLOCKS = [block for page in PAGES for block in find_blocks(page)]
 COMMANDS = [block.code.strip() for block in BLOCKS if block.language == "bash"]
-_PROGRAMS = {
-    path.read_text(encoding="utf-8")
-    for folder in ("tests/examples", "notebooks/apps")
-    for path in (ROOT / folder).glob("[!_]*.py")
-}
-EXAMPLES = [block for block in BLOCKS if block.language == "python" and block.code not in _PROGRAMS]
-"""What is run as it is printed; whole programs have tests of their own."""
+EXAMPLES = [block for block in BLOCKS if block.language == "python"]
+"""What is run as it is printed."""
