@@ -15,6 +15,13 @@ class NodeError(Exception):
             ``FlatMapNode`` that of the item whose output has failed.
 
     ``__cause__`` holds the exception behind the failure, where there is one.
+
+    Example:
+        >>> try:
+        ...     asyncio.run(FunctionNode(len).run(3))
+        ... except NodeError as error:
+        ...     print(error.node_id, "failed with a", type(error.__cause__).__name__)
+        len failed with a TypeError
     """
 
     def __init__(self, node_id: str, error: str, index: int | None = None) -> None:
@@ -32,7 +39,15 @@ class NodeError(Exception):
 
 
 def describe_error(error: BaseException) -> str:
-    """Describe an exception by its type, and by its message if it has one."""
+    """Describe an exception by its type, and by its message if it has one.
+
+    Args:
+        error: The exception; one whose message cannot be read is described all the same.
+
+    Example:
+        >>> describe_error(ValueError("bad input"))
+        'ValueError: bad input'
+    """
     name = type(error).__name__
     try:
         message = str(error)

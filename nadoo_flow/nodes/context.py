@@ -16,6 +16,10 @@ class NodeContext:
     Attributes:
         input_data: What the node works on. By convention a mapping; a bare value travels as
             ``{"item": value}`` (see :func:`as_input`).
+
+    Example:
+        >>> NodeContext({"city": "Wien"}).input_data["city"]
+        'Wien'
     """
 
     input_data: Any = field(default_factory=dict)
@@ -30,6 +34,9 @@ class WorkflowContext:
 
     Attributes:
         variables: Anything that the nodes of a run tell each other.
+
+    Example:
+        >>> async def count(word: str, workflow_context: WorkflowContext) -> None: ...
     """
 
     variables: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +52,12 @@ class NodeResult:
         error: Why not, in words, if it did not.
         metadata: Anything about the work that is not its output (counts, timings, who answered).
         exception: The exception behind a failure, where there is one.
+
+    Example:
+        >>> NodeResult(success=True, output="Hallo", metadata={"usage": {"tokens": 7}}).output
+        'Hallo'
+        >>> NodeResult(success=False, error="the model refused").error
+        'the model refused'
     """
 
     success: bool
@@ -54,7 +67,15 @@ class NodeResult:
     exception: BaseException | None = field(default=None, repr=False, compare=False)
 
     def with_metadata(self, **entries: Any) -> NodeResult:
-        """Return the same answer with more metadata; a node may hand out one answer many times."""
+        """Return the same answer with more metadata; a node may hand out one answer many times.
+
+        Args:
+            entries: What to add, or to put in the place of an entry of that name.
+
+        Example:
+            >>> NodeResult(success=True, output=1).with_metadata(source="cache").metadata
+            {'source': 'cache'}
+        """
         metadata = {**self.metadata, **entries}
         return NodeResult(self.success, self.output, self.error, metadata, self.exception)
 

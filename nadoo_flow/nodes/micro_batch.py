@@ -58,6 +58,17 @@ class MicroBatchNode(BoundNode[Input, Output], Generic[Input, Output]):
 
     An item that is cancelled leaves its call to the others; the call is cancelled when all items
     have left it. An error of the call, or a wrong number of outputs, fails all its items.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> async def embed(texts):
+        ...     return [[len(text)] for text in texts]
+        >>> processor = BatchProcessor(MicroBatchNode(embed, max_size=96), max_concurrency=200)
+        >>> asyncio.run(processor.batch(["a", "bcd"])).outputs
+        [[1], [3]]
     """
 
     def __init__(

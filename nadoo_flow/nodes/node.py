@@ -82,6 +82,13 @@ class BaseNode(Generic[Input_contra, Output_co]):
             asyncio task of its own too, for code that keys on ``asyncio.current_task()``; that
             costs a few microseconds an item.
         yields: Whether it is a generator function, or a policy around one.
+
+    Example:
+        >>> class Shout(BaseNode):
+        ...     async def execute(self, node_context, workflow_context):
+        ...         return NodeResult(success=True, output=node_context.input_data["item"].upper())
+        >>> asyncio.run(Shout("shout").run("hello"))
+        'HELLO'
     """
 
     isolate: Isolation = "context"
@@ -113,6 +120,13 @@ class BaseNode(Generic[Input_contra, Output_co]):
 
         Raise or return ``NodeResult(success=False, error=...)`` to fail. When the run is cancelled
         an ``asyncio.CancelledError`` is raised at the current await, as in any asyncio code.
+
+        Args:
+            node_context: Holds the input, which belongs to this execution alone.
+            workflow_context: The state that all executions of the run share.
+
+        Returns:
+            The output, or the failure with its error. What is no NodeResult fails the item.
         """
         raise NotImplementedError(f"{type(self).__name__} must define execute()")
 
@@ -142,6 +156,10 @@ class BaseNode(Generic[Input_contra, Output_co]):
 
         Raises:
             NodeError: If the node fails; its ``__cause__`` is the exception behind it.
+
+        Example:
+            >>> asyncio.run(FunctionNode(str.upper).run("hello"))
+            'HELLO'
         """
         workflow_context = WorkflowContext() if workflow_context is None else workflow_context
         task = get_running_task()
@@ -167,6 +185,12 @@ class BaseNode(Generic[Input_contra, Output_co]):
 
         Raises:
             TypeError: If a policy cannot be called or returns no node.
+
+        Example:
+            >>> from nadoo_flow.policies import retry, timeout
+            >>> patient = FunctionNode(str.upper).pipe(timeout(5), retry(attempts=3))
+            >>> asyncio.run(patient.run("hello"))
+            'HELLO'
         """
         node: BaseNode[Any, Any] = self
         for policy in policies:
@@ -197,7 +221,15 @@ class BaseNode(Generic[Input_contra, Output_co]):
         return (self, following)
 
     def to_mermaid(self) -> str:
-        """Write the node, or what the pipeline is made of, as a Mermaid flowchart."""
+        """Write the node, or what the pipeline is made of, as a Mermaid flowchart.
+
+        Example:
+            >>> print((FunctionNode(str.strip) | FunctionNode(str.upper)).to_mermaid())
+            flowchart TD
+                node0["strip<br/>FunctionNode"]
+                node1["upper<br/>FunctionNode"]
+                node0 --> node1
+        """
         from ..drawing.diagram import write_mermaid
 
         return write_mermaid(self._describe_parts())
@@ -251,7 +283,12 @@ class BoundNode(BaseNode[Input_contra, Output_co]):
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        """Do the work on ``node_context.input_data``."""
+        """Do the work on ``node_context.input_data``.
+
+        Args:
+            node_context: Holds the input.
+            workflow_context: The state of the run.
+        """
         bound = self._bind_directly(workflow_context)
         answer = bound.call(node_context.input_data)
         answer = await answer if type(answer) is CoroutineType else answer
@@ -275,6 +312,15 @@ class FunctionNode(BoundNode[Input, Output]):
             the whole answer. Of a generator function, sync or async, the output is the list of what
             it yields. A sync function runs on the event loop, so it must not block.
         node_id: Defaults to the function's name.
+
+    Raises:
+        TypeError: At the call, if it is no function, such as a class or a coroutine.
+
+    Example:
+        >>> async def greet(data):
+        ...     return f"Hello {data['name']}"
+        >>> asyncio.run(FunctionNode(greet).run({"name": "Ada"}))
+        'Hello Ada'
     """
 
     @overload
@@ -317,6 +363,17 @@ class Pipeline(BoundNode[Input, Output]):
     Args:
         nodes: At least one node or function.
         node_id: Defaults to the ids, joined.
+
+    Raises:
+        TypeError: At the call, if one is neither a node nor a function.
+        ValueError: At the call, if there is none.
+
+    Example:
+        >>> pipeline = FunctionNode(str.strip) | FunctionNode(str.upper)
+        >>> pipeline.node_id
+        'strip | upper'
+        >>> asyncio.run(pipeline.run("  hello "))
+        'HELLO'
     """
 
     def __init__(self, *nodes: NodeLike, node_id: str | None = None) -> None:

@@ -20,7 +20,13 @@ _Tasks: TypeAlias = dict[OwnedTask[Any], BaseNode]
 
 
 class ParallelStrategy(Enum):
-    """What a ParallelNode waits for."""
+    """What a ParallelNode waits for.
+
+    Example:
+        >>> quickest = ParallelNode([FunctionNode(str.upper)], strategy=ParallelStrategy.ANY)
+        >>> asyncio.run(quickest.run("hello"))
+        'HELLO'
+    """
 
     ALL = "all"
     """All must succeed; the first failure cancels the others."""
@@ -47,6 +53,11 @@ class ParallelNode(BaseNode[Input, Output]):
 
     Raises:
         ValueError: If there are no nodes, or two with the same id.
+
+    Example:
+        >>> both = ParallelNode([FunctionNode(str.upper, "upper"), FunctionNode(len, "length")])
+        >>> asyncio.run(both.run("hello"))
+        {'upper': 'HELLO', 'length': 5}
     """
 
     @overload
@@ -96,7 +107,12 @@ class ParallelNode(BaseNode[Input, Output]):
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
-        """Run the nodes, each in a task and with a NodeContext of its own."""
+        """Run the nodes, each in a task and with a NodeContext of its own.
+
+        Args:
+            node_context: Its input is the input of each node.
+            workflow_context: Shared by the nodes.
+        """
         tasks: _Tasks = {}
         for node in self.nodes:
             call = partial(
