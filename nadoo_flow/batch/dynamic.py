@@ -27,6 +27,17 @@ class DynamicBatchProcessor(Generic[Input, Output]):
 
     Attributes:
         batch_size: The size of the next batch.
+
+    Raises:
+        TypeError: At the call, if the node is none, or an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> processor = DynamicBatchProcessor(str.upper, target_time=1.0)
+        >>> [result.output for result in asyncio.run(processor.process(["a", "b"]))]
+        ['A', 'B']
+        >>> processor.batch_size
+        20
     """
 
     FIRST_SIZE = 10

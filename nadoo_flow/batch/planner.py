@@ -133,7 +133,14 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
     async def process_single(
         self, input_data: Input, index: int, workflow_context: WorkflowContext | None = None
     ) -> BatchResult[Input, Output]:
-        """Process one input; a failure is a failed result, whatever ``continue_on_error`` says."""
+        """Process one input; a failure is a failed result, whatever ``continue_on_error`` says.
+
+        Args:
+            input_data: The input.
+            index: Its position, for the result.
+            workflow_context: State that the whole run shares; a fresh one by default, or within
+                :meth:`batch` that of the run.
+        """
         shared = find_shared_context(self) if workflow_context is None else workflow_context
         time = get_clock(asyncio.get_running_loop())
         return await do_work(NodeWork(self.node, shared, time), (index, input_data), time())

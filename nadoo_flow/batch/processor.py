@@ -72,6 +72,18 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             ``{"usd": 5.0}``. What is in work then uses more.
         stop_when: A function that is called after each input with a :class:`RunningSummary`, and
             returns whether to stop. What it raises ends the run.
+
+    Raises:
+        TypeError: At the call, if the node is none, or an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> processor = BatchProcessor(lambda n: 60 // n, max_concurrency=50)
+        >>> results = asyncio.run(processor.batch([1, 0, 3]))
+        >>> results.outputs
+        [60, 20]
+        >>> [result.input_data for result in results.failed]
+        [0]
     """
 
     async def batch(
@@ -90,6 +102,10 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             TypeError: If inputs is a single value.
             NodeError: With ``continue_on_error=False``, the first failure, when the rest has ended.
             Exception: An error of the inputs themselves, when what they gave before has ended.
+
+        Example:
+            >>> asyncio.run(BatchProcessor(str.upper).batch(["a", "b"])).outputs
+            ['A', 'B']
         """
         trace = self._own_trace or (Trace() if self.trace else None)
         watching = WatchOptions(self.progress, trace)
@@ -151,6 +167,13 @@ class BatchProcessor(BatchPlanner[Input, Output]):
             BufferOverflowError: From the iterator, after the results of all that had arrived.
             Exception: From the iterator: an error of the inputs, after the results of all that
                 came before it.
+
+        Example:
+            >>> async def main():
+            ...     async with BatchProcessor(str.upper).batch_as_completed(["a", "b"]) as results:
+            ...         return [result.output async for result in results]
+            >>> asyncio.run(main())
+            ['A', 'B']
         """
         buffering = Buffering(buffer, overflow)
         outcome = Outcome(self, inputs)
@@ -176,6 +199,13 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         Returns:
             An async generator; leave it early with ``contextlib.aclosing``. Errors are those of
             :meth:`batch_as_completed`.
+
+        Example:
+            >>> async def main():
+            ...     chunks = BatchProcessor(str.upper).batch_in_chunks(["a", "b", "c"], 2)
+            ...     return [[result.output for result in chunk] async for chunk in chunks]
+            >>> asyncio.run(main())
+            [['A', 'B'], ['C']]
         """
         chunk_size = check_positive_int(chunk_size, "chunk_size")
         if self._is_overridden:
@@ -202,6 +232,13 @@ class BatchProcessor(BatchPlanner[Input, Output]):
 
         Raises:
             DeadLetterError: If what has failed in the last try cannot be handed to ``failed_to``.
+
+        Example:
+            >>> processor = BatchProcessor(lambda n: 60 // n)
+            >>> async def main():
+            ...     return await processor.retry_failed(await processor.batch([1, 0]), attempts=1)
+            >>> [result.success for result in asyncio.run(main())]
+            [True, False]
         """
         attempts = check_positive_int(attempts, "attempts")
         process_again = partial(self._process_again, workflow_context)
@@ -248,7 +285,20 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         """Return a cold Observable of the results as they complete.
 
         Every subscription is a run of its own, needs a running event loop, and is cancelled by
-        ``dispose()``. Arguments and errors are those of :meth:`batch_as_completed`.
+        ``dispose()``. Errors are those of :meth:`batch_as_completed`.
+
+        Args:
+            inputs: An iterable, an async iterable, or an Observable.
+            workflow_context: State that all runs share; a fresh one for each by default.
+            buffer: Most items of an Observable that may wait.
+            overflow: What happens to an item more than that.
+
+        Example:
+            >>> async def main():
+            ...     results = BatchProcessor(str.upper).observe(["a", "b"])
+            ...     return await results  # the last one, as of any Observable
+            >>> asyncio.run(main()).output
+            'B'
         """
         buffering = Buffering(buffer, overflow)
         return observe_plan(self._plan(inputs, workflow_context, buffering))

@@ -40,6 +40,11 @@ class BatchResult(Generic[Input_co, Output_co]):
         execution_time: Seconds from the start of the item to its end.
         exception: The exception behind the failure, with its traceback, where there is one.
         metadata: The metadata of the node's result.
+
+    Example:
+        >>> (result,) = asyncio.run(BatchProcessor(str.upper).batch(["a"]))
+        >>> result.index, result.input_data, result.output
+        (0, 'a', 'A')
     """
 
     index: int

@@ -29,6 +29,13 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         trace: The record of the run, if there is one.
         stopped: The limit that ended the run, with its figures, if one did.
         not_started: How many inputs were left, where their number is known.
+
+    Example:
+        >>> results = asyncio.run(BatchProcessor(lambda n: 60 // n).batch([1, 0, 3]))
+        >>> results.outputs
+        [60, 20]
+        >>> [result.input_data for result in results.failed]
+        [0]
     """
 
     def __init__(
@@ -71,7 +78,13 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         return count_usage(self).saved
 
     def summary(self) -> Summary:
-        """Count the results, their latencies, what they used, and their errors by type."""
+        """Count the results, their latencies, what they used, and their errors by type.
+
+        Example:
+            >>> summary = asyncio.run(BatchProcessor(lambda n: 60 // n).batch([1, 0])).summary()
+            >>> summary.failed, summary.errors[0].type
+            (1, 'ZeroDivisionError')
+        """
         from .summary import summarize
 
         return summarize(self, self.seconds)

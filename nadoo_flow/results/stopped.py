@@ -28,6 +28,12 @@ class Stopped:
         seconds: How long the run had taken.
         usage: What the items had used, if that was counted.
         cancelled: How many items were cancelled when the grace after a deadline was over.
+
+    Example:
+        >>> processor = BatchProcessor(lambda n: 60 // n, max_concurrency=1, max_failures=1)
+        >>> results = asyncio.run(processor.batch([1, 0, 3]))
+        >>> results.stopped.limit, results.not_started
+        ('max_failures', 1)
     """
 
     limit: LimitName
@@ -51,6 +57,14 @@ class RunningSummary:
         failed: How many of them failed.
         errors: How many failed, by the name of the exception; ``"no exception"`` where there is
             none.
+
+    Args:
+        time: The clock of the event loop.
+
+    Example:
+        >>> processor = BatchProcessor(str.upper, stop_when=lambda so_far: so_far.successful >= 2)
+        >>> asyncio.run(processor.batch(["a", "b", "c"])).stopped.limit
+        'stop_when'
     """
 
     __slots__ = ("_count", "_started", "_time", "errors", "failed", "successful", "total")
@@ -73,7 +87,11 @@ class RunningSummary:
         return self._count.usage
 
     def add(self, result: BatchResult) -> None:
-        """Count a result."""
+        """Count a result.
+
+        Args:
+            result: The result of an item that has ended.
+        """
         self.total += 1
         if result.success:
             self.successful += 1
