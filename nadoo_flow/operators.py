@@ -41,6 +41,17 @@ def flat_map(
     The first failure cancels the rest and arrives as ``on_error`` with a :class:`NodeError`. An
     error of the source arrives after the values before it. Subscribing needs a running event loop;
     disposing cancels what runs.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> import reactivex as rx
+        >>> async def main():
+        ...     return await rx.of("a", "b").pipe(flat_map(str.upper, max_concurrency=50))
+        >>> asyncio.run(main())
+        'B'
     """
     child = as_node(node, "node")
     kind: Any = FlatMapNode if child.yields else MapNode
@@ -69,6 +80,17 @@ def expand(
         max_items: How many values are emitted at most; then it completes.
 
     Errors, subscribing and disposing are as with :func:`flat_map`.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> import reactivex as rx
+        >>> async def main():
+        ...     return await rx.of(8).pipe(expand(lambda n: [n // 2] if n > 1 else []))
+        >>> asyncio.run(main())
+        1
     """
     child = as_node(node, "node")
     stage: ExpandNode[Input] = ExpandNode(

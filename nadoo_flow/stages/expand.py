@@ -33,6 +33,16 @@ class ExpandNode(ManyStage[Input, Input]):
         key: Returns the key of an item, as a function node would get the item. An item whose key
             was seen before is dropped. All keys are remembered. By default nothing is dropped.
         max_items: How many items are emitted at most; then it ends. No limit by default.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> LINKS = {"/": ["/a", "/b"], "/a": ["/b"], "/b": ["/"]}
+        >>> crawler = ExpandNode(child_node=LINKS.get, key=lambda page: page)
+        >>> asyncio.run(crawler.run({"items": ["/"]}))
+        {'results': ['/', '/a', '/b']}
     """
 
     renumbers = True
@@ -56,7 +66,11 @@ class ExpandNode(ManyStage[Input, Input]):
         self.max_items = None if max_items is None else check_positive_int(max_items, "max_items")
 
     def operator(self, stage_run: StageRun) -> Operator:
-        """Build the operator that feeds the outputs of the items back."""
+        """Build the operator that feeds the outputs of the items back.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         return expand(
             stage_run.run,
             ChildWork(self, stage_run),

@@ -30,6 +30,14 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
         input_key: Where the list is in the input.
         output_key: Where the list of kept items, in input order, is in the output.
         max_concurrency: Most items that an async ``filter_fn`` looks at at a time.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> asyncio.run(FilterNode(filter_fn=lambda n: n % 2).run({"items": [1, 2, 3]}))
+        {'filtered': [1, 3]}
     """
 
     @overload
@@ -69,6 +77,11 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
         return inherits(self, FilterNode, "operator")
 
     def operator(self, stage_run: StageRun) -> Operator:
+        """Build the operator that drops what the function does not accept.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         work: Work[Indexed[Any], Indexed[Any]] = _Judge(self.node_id, self.filter_fn)
         recorded = stage_run.record_work(work, _encode, _decode)
         reported = stage_run.report_work(recorded, _name_outcome)

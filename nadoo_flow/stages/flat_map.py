@@ -78,6 +78,16 @@ class FlatMapNode(ManyStage[Input, Output]):
             ``metadata["errors"]`` holds it.
         key: A function of an item, as for a :class:`MapNode`: all outputs of an item are pulled
             before those of the next one of an equal key.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> def split(text):
+        ...     yield from text.split()
+        >>> asyncio.run(FlatMapNode(child_node=split).run({"items": ["one two", "three"]}))
+        {'results': ['one', 'two', 'three']}
     """
 
     def __init__(
@@ -101,7 +111,11 @@ class FlatMapNode(ManyStage[Input, Output]):
         return inherits(self, FlatMapNode, "operator")
 
     def operator(self, stage_run: StageRun) -> Operator:
-        """Build the operator that pulls the outputs of the items."""
+        """Build the operator that pulls the outputs of the items.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         keys = None if self.key is None else ItemKeys(self.key)
         work: ManyWork[Indexed[Any]] = ChildWork(self, stage_run, keys)
         recorder = stage_run.recorder

@@ -41,6 +41,17 @@ class MapNode(ListStage[Input, Output, list[Output]]):
             others go ahead of those that wait. Those count among the items on their way, so
             ``max_in_flight`` bounds them, and behind another stage order is restored first. An item
             without a hashable key fails.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> async def fetch(url):
+        ...     await asyncio.sleep(1)
+        ...     return 200
+        >>> asyncio.run(MapNode(child_node=fetch, max_concurrency=50).run({"items": ["/a", "/b"]}))
+        {'results': [200, 200]}
     """
 
     @overload
@@ -146,6 +157,11 @@ class MapNode(ListStage[Input, Output, list[Output]]):
         return inherits(self, MapNode, "operator")
 
     def operator(self, stage_run: StageRun) -> Operator:
+        """Build the operator that executes the child for each item.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         work: Work[Indexed[Any], Indexed[Any]] = _MapWork(self, stage_run)
         keys = None if self.key is None else ItemKeys(self.key)
         if keys is not None:

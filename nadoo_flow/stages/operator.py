@@ -43,6 +43,15 @@ class OperatorNode(ListStage[Input, Output, list[Output]]):
 
     An operator that completes early (``ops.take(3)``) ends the stages before it; what has passed
     is finished. An error of an operator fails the node.
+
+    Raises:
+        TypeError: At the call, if an operator is no function.
+        ValueError: At the call, if there is none.
+
+    Example:
+        >>> from reactivex import operators as ops
+        >>> asyncio.run(OperatorNode(ops.buffer_with_count(2)).run({"items": [1, 2, 3]}))
+        {'results': [[1, 2], [3]]}
     """
 
     needs_order = True
@@ -66,7 +75,11 @@ class OperatorNode(ListStage[Input, Output, list[Output]]):
         return "in order"
 
     def operator(self, stage_run: StageRun) -> Operator:
-        """Pipe the operators, with the envelopes taken off before and put on behind them."""
+        """Pipe the operators, with the envelopes taken off before and put on behind them.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         run, report, numbers = stage_run.run, stage_run.report, count()
         # A stage behind this one that makes many items of one must always get its place.
         margin = run.reserve_place() if run.limit < run.window else 0

@@ -29,6 +29,14 @@ class ReduceNode(ListStage[Input, Output, Output]):
             It is copied for every run, so a mutable one may be changed in place.
         input_key: Where the list is in the input.
         output_key: Where the value is in the output.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+
+    Example:
+        >>> total = ReduceNode(reduce_fn=lambda total, n: total + n, initial_value=0)
+        >>> asyncio.run(total.run({"items": [1, 2, 3]}))
+        {'result': 6}
     """
 
     needs_order = True
@@ -85,6 +93,11 @@ class ReduceNode(ListStage[Input, Output, Output]):
         self.initial_value = initial_value
 
     def operator(self, stage_run: StageRun) -> Operator:
+        """Build the operator that folds the items.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         initial = copy.deepcopy(self.initial_value)
         folding = _Fold(self.node_id, self.reduce_fn, initial)
 

@@ -50,6 +50,15 @@ def route(
         routes: Nodes, functions, or stages by their names.
         default: The one for every other name. Without it another name is a failure.
         node_id: The name in errors; defaults to the class name.
+
+    Raises:
+        TypeError: At the call, if a route is neither a node nor a function.
+        ValueError: At the call, if there are no routes, or their stages do not share their keys.
+
+    Example:
+        >>> model = route(len, {1: str.lower}, default=str.upper)
+        >>> asyncio.run(BatchProcessor(model).batch(["A", "bc"])).outputs
+        ['a', 'BC']
     """
     if all(isinstance(each, ListStage) for each in check_routes(routes).values()):
         return RouteStage(fn, routes, default, node_id)
@@ -66,6 +75,12 @@ class RouteStage(ListStage):
         routes: Instances of MapNode (without ``key=``) or FilterNode by their names.
         default: The stage for every other name.
         node_id: The name in errors; defaults to the class name.
+
+    Example:
+        >>> lower, upper = MapNode(child_node=str.lower), MapNode(child_node=str.upper)
+        >>> stage = route(len, {1: lower}, default=upper)
+        >>> asyncio.run(stage.run({"items": ["A", "bc"]}))
+        {'results': ['a', 'BC']}
     """
 
     def __init__(
@@ -100,7 +115,11 @@ class RouteStage(ListStage):
         )
 
     def operator(self, stage_run: StageRun) -> Operator:
-        """Build the operator that finds the route of each item, and those of the routes."""
+        """Build the operator that finds the route of each item, and those of the routes.
+
+        Args:
+            stage_run: What the stage knows of the run.
+        """
         stages = self._list_stages()
         numbers = {id(stage): number for number, stage in enumerate(stages)}
 

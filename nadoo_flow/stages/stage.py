@@ -98,6 +98,12 @@ class ListStage(
         flattens: Whether it makes many items of one.
         has_keys: Whether its operator works on items of equal key in the order in which it sees
             them, and so must see them in order.
+
+    Example:
+        >>> words = FilterNode(filter_fn=str.isalpha, output_key="items")
+        >>> chain = words | MapNode(child_node=str.upper)
+        >>> isinstance(chain, ListStage), [stage.node_id for stage in chain.stages]
+        (True, ['FilterNode', 'MapNode'])
     """
 
     needs_order = False
@@ -148,6 +154,11 @@ class ListStage(
             NodeError: If the stage fails; its ``__cause__`` is the exception behind it.
             CheckpointError: If the checkpoint cannot be used, or belongs to another chain or to
                 other items.
+
+        Example:
+            >>> stage = MapNode(child_node=str.upper)
+            >>> asyncio.run(stage.run({"items": ["a", "b"]}))
+            {'results': ['A', 'B']}
         """
         recording = make_chain_checkpoint(checkpoint, codec)
         watching = WatchOptions(progress, trace)
@@ -171,6 +182,10 @@ class ListStage(
         ``{"index", "error"}`` for each item that failed and was left out, in a chain with the id
         of its ``"stage"`` and the index that the item had when it entered the chain. ``usage`` is
         the sum of what the nodes used, if they say so.
+
+        Args:
+            node_context: Its input is a mapping with the list.
+            workflow_context: Shared by all items.
         """
         outputs: list[Indexed[Any]] = []
         errors: list[dict[str, Any]] = []
@@ -218,6 +233,9 @@ class ListStage(
         """Build the Rx operator of this stage for one run; a kind of stage writes this.
 
         The operator gets and emits items with their indexes, and may subscribe to them once.
+
+        Args:
+            stage_run: What the stage knows of the run.
         """
         raise NotImplementedError(f"{type(self).__name__} must define operator()")
 
@@ -394,6 +412,16 @@ class Chain(ListStage):
 
     Items flow through all stages one by one, within one window, so the second stage works on the
     first outputs while the first stage still works on the rest.
+
+    Args:
+        stages: At least two, each with the ``input_key`` that the one before it has as
+            ``output_key``. A chain among them is spread into its stages.
+
+    Example:
+        >>> strip = MapNode(child_node=str.strip, output_key="items")
+        >>> chain = strip | MapNode(child_node=str.upper)
+        >>> asyncio.run(chain.run({"items": [" a", "b "]}))
+        {'results': ['A', 'B']}
     """
 
     def __init__(self, *stages: ListStage) -> None:

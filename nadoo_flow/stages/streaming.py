@@ -116,6 +116,14 @@ class Streaming(Generic[Input_contra, Output_co]):
                 another chain or to other items.
             BufferOverflowError: From the iterator, after all that had arrived before.
             Exception: From the iterator: an error of the source, after all that came before it.
+
+        Example:
+            >>> stage = MapNode(child_node=str.upper)
+            >>> async def main():
+            ...     async with stage.stream(["a", "b"], ordered=True) as outputs:
+            ...         return [output async for output in outputs]
+            >>> asyncio.run(main())
+            ['A', 'B']
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
         options = RunOptions(
@@ -184,6 +192,28 @@ class Streaming(Generic[Input_contra, Output_co]):
 
         Each subscription is a run of its own, needs a running event loop, and is cancelled by
         ``dispose()``.
+
+        Args:
+            source: An iterable, an async iterable, or an Observable.
+            ordered: Emit in the order of the source instead of as completed.
+            indexed: Emit named tuples ``(index, value)``.
+            max_in_flight: Most items between the source and the observer.
+            workflow_context: State that all runs share; a fresh one for each by default.
+            buffer: Most items of an Observable that may wait.
+            overflow: What happens to an item more than that.
+            progress: Whether to show progress bars, or ``"always"``.
+            trace: Records what happens.
+            valve: Drains the runs.
+            checkpoint: A file in which each stage records what it has made of an item.
+            codec: How outputs are stored there; as JSON by default.
+
+        Example:
+            >>> from reactivex import operators as ops
+            >>> stage = MapNode(child_node=str.upper)
+            >>> async def main():
+            ...     return await stage.observe(["a", "b"], ordered=True).pipe(ops.to_list())
+            >>> asyncio.run(main())
+            ['A', 'B']
         """
         buffering, watching = Buffering(buffer, overflow), WatchOptions(progress, trace)
         options = RunOptions(
@@ -209,6 +239,13 @@ class Streaming(Generic[Input_contra, Output_co]):
         Args:
             ordered: Emit in the order of the source instead of as completed.
             valve: Drains the runs.
+
+        Example:
+            >>> import reactivex as rx
+            >>> async def main():
+            ...     return await rx.of("a", "b").pipe(MapNode(child_node=str.upper).as_operator())
+            >>> asyncio.run(main())
+            'B'
         """
         check_bool(ordered, "ordered")
         check_valve(valve)
