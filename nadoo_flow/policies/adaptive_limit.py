@@ -36,6 +36,14 @@ class AdaptiveLimit(ConcurrencyLimit):
 
     Raises:
         ValueError: If not ``minimum <= initial <= maximum``.
+        TypeError: At the call, if an argument is of a wrong type.
+
+    Example:
+        >>> shared = AdaptiveLimit(initial=10, maximum=200)
+        >>> node = FunctionNode(str.upper).pipe(limit(shared))
+        >>> results = asyncio.run(BatchProcessor(node, max_concurrency=200).batch(["a", "b"]))
+        >>> results.outputs, shared.size
+        (['A', 'B'], 10)
     """
 
     ENOUGH = 32

@@ -69,6 +69,15 @@ def cache(
 
     Raises:
         ValueError: When it is applied to a lambda, if others may use its store.
+        TypeError: At the call, if the store is none, or an argument is of a wrong type.
+        CacheError: From the item, if the store cannot be used or the answer cannot be kept in it.
+
+    Example:
+        >>> node = FunctionNode(str.upper).pipe(cache("answers.sqlite", version="v1", ttl=3600))
+        >>> processor = BatchProcessor(node, max_concurrency=1)
+        >>> results = asyncio.run(processor.batch(["a", "b", "a"]))
+        >>> [result.metadata.get("cached", False) for result in results]
+        [False, False, True]
     """
     key = check_key(key, "key")
     if not isinstance(version, str):

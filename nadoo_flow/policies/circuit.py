@@ -27,6 +27,10 @@ class CircuitOpen(Exception):  # the state of the circuit, in the field's words
     Attributes:
         last_error: What the service answered last.
         seconds: Until the next probe.
+
+    Example:
+        >>> print(CircuitOpen("HTTP 503", seconds=12))
+        the service is not called, the next probe in 12 s; its last error: HTTP 503
     """
 
     def __init__(self, last_error: str, seconds: float) -> None:
@@ -46,6 +50,10 @@ class CircuitChange(NamedTuple):
         state: The new state.
         time: Seconds, by the clock of the event loop.
         error: The last error of the service, if it was one that made the circuit open.
+
+    Example:
+        >>> CircuitChange("open", time=3.5, error="HTTP 503").state
+        'open'
     """
 
     state: State
@@ -70,6 +78,17 @@ class CircuitBreaker:
     Attributes:
         state: ``"closed"``, ``"open"`` or ``"half-open"``.
         changes: A hot Observable of the changes of the state.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> service = CircuitBreaker(failures=2, recovery=30)
+        >>> node = FunctionNode(lambda n: 60 // n).pipe(circuit_breaker(service))
+        >>> results = asyncio.run(BatchProcessor(node, max_concurrency=1).batch([0, 0, 5]))
+        >>> service.state, type(results[2].exception).__name__
+        ('open', 'CircuitOpen')
     """
 
     def __init__(
@@ -142,7 +161,11 @@ class CircuitBreaker:
                 self._waiters.remove(waiter)
 
     def note_success(self, is_probe: bool) -> None:
-        """Take a success into account."""
+        """Take a success into account.
+
+        Args:
+            is_probe: Whether the execution was the probe.
+        """
         if is_probe:
             self._is_probing = False
             self._failed.clear()
@@ -151,7 +174,13 @@ class CircuitBreaker:
             self._failed.clear()
 
     def note_failure(self, result: NodeResult, node_id: str, is_probe: bool) -> None:
-        """Take a failure into account."""
+        """Take a failure into account.
+
+        Args:
+            result: The failed answer.
+            node_id: The node that gave it.
+            is_probe: Whether the execution was the probe.
+        """
         if not self._counts(get_exception(result, node_id)):
             self.leave(is_probe)
             return
@@ -166,7 +195,11 @@ class CircuitBreaker:
             self._change("open", self._last_error)
 
     def leave(self, is_probe: bool) -> None:
-        """Let another item be the probe, because this one says nothing about the service."""
+        """Let another item be the probe, because this one says nothing about the service.
+
+        Args:
+            is_probe: Whether the execution was the probe.
+        """
         if is_probe:
             self._is_probing = False
             self._wake()

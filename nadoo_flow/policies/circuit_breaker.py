@@ -25,6 +25,16 @@ def circuit_breaker(breaker: CircuitBreaker, wait: bool = False) -> NodePolicy:
         wait: Whether an item waits for the service to come back, instead of failing with a
             :class:`CircuitOpen`. One that holds a permit which the probe may need does not wait and
             calls too.
+
+    Raises:
+        TypeError: At the call, if it is no breaker.
+        CircuitOpen: From the item, if the service is down and it does not wait.
+
+    Example:
+        >>> service = CircuitBreaker(failures=5, recovery=30)
+        >>> node = FunctionNode(str.upper).pipe(circuit_breaker(service))
+        >>> asyncio.run(node.run("hello")), service.state
+        ('HELLO', 'closed')
     """
     if not isinstance(breaker, CircuitBreaker):
         raise TypeError(f"breaker must be a CircuitBreaker, got {describe_value(breaker)}")

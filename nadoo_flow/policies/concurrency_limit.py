@@ -27,6 +27,16 @@ class ConcurrencyLimit:
 
     Attributes:
         in_use: Permits that are held at the moment.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> shared = ConcurrencyLimit(4)
+        >>> upper, lower = (FunctionNode(fn).pipe(limit(shared)) for fn in (str.upper, str.lower))
+        >>> asyncio.run(BatchProcessor(upper | lower, max_concurrency=100).batch(["A"])).outputs
+        ['a']
     """
 
     def __init__(self, max_concurrency: int) -> None:

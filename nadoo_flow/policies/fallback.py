@@ -33,6 +33,15 @@ def fallback(*others: NodeLike) -> NodePolicy[Any]:
 
     Args:
         others: At least one node or function, in the order in which they are asked.
+
+    Raises:
+        TypeError: At the call, if one is neither a node nor a function.
+        ValueError: At the call, if there is none.
+
+    Example:
+        >>> node = FunctionNode(lambda n: 60 // n).pipe(fallback(lambda n: "no answer"))
+        >>> asyncio.run(BatchProcessor(node).batch([5, 0])).outputs
+        [12, 'no answer']
     """
     if not others:
         raise ValueError("others must hold at least one node")

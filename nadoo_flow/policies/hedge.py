@@ -55,6 +55,19 @@ def hedge(
         percentile: Instead of ``after``: an execution is slow when it takes longer than so many
             percent of the last 500 did. At least 20 must have succeeded before.
         ratio: Most second executions as a part of the calls. One is allowed from the beginning.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if not exactly one of ``after`` and ``percentile`` is given, or a
+            number is out of its range.
+
+    Example:
+        >>> durations = iter([60, 1])
+        >>> async def ask(data):
+        ...     await asyncio.sleep(next(durations))
+        ...     return data
+        >>> asyncio.run(FunctionNode(ask).pipe(hedge(after=2)).run("hello"))  # after 3 seconds
+        'hello'
     """
     make_slowness: Callable[[], Slowness]
     if (after is None) == (percentile is None):

@@ -26,6 +26,16 @@ def in_thread(max_workers: int | None = None) -> NodePolicy:
     Args:
         max_workers: Most threads of a run for the node. By default there is one for each item in
             work, and for each call that still blocks although its item was cancelled.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> import time
+        >>> node = FunctionNode(time.sleep).pipe(in_thread())
+        >>> len(asyncio.run(BatchProcessor(node, max_concurrency=20).batch([0.01] * 20)).successful)
+        20
     """
     if max_workers is not None:
         max_workers = check_positive_int(max_workers, "max_workers")

@@ -35,6 +35,14 @@ def limit(shared: ConcurrencyLimit) -> NodePolicy:
 
     Args:
         shared: A ConcurrencyLimit or an AdaptiveLimit.
+
+    Raises:
+        TypeError: At the call, if it is no limit.
+
+    Example:
+        >>> node = FunctionNode(str.upper).pipe(limit(ConcurrencyLimit(4)))
+        >>> asyncio.run(BatchProcessor(node, max_concurrency=100).batch(["a", "b"])).outputs
+        ['A', 'B']
     """
     if not isinstance(shared, ConcurrencyLimit):
         raise TypeError(

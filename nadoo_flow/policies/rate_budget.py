@@ -25,6 +25,13 @@ class ExceedsBudget(ValueError):
         unit: What it needs too much of.
         needed: How much of it the item needs.
         limit: How much of it a window has.
+
+    Args:
+        per: Length of the window in seconds.
+
+    Example:
+        >>> print(ExceedsBudget("tokens", needed=120_000, limit=90_000, per=60))
+        needs 120,000 tokens, and the budget is 90,000 in 60 s
     """
 
     def __init__(self, unit: str, needed: float, limit: float, per: float) -> None:
@@ -59,6 +66,19 @@ class RateBudget:
         longest_wait: Most seconds that a service can make all others wait.
         limits: Most of each unit in a window, such as ``requests=500, tokens=90_000``. Of
             ``requests`` each call is charged one.
+
+    Raises:
+        TypeError: At the call, if no limit is given, or an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> minute = RateBudget(per=60, requests=500, tokens=90_000)
+        >>> policy = rate_limit(minute, estimate=lambda text: {"tokens": len(text) // 4})
+        >>> node = FunctionNode(str.upper).pipe(policy)
+        >>> asyncio.run(node.run("hello world"))
+        'HELLO WORLD'
+        >>> minute.taken
+        {'requests': 1.0, 'tokens': 2.0}
     """
 
     def __init__(self, per: float, *, longest_wait: float = 300.0, **limits: float) -> None:
@@ -104,7 +124,11 @@ class RateBudget:
         return 0 if self._latest is None else self._latest.waiting
 
     def pause(self, seconds: float) -> None:
-        """Let no call start for some seconds on the running event loop, however long they are."""
+        """Let no call start for some seconds on the running event loop, however long they are.
+
+        Args:
+            seconds: From now on; a pause that ends later already is not shortened.
+        """
         self.get_queue().pause(check_positive_number(seconds, "seconds"))
 
     def get_queue(self) -> BudgetQueue:
@@ -144,6 +168,9 @@ class RateBudget:
 
     def check_that_it_fits(self, amounts: Amounts) -> None:
         """Check that a call can start at some time.
+
+        Args:
+            amounts: What it needs, by unit.
 
         Raises:
             ExceedsBudget: If it needs more than a limit.

@@ -60,6 +60,17 @@ def rate_limit(
     Returns:
         A policy. All nodes and all runs that are given the same policy object, or the same budget,
         share the limit, as long as they are on the same event loop.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type, or belongs only to a budget or
+            only to a rate.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> node = FunctionNode(str.upper).pipe(rate_limit(5, per=1.0))
+        >>> results = asyncio.run(BatchProcessor(node).batch(["a", "b", "c"]))  # 0.2 s apart
+        >>> results.outputs
+        ['A', 'B', 'C']
     """
     if isinstance(rate, RateBudget):
         if per is not None:

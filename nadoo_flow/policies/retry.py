@@ -56,6 +56,20 @@ def retry(
         give_up_on: Which failures are final all the same, such as a wrong key.
         longest_wait: Seconds. A failure that asks for a longer wait is final, and says so.
         budget: Limits the retries of all that share it. A failure beyond it is final, and says so.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> failures = [ConnectionError("reset")]
+        >>> def ask(data):
+        ...     if failures:
+        ...         raise failures.pop()
+        ...     return "hello"
+        >>> node = FunctionNode(ask).pipe(retry(attempts=3, wait=1.0, retry_on=ConnectionError))
+        >>> asyncio.run(node.run({}))
+        'hello'
     """
     attempts = check_positive_int(attempts, "attempts")
     worth = make_predicate(retry_on, "retry_on")

@@ -23,6 +23,17 @@ class RetryBudget:
         ratio: Retries for each first try.
         minimum: Retries that are allowed in any case.
         per: Length of the window in seconds.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> budget = RetryBudget(ratio=0.1, minimum=3)
+        >>> node = FunctionNode(lambda n: 60 // n).pipe(retry(attempts=10, wait=0, budget=budget))
+        >>> results = asyncio.run(BatchProcessor(node).batch([0]))
+        >>> budget.retries, results[0].metadata["attempts"]
+        (3, 4)
     """
 
     def __init__(self, ratio: float = 0.1, minimum: int = 3, per: float = 10.0) -> None:

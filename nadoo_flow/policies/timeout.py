@@ -30,6 +30,16 @@ def timeout(seconds: float, *, each: bool = False) -> NodePolicy:
         seconds: Seconds for one execution of all that is inside the policy; of a generator, for all
             its outputs together.
         each: Whether a generator in a ``FlatMapNode`` has the seconds anew for each next output.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> node = FunctionNode(asyncio.sleep).pipe(timeout(5))
+        >>> results = asyncio.run(BatchProcessor(node).batch([1, 60]))
+        >>> results[0].success, type(results[1].exception)
+        (True, <class 'TimeoutError'>)
     """
     seconds = check_positive_number(seconds, "seconds")
     text = f"timeout({seconds:g}{', each=True' if check_bool(each, 'each') else ''})"

@@ -6,7 +6,14 @@ from typing import Any, NamedTuple
 
 
 class CacheError(Exception):
-    """A cache cannot be used, or an output cannot be kept in it."""
+    """A cache cannot be used, or an output cannot be kept in it.
+
+    Example:
+        >>> node = FunctionNode(lambda data: {1, 2}, "sets").pipe(cache("answers.sqlite"))
+        >>> results = asyncio.run(BatchProcessor(node).batch(["a"]))
+        >>> type(results[0].exception).__name__, results[0].output
+        ('CacheError', {1, 2})
+    """
 
 
 class Entry(NamedTuple):

@@ -17,10 +17,22 @@ class CacheStore(Protocol):
 
     Both methods may be async. They are called on the event loop, for many keys at a time, so one
     that is not async must be quick. What they raise fails the item as a :class:`CacheError`.
+
+    Example:
+        >>> class DictStore(dict):
+        ...     def set(self, key, value, ttl):
+        ...         self[key] = value
+        >>> node = FunctionNode(str.upper).pipe(cache(DictStore()))
+        >>> asyncio.run(node.run("hello"))
+        'HELLO'
     """
 
     def get(self, key: str) -> Any:
-        """Return the bytes that were set for a key, or None; or an awaitable of that."""
+        """Return the bytes that were set for a key, or None; or an awaitable of that.
+
+        Args:
+            key: 64 hexadecimal digits.
+        """
 
     def set(self, key: str, value: bytes, ttl: float | None) -> Any:
         """Keep bytes in the place of any others; when this is done, they are kept.
