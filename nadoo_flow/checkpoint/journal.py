@@ -35,7 +35,11 @@ class Request:
         self.waiter: asyncio.Future[None] | None = None
 
     def finish(self, answer: list[StepRecord]) -> None:
-        """Give the answer, and wake the lane."""
+        """Give the answer, and wake the lane.
+
+        Args:
+            answer: The records that were found; none for what was written.
+        """
         self.answer, self.is_done = answer, True
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
@@ -80,7 +84,11 @@ class Journal:
         run.add_cleanup(self._close)
 
     def hold_until_open(self, items: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
-        """Open the file, and let no item pass before it is known to be that of the chain."""
+        """Open the file, and let no item pass before it is known to be that of the chain.
+
+        Args:
+            items: What the source emits.
+        """
         self._thread.call(self._open_file, self._on_open, self._fail)
         return self._gate.hold(items)
 
@@ -88,6 +96,9 @@ class Journal:
         """Return the records of an item, for which this is called once.
 
         Nothing is read where all items of earlier runs were found.
+
+        Args:
+            query: Asks for the first records of the item.
         """
         if not self._unread.get(query.stage):
             return []
@@ -97,7 +108,11 @@ class Journal:
         return found
 
     async def read(self, query: StepQuery) -> list[StepRecord]:
-        """Return records of an item."""
+        """Return records of an item.
+
+        Args:
+            query: Asks for the records.
+        """
         request = Request()
         self._reads.append((query, request))
         self._call_soon()
@@ -116,16 +131,28 @@ class Journal:
         return request
 
     def call_when_written(self, function: Callable[[], None]) -> None:
-        """Call a function each time when records are on the disk, before the lanes go on."""
+        """Call a function each time when records are on the disk, before the lanes go on.
+
+        Args:
+            function: Called in the thread of the event loop.
+        """
         self._on_written.append(function)
 
     def refuse(self, error: CheckpointError) -> None:
-        """End the run and write nothing more, because the file belongs to other inputs."""
+        """End the run and write nothing more, because the file belongs to other inputs.
+
+        Args:
+            error: Says which inputs the file belongs to.
+        """
         self._writes.clear()
         self._run.fail(error)
 
     async def wait_for(self, request: Request) -> list[StepRecord]:
-        """Return what was found when a request is done."""
+        """Return what was found when a request is done.
+
+        Args:
+            request: What was begun.
+        """
         while not request.is_done:
             if self._run.stopped or is_to_end():
                 raise asyncio.CancelledError

@@ -57,6 +57,9 @@ class Recording:
         """Return work that fails an item whose output cannot be recorded.
 
         The output, which may have been expensive, stays in the failed result.
+
+        Args:
+            work: The work on an item.
         """
         return _EncodedWork(work, self._encode)
 
@@ -72,11 +75,19 @@ class Recording:
             )
 
     def skip_recorded(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
-        """Pass on the items without a record, and deliver the results of the others."""
+        """Pass on the items without a record, and deliver the results of the others.
+
+        Args:
+            source: The items.
+        """
         return self._resuming.skip_recorded(source)
 
     def record_results(self, results: Observable[BatchResult]) -> Observable[BatchResult]:
-        """Pass on each success when it is recorded, and each failure at once."""
+        """Pass on each success when it is recorded, and each failure at once.
+
+        Args:
+            results: The results, as they complete.
+        """
         return self._delivery.deliver_recorded(results)
 
     def _deliver_resumed(self, result: BatchResult) -> None:

@@ -35,6 +35,13 @@ class SqliteCheckpoint:
 
     Args:
         path: The file; it is made if it does not exist, in a folder that must exist.
+
+    Example:
+        >>> processor = BatchProcessor(str.upper, checkpoint=SqliteCheckpoint("run.sqlite"))
+        >>> results = asyncio.run(processor.batch(["a", "b"]))
+        >>> results = asyncio.run(processor.batch(["a", "b"]))  # or after a crash
+        >>> [result.metadata for result in results]
+        [{'resumed': True}, {'resumed': True}]
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -43,6 +50,10 @@ class SqliteCheckpoint:
 
     def open(self, node_id: str, node_type: str) -> None:
         """Open or make the file, and lock it.
+
+        Args:
+            node_id: The id of the node of the run.
+            node_type: Its type.
 
         Raises:
             CheckpointError: If the file cannot be used, or belongs to another node.
@@ -56,6 +67,10 @@ class SqliteCheckpoint:
     def read_completed(self, start: int, limit: int) -> Sequence[Record]:
         """Return the first ``limit`` records from an index on, by index.
 
+        Args:
+            start: The first index.
+            limit: Most records.
+
         Raises:
             CheckpointError: If the file is damaged there.
         """
@@ -67,6 +82,9 @@ class SqliteCheckpoint:
 
     def record(self, records: Iterable[Record]) -> None:
         """Write records in one transaction.
+
+        Args:
+            records: Successes that are to be delivered next.
 
         Raises:
             CheckpointError: If the file cannot be written; what was recorded before stays.
@@ -104,6 +122,9 @@ class SqliteCheckpoint:
 
 def as_checkpoint(value: object) -> Checkpoint:
     """Make a checkpoint of a path, and return a checkpoint as it is.
+
+    Args:
+        value: The argument of the user.
 
     Raises:
         TypeError: If it is neither.

@@ -96,6 +96,9 @@ class StepsFile:
     def open(self, stages: Sequence[StageName]) -> dict[str, int]:
         """Open or make the file, lock it, and return of how many items each stage has records.
 
+        Args:
+            stages: Those of the chain, in its order.
+
         Raises:
             CheckpointError: If the file cannot be used, or belongs to another chain.
         """
@@ -112,6 +115,9 @@ class StepsFile:
     def read(self, queries: Iterable[StepQuery]) -> list[list[StepRecord]]:
         """Return the records that each query asks for, by the positions of the outputs.
 
+        Args:
+            queries: What to read.
+
         Raises:
             CheckpointError: If the file is damaged there.
         """
@@ -125,6 +131,9 @@ class StepsFile:
 
     def write(self, records: Iterable[StepRecord]) -> None:
         """Write records in one transaction.
+
+        Args:
+            records: What to write: all of it, or nothing if that fails.
 
         Raises:
             CheckpointError: If the file cannot be written; what was recorded before stays.

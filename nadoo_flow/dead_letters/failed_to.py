@@ -17,7 +17,11 @@ class FailureSink(Protocol):
     """Takes the failures of one run."""
 
     def take(self, result: BatchResult) -> Any:
-        """Take a failed result; what is returned is awaited if it can be."""
+        """Take a failed result; what is returned is awaited if it can be.
+
+        Args:
+            result: The failed result.
+        """
 
     def close(self) -> None:
         """Take no more."""

@@ -39,13 +39,20 @@ class LetterFile:
     def take(self, result: BatchResult) -> None:
         """Write the letter of a failed result.
 
+        Args:
+            result: The failed result.
+
         Raises:
             OSError: If that is not possible, as on a full disk.
         """
         self.write(make_letter(result))
 
     def write(self, letter: DeadLetter) -> None:
-        """Write a letter."""
+        """Write a letter.
+
+        Args:
+            letter: The letter; one that JSON cannot hold is written as a text.
+        """
         left = memoryview(format_line(letter, self._codec))
         while left:
             left = left[self._file.write(left) :]
@@ -68,6 +75,12 @@ def read_failed(path: str | os.PathLike[str], codec: Codec | None = None) -> lis
     Raises:
         DeadLetterError: If a line is no dead letter, or needs a codec that is not given.
         OSError: If the file cannot be read.
+
+    Example:
+        >>> processor = BatchProcessor(lambda n: 60 // n, failed_to="failed.jsonl")
+        >>> results = asyncio.run(processor.batch([5, 0]))
+        >>> [letter.input for letter in read_failed("failed.jsonl")]  # to try again, for instance
+        [0]
     """
     with open(path, "rb") as file:
         try:

@@ -36,6 +36,13 @@ class DeadLetter:
         time: When the letter was written.
         form: How the input is written: as ``"json"`` that comes back equal, by the ``"codec"`` of
             the batch, or as a ``"text"`` because neither can hold it.
+
+    Example:
+        >>> processor = BatchProcessor(lambda n: 60 // n, failed_to="failed.jsonl")
+        >>> results = asyncio.run(processor.batch([5, 0]))
+        >>> letter, = read_failed("failed.jsonl")
+        >>> letter.index, letter.input, letter.exception
+        (1, 0, 'ZeroDivisionError')
     """
 
     index: int
@@ -48,7 +55,11 @@ class DeadLetter:
 
 
 def make_letter(result: BatchResult) -> DeadLetter:
-    """Make the letter of a failed result."""
+    """Make the letter of a failed result.
+
+    Args:
+        result: The failed result.
+    """
     attempts = result.metadata.get("attempts")
     return DeadLetter(
         index=int(result.index),

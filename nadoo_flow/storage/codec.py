@@ -23,13 +23,31 @@ class Codec(Protocol):
 
     A codec of your own also encodes inputs that have no fingerprint otherwise. Equal inputs must
     then give the same bytes.
+
+    Example:
+        >>> import pickle
+        >>> class PickleCodec:
+        ...     def encode(self, value):
+        ...         return pickle.dumps(value)
+        ...     def decode(self, data):
+        ...         return pickle.loads(data)
+        >>> codec = PickleCodec()
+        >>> processor = BatchProcessor(lambda text: set(text), checkpoint="run.sqlite", codec=codec)
     """
 
     def encode(self, value: Any) -> bytes:
-        """Turn an output into bytes, or raise."""
+        """Turn an output into bytes, or raise.
+
+        Args:
+            value: The output.
+        """
 
     def decode(self, data: bytes) -> Any:
-        """Turn bytes back into the output."""
+        """Turn bytes back into the output.
+
+        Args:
+            data: What :meth:`encode` returned.
+        """
 
 
 class JsonCodec:
@@ -37,10 +55,17 @@ class JsonCodec:
 
     A tuple would come back as a list, and a number that is a key as a text, so both are refused.
     So are NaN and the infinities, which JSON does not have.
+
+    Example:
+        >>> JsonCodec().decode(JsonCodec().encode({"tags": ["a", "b"]}))
+        {'tags': ['a', 'b']}
     """
 
     def encode(self, value: Any) -> bytes:
         """Turn a value into JSON.
+
+        Args:
+            value: None, a bool, a number, a text, or lists and dicts of these.
 
         Raises:
             TypeError: If it would not come back equal.
@@ -57,7 +82,11 @@ class JsonCodec:
         return text.encode()
 
     def decode(self, data: bytes) -> Any:
-        """Read JSON."""
+        """Read JSON.
+
+        Args:
+            data: What :meth:`encode` returned.
+        """
         return json.loads(data)
 
 
