@@ -13,6 +13,7 @@ from .._support.usage import Usage
 
 Kind: TypeAlias = Literal["started", "finished", "failed", "retried", "dropped", "cancelled"]
 ProgressArgument: TypeAlias = bool | Literal["always"]
+"""Whether a run shows progress bars: only where someone can see them, or ``"always"``."""
 
 
 class Event(NamedTuple):
@@ -33,6 +34,13 @@ class Event(NamedTuple):
         error: A description of the error, if the item failed or is tried again.
         usage: What the item used by its end, such as ``{"tokens": 812}``, if its node says so in
             ``metadata["usage"]``.
+
+    Example:
+        >>> processor = BatchProcessor(str.upper)
+        >>> subscription = processor.events.subscribe(lambda event: print(event.kind, event.index))
+        >>> results = asyncio.run(processor.batch(["a"]))
+        started 0
+        finished 0
     """
 
     kind: Kind
@@ -53,6 +61,10 @@ class StageInfo(NamedTuple):
         stage: The id of the node.
         max_concurrency: Most items that it works on at a time.
         renumbers: Whether its items have other indexes than those of the stage before.
+
+    Example:
+        >>> StageInfo("fetch", max_concurrency=10).stage
+        'fetch'
     """
 
     stage: str
@@ -67,6 +79,10 @@ class RunInfo(NamedTuple):
         number: Its number, as in :attr:`Event.run`.
         stages: Its stages, by their positions.
         total: The number of its inputs, or None if that is not known.
+
+    Example:
+        >>> RunInfo(1, stages=(StageInfo("fetch", max_concurrency=10),), total=5000).total
+        5000
     """
 
     number: int
@@ -79,21 +95,49 @@ class Watcher:
 
     What a method raises is reported to the exception handler of the event loop. The watcher then
     gets no more events of that run, and the run goes on.
+
+    Example:
+        >>> class Counter(Watcher):
+        ...     seen = 0
+        ...     def on_event(self, event):
+        ...         self.seen += event.kind == "finished"
+        >>> counter = Counter()
+        >>> stage = MapNode(child_node=str.upper)
+        >>> outputs = asyncio.run(stage.run({"items": ["a", "b"]}, trace=counter))
+        >>> counter.seen
+        2
     """
 
     def on_begin(self, run: RunInfo) -> None:
-        """Receive a run that begins."""
+        """Receive a run that begins.
+
+        Args:
+            run: The run.
+        """
 
     def on_event(self, event: Event) -> None:
-        """Receive an event."""
+        """Receive an event.
+
+        Args:
+            event: The event; those of an item come in their order.
+        """
 
     def on_end(self, run: RunInfo) -> None:
-        """Receive a run that has ended: completed, failed or cancelled."""
+        """Receive a run that has ended: completed, failed or cancelled.
+
+        Args:
+            run: The run.
+        """
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """What the caller of a run wants to watch."""
+    """What the caller of a run wants to watch.
+
+    Attributes:
+        progress: Whether to show progress bars, or ``"always"``.
+        trace: Receives the events.
+    """
 
     progress: ProgressArgument = False
     trace: Watcher | None = None

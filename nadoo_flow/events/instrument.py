@@ -35,19 +35,43 @@ class StageFollower(Protocol):
         """Follow an item from now on, and return what the other methods get for it.
 
         It is called in the context of the item.
+
+        Args:
+            index: The position of the item in its source.
         """
 
     def end_item(self, item: Any, end: ItemEnd, seconds: float) -> None:
-        """Follow an item no longer; called in its context if it has not been abandoned."""
+        """Follow an item no longer; called in its context if it has not been abandoned.
+
+        Args:
+            item: What :meth:`start_item` returned.
+            end: How the item ended.
+            seconds: How long the stage worked on it.
+        """
 
     def count_item(self, kind: Kind) -> None:
-        """Count an item that was not worked on: it was dropped early, or has a result already."""
+        """Count an item that was not worked on: it was dropped early, or has a result already.
+
+        Args:
+            kind: That of its only event.
+        """
 
     def note_retry(self, item: Any, error: str | None) -> None:
-        """Note that an item is tried again."""
+        """Note that an item is tried again.
+
+        Args:
+            item: What :meth:`start_item` returned.
+            error: Why the last try failed, if that is known.
+        """
 
     def note_fallback(self, item: Any, node_id: str, error: str | None) -> None:
-        """Note that another node is asked for an item."""
+        """Note that another node is asked for an item.
+
+        Args:
+            item: What :meth:`start_item` returned.
+            node_id: The other node.
+            error: Why the one before it failed, if that is known.
+        """
 
 
 class RunFollower(Protocol):
@@ -102,12 +126,20 @@ class Instruments:
         return added[-1] if added else None
 
     def add(self, instrument: Instrument) -> None:
-        """Have an instrument follow the runs that begin from now on."""
+        """Have an instrument follow the runs that begin from now on.
+
+        Args:
+            instrument: It comes before those that were added earlier.
+        """
         with self._lock:
             self._added += (instrument,)
 
     def remove(self, instrument: Instrument) -> None:
-        """Have an instrument follow no further runs."""
+        """Have an instrument follow no further runs.
+
+        Args:
+            instrument: One that was added.
+        """
         with self._lock:
             self._added = tuple(other for other in self._added if other is not instrument)
 

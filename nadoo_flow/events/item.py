@@ -80,7 +80,13 @@ class ItemPlace(NamedTuple):
 
 
 def find_item() -> ItemPlace | None:
-    """Return which item the caller works on, if its run is watched, followed or read."""
+    """Return which item the caller works on, if its run is watched, followed or read.
+
+    Example:
+        >>> stage = MapNode(child_node=lambda text: find_item().index)
+        >>> asyncio.run(stage.run({"items": ["a", "b"]}, trace=Trace()))
+        {'results': [0, 1]}
+    """
     item = scope.get()
     if not isinstance(item, Item):
         return None
@@ -88,14 +94,23 @@ def find_item() -> ItemPlace | None:
 
 
 def note_failure(error: str, exception: BaseException | None = None) -> None:
-    """Have the current item reported as failed, though its mapper returns and the run goes on."""
+    """Have the current item reported as failed, though its mapper returns and the run goes on.
+
+    Args:
+        error: Why, in words.
+        exception: The exception behind it, where there is one.
+    """
     item = _find_notes()
     if item is not None:
         item.error, item.exception = error, exception
 
 
 def note_usage(metadata: dict[str, Any]) -> None:
-    """Have the end of the current item reported with what was used for it."""
+    """Have the end of the current item reported with what was used for it.
+
+    Args:
+        metadata: That of the node's result; ``"usage"`` in it holds what was used.
+    """
     item = _find_notes()
     if item is not None:
         item.usage = read_numbers(metadata.get("usage")) or None

@@ -6,8 +6,11 @@ from ..errors import NodeError, describe_error
 from .instrument import ItemEnd
 
 FINISHED = ItemEnd("finished")
+"""The end of an item that has a result."""
 DROPPED = ItemEnd("dropped")
+"""The end of an item that a filter did not accept."""
 CANCELLED = ItemEnd("cancelled")
+"""The end of an item that was cancelled with its run."""
 
 
 def describe_end(error: BaseException) -> ItemEnd:

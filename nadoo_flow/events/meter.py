@@ -76,7 +76,11 @@ class StageMeter:
         return max(self.ended - self.failed - self.dropped - self.cancelled, 0)
 
     def on_event(self, event: Event) -> None:
-        """Count an event, where events are made for others anyway."""
+        """Count an event, where events are made for others anyway.
+
+        Args:
+            event: An event of the stage.
+        """
         index: int | None = event.index
         if event.kind == "retried":
             self.retried += 1
@@ -89,12 +93,24 @@ class StageMeter:
             self.note_end(index, event.kind, event.error, event.usage)
 
     def end_item(self, index: int, seconds: float) -> None:
-        """Count an item that has ended."""
+        """Count an item that has ended.
+
+        Args:
+            index: The position of the item in its source.
+            seconds: How long the stage worked on it.
+        """
         self.in_work.pop(index, None)
         self.latencies[bisect_left(BOUNDS, seconds)] += 1
 
     def note_end(self, index: int, kind: Kind, error: str | None, usage: Usage | None) -> None:
-        """Note how an item has ended that was counted."""
+        """Note how an item has ended that was counted.
+
+        Args:
+            index: The position of the item in its source.
+            kind: That of its last event.
+            error: Why it failed, if it did.
+            usage: What it used, if that is known.
+        """
         if kind == "failed":
             self.failed += 1
             self.failures.append(Failure(index, _cut(error), self.time()))
@@ -106,11 +122,20 @@ class StageMeter:
             self.count.add({"usage": usage})
 
     def report_retry(self, error: str | None) -> None:
-        """Count that an item is tried again."""
+        """Count that an item is tried again.
+
+        Args:
+            error: Why the last try failed; it is not kept.
+        """
         self.retried += 1
 
     def report_fallback(self, node_id: str, error: str | None) -> None:
-        """Count nothing, since another node is asked within the same execution."""
+        """Count nothing, since another node is asked within the same execution.
+
+        Args:
+            node_id: The other node.
+            error: Why the one before it failed.
+        """
 
     def open_notes(self) -> MeteredItem:
         """Return what is noted of the current item from now on."""

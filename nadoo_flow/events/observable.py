@@ -37,7 +37,12 @@ class Events(Observable[Event]):
         return bool(self._observers)
 
     def emit(self, report: ReportError, event: Event) -> None:
-        """Emit an event to all observers, and unsubscribe those that raise."""
+        """Emit an event to all observers, and unsubscribe those that raise.
+
+        Args:
+            report: Reports what an observer raises.
+            event: The event.
+        """
         for observer in self._observers:
             try:
                 observer.on_next(event)
@@ -46,7 +51,11 @@ class Events(Observable[Event]):
                 report("an observer of events raised, it is unsubscribed", error)
 
     def add_reader(self, reader: MeterReader) -> None:
-        """Give the meters of the runs that begin from now on to a reader, as long as it is kept."""
+        """Give the meters of the runs that begin from now on to a reader, as long as it is kept.
+
+        Args:
+            reader: It is not kept alive by this.
+        """
         with self.lock:
             self._readers = (*(known for known in self._readers if known()), ref(reader))
 
@@ -77,7 +86,11 @@ class HasEvents:
 
 
 def find_events(owner: object) -> Events | None:
-    """Return the events of an object, or None if they have never been asked for."""
+    """Return the events of an object, or None if they have never been asked for.
+
+    Args:
+        owner: A processor, a stage, or any other object.
+    """
     return vars(owner).get("events")
 
 

@@ -18,10 +18,18 @@ class MeterReader(Protocol):
     """
 
     def add_run(self, meter: RunMeter) -> None:
-        """Receive the meter of a run that begins."""
+        """Receive the meter of a run that begins.
+
+        Args:
+            meter: It counts until the run has ended, and stays as it is then.
+        """
 
     def end_run(self, meter: RunMeter) -> None:
-        """Receive the meter of a run that has ended."""
+        """Receive the meter of a run that has ended.
+
+        Args:
+            meter: The same as at the beginning.
+        """
 
 
 class RunMeter(Watcher):
@@ -60,12 +68,20 @@ class RunMeter(Watcher):
         return self.ended is None and self._loop.is_closed()
 
     def on_begin(self, run: RunInfo) -> None:
-        """Pass itself on to its readers."""
+        """Pass itself on to its readers.
+
+        Args:
+            run: The run.
+        """
         for reader in self._readers:
             reader.add_run(self)
 
     def on_end(self, run: RunInfo) -> None:
-        """Note the end."""
+        """Note the end.
+
+        Args:
+            run: The run.
+        """
         self.ended = self.time()
         self.end = _describe_end(self.run)
         self.run = None

@@ -26,6 +26,11 @@ class RunReporter:
 
     Attributes:
         stages: The reporter of each stage.
+
+    Args:
+        info: The run, as it is known when it begins.
+        guards: Its watchers, each behind what catches its errors.
+        follower: Follows the run, if something does.
     """
 
     def __init__(
@@ -43,7 +48,11 @@ class RunReporter:
             guard.on_begin(info)
 
     def end_with(self, run: Subscription) -> None:
-        """Report the end of the run when a subscription ends."""
+        """Report the end of the run when a subscription ends.
+
+        Args:
+            run: The subscription.
+        """
 
         async def end() -> None:
             if self._follower is not None:

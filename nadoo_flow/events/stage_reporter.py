@@ -101,7 +101,13 @@ class StageReporter:
             self.follower.count_item("dropped")
 
     def emit_retry(self, index: int, lane: int | None, error: str | None) -> None:
-        """Emit that an item is tried again."""
+        """Emit that an item is tried again.
+
+        Args:
+            index: The position of the item in its source.
+            lane: Its lane, if it has one.
+            error: Why the last try failed, if that is known.
+        """
         self.emit_item("retried", index, lane, self.time(), error)
 
     def emit_item(
@@ -113,7 +119,16 @@ class StageReporter:
         error: str | None,
         usage: Usage | None = None,
     ) -> None:
-        """Emit an event of an item."""
+        """Emit an event of an item.
+
+        Args:
+            kind: That of the event.
+            index: The position of the item in its source, if it has one.
+            lane: Its lane, if it has one.
+            when: Seconds, by the clock of the event loop.
+            error: Why it failed, if it did.
+            usage: What it used, if that is known.
+        """
         stage, number, position = self.stage, self.number, self.position
         self.emit(Event(kind, stage, index, lane, when, number, position, error, usage))
 

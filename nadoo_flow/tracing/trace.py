@@ -20,6 +20,16 @@ class Trace(Watcher):
     Args:
         limit: Most events to keep; an item makes two or three at each stage. The oldest are left
             out when there are more.
+
+    Raises:
+        TypeError: At the call, if an argument is of a wrong type.
+        ValueError: At the call, if a number is out of its range.
+
+    Example:
+        >>> trace = Trace()
+        >>> results = asyncio.run(BatchProcessor(str.upper, trace=trace).batch(["a", "b"]))
+        >>> [event.kind for event in trace.events]
+        ['started', 'finished', 'started', 'finished']
     """
 
     def __init__(self, limit: int = 100_000) -> None:
@@ -39,13 +49,21 @@ class Trace(Watcher):
         return self._seen - len(self._events)
 
     def on_begin(self, run: RunInfo) -> None:
-        """Remember the stages of a run."""
+        """Remember the stages of a run.
+
+        Args:
+            run: The run.
+        """
         self._runs[run.number] = run
         if len(self._runs) > self.limit:
             del self._runs[next(iter(self._runs))]
 
     def on_event(self, event: Event) -> None:
-        """Record an event."""
+        """Record an event.
+
+        Args:
+            event: The event; it is kept as it is.
+        """
         self._seen += 1
         self._events.append(event)
 
@@ -53,13 +71,22 @@ class Trace(Watcher):
         """Draw the marble diagram: a line for each stage, a marble for each item at its time.
 
         Point at a marble to see the path of its item through the stages.
+
+        Example:
+            >>> results = asyncio.run(BatchProcessor(asyncio.sleep, trace=True).batch([1, 3, 2]))
+            >>> results.trace.marbles().save("marbles.svg")
         """
         from .marbles import Marbles
 
         return Marbles(self._build_history())
 
     def timeline(self) -> Timeline:
-        """Draw the timeline: which item each lane of a stage worked on, and the bottleneck."""
+        """Draw the timeline: which item each lane of a stage worked on, and the bottleneck.
+
+        Example:
+            >>> results = asyncio.run(BatchProcessor(asyncio.sleep, trace=True).batch([1, 3, 2]))
+            >>> results.trace.timeline().save("timeline.svg")
+        """
         from .timeline import Timeline
 
         return Timeline(self._build_history())
