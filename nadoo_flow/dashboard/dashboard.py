@@ -46,6 +46,15 @@ class Dashboard:
     Raises:
         TypeError: If an owner is neither a processor nor a stage.
         ImportError: If the extra ``web`` is not installed.
+
+    Example:
+        >>> processor = BatchProcessor(str.upper)
+        >>> async def main():
+        ...     async with await Dashboard(processor).serve() as server:
+        ...         await processor.batch(["a", "b"])  # to be seen at server.url
+        ...         return server.url
+        >>> asyncio.run(main())
+        'http://127.0.0.1:...'
     """
 
     def __init__(

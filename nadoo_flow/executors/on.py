@@ -64,6 +64,14 @@ def on(
     Raises:
         TypeError: If the executor is not one of these.
         ImportError: If cloudpickle is not installed.
+
+    Example:
+        >>> from concurrent.futures import ProcessPoolExecutor
+        >>> def main():
+        ...     node = FunctionNode(sum).pipe(on(ProcessPoolExecutor))
+        ...     return asyncio.run(BatchProcessor(node).batch([[1, 2], [3, 4]])).outputs
+        >>> main()  # below `if __name__ == "__main__":`
+        [3, 7]
     """
     import_cloudpickle()
     lanes = check_positive_int(lanes, "lanes")

@@ -55,6 +55,11 @@ def instrument(
     Raises:
         TypeError: If the target is no processor or stage.
         ImportError: If opentelemetry-api is not installed.
+
+    Example:
+        >>> processor = BatchProcessor(str.upper)
+        >>> with instrument(processor):
+        ...     results = asyncio.run(processor.batch(["a", "b"]))  # a trace of three spans
     """
     if target is not None and not isinstance(target, HasEvents):
         raise TypeError(
@@ -78,6 +83,10 @@ class Instrumentation:
     Args:
         instruments: Those of all runs, or of a processor or stage.
         telemetry: Makes the spans and the metrics.
+
+    Example:
+        >>> instrumentation = instrument()  # all runs in the process
+        >>> instrumentation.uninstrument()
     """
 
     def __init__(self, instruments: Instruments, telemetry: Telemetry) -> None:
@@ -90,7 +99,12 @@ class Instrumentation:
         self._instruments.remove(self)
 
     def follow_run(self, run: RunInfo, context: Context) -> RunFollower | None:
-        """Follow a run that begins."""
+        """Follow a run that begins.
+
+        Args:
+            run: The run.
+            context: The context of which each item gets a copy.
+        """
         return self._telemetry.follow_run(run, context)
 
     def make_carrier(self) -> SpanCarrier | None:

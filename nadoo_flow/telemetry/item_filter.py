@@ -16,6 +16,17 @@ class ItemFilter(logging.Filter):
 
     While it exists, all runs that begin keep track of their items, which costs about half a
     microsecond an item. Records that are logged in other processes have no item.
+
+    Example:
+        >>> import logging, sys
+        >>> handler = logging.StreamHandler(sys.stdout)
+        >>> handler.setFormatter(logging.Formatter("item %(index)s of %(stage)s: %(message)s"))
+        >>> handler.addFilter(ItemFilter())
+        >>> logger = logging.Logger("shop")
+        >>> logger.addHandler(handler)
+        >>> processor = BatchProcessor(FunctionNode(logger.info, "order"))
+        >>> results = asyncio.run(processor.batch(["paid"]))
+        item 0 of order: paid
     """
 
     def __init__(self) -> None:
@@ -23,7 +34,11 @@ class ItemFilter(logging.Filter):
         readers.add(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the item to a record, which always passes."""
+        """Add the item to a record, which always passes.
+
+        Args:
+            record: The record; it gets the attributes.
+        """
         item = find_item()
         for name in ("run", "stage", "index"):
             if name not in vars(record):
