@@ -29,14 +29,27 @@ class Direct(Observable[T]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """Subscribe an observer as it is, or functions."""
+        """Subscribe an observer as it is, or functions.
+
+        Args:
+            on_next: An observer, or a function that gets each item.
+            on_error: A function that gets the error, if it ends by one.
+            on_completed: A function that is called when it completes.
+            scheduler: For operators that keep time; by default each has its own.
+        """
         if isinstance(on_next, abc.ObserverBase):
             return self._subscribe_core(on_next, scheduler)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
 
 class CallingObserver(abc.ObserverBase[T], Generic[T]):
-    """Calls functions, without the guard that Rx puts around them."""
+    """Calls functions, without the guard that Rx puts around them.
+
+    Args:
+        on_next: Called with each item.
+        on_error: Called with the error, if it ends by one.
+        on_completed: Called when it completes.
+    """
 
     __slots__ = ("_on_completed", "_on_error", "on_next")
     on_next: Callable[[T], None]  # type: ignore[assignment]  # not bound to this object
@@ -52,7 +65,13 @@ class CallingObserver(abc.ObserverBase[T], Generic[T]):
         self._on_completed = on_completed
 
     def on_error(self, error: Exception) -> None:
+        """Pass on the error.
+
+        Args:
+            error: The error.
+        """
         self._on_error(error)
 
     def on_completed(self) -> None:
+        """Pass on the completion."""
         self._on_completed()

@@ -13,7 +13,12 @@ from .subscription import Subscription
 
 
 def call_on_loop(run: Subscription, callback: Callable[[], object]) -> None:
-    """Call at once if this is the thread of the loop, and else as :func:`call_soon` does."""
+    """Call at once if this is the thread of the loop, and else as :func:`call_soon` does.
+
+    Args:
+        run: The run, whose loop it is.
+        callback: The function.
+    """
     if is_running_in(run.loop):
         callback()
     else:

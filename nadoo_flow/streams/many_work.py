@@ -11,6 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Outputs: TypeAlias = Iterator[R] | AsyncIterator[R]
+"""The outputs of one item."""
 
 
 class Hold(Protocol):
@@ -38,6 +39,9 @@ class Outlet(Protocol):
         """Take outputs to their end, each when there is demand for it.
 
         A generator is closed when it is left.
+
+        Args:
+            outputs: An iterator, sync or async.
         """
 
 
@@ -45,11 +49,21 @@ class ManyWork(Generic[T]):
     """Opens the outputs of each item, and says what an error in them means."""
 
     def pull(self, item: T, outlet: Outlet) -> Any:
-        """Return a coroutine in which the outlet takes all outputs of an item; it may try again."""
+        """Return a coroutine in which the outlet takes all outputs of an item; it may try again.
+
+        Args:
+            item: The item.
+            outlet: Where its outputs go.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define pull()")
 
     def check(self, item: T, answer: Any) -> None:
-        """Raise an error if what :meth:`pull` came to is a failure."""
+        """Raise an error if what :meth:`pull` came to is a failure.
+
+        Args:
+            item: The item.
+            answer: What the coroutine of :meth:`pull` returned.
+        """
 
     def fail(self, item: T, error: BaseException, outputs: int) -> None:
         """Raise what ends the run, or return to go on with the other items.
@@ -63,20 +77,32 @@ class ManyWork(Generic[T]):
 
 
 class AroundOutputs(Generic[R]):
-    """Iterates over other outputs, which are closed in its place."""
+    """Iterates over other outputs, which are closed in its place.
+
+    Args:
+        outputs: The other outputs.
+    """
 
     def __init__(self, outputs: Outputs[R]) -> None:
         self._outputs: Any = outputs
 
 
 def are_async(outputs: Outputs[Any]) -> bool:
-    """Return whether each output has to be awaited."""
+    """Return whether each output has to be awaited.
+
+    Args:
+        outputs: The outputs of an item.
+    """
     # An AsyncIterator must have __aiter__ as well, which ``async for`` does not ask for.
     return hasattr(type(outputs), "__anext__")
 
 
 async def close_outputs(outputs: Outputs[Any]) -> None:
-    """Close a generator that may have been left."""
+    """Close a generator that may have been left.
+
+    Args:
+        outputs: The outputs of an item; what is no generator is left alone.
+    """
     while isinstance(outputs, AroundOutputs):
         outputs = outputs._outputs
     if not are_async(outputs):

@@ -40,7 +40,11 @@ class Plan(Generic[T]):
     valve: Valve | None = None
 
     def pipe(self, operator: Callable[[Observable[T]], Observable[R]]) -> Plan[R]:
-        """Return the same plan with one more operator at the end of its chain."""
+        """Return the same plan with one more operator at the end of its chain.
+
+        Args:
+            operator: Gets what the chain emits.
+        """
         build = self.build
         return replace(cast("Plan[R]", self), build=lambda run: build(run).pipe(operator))
 
@@ -54,5 +58,9 @@ class Plan(Generic[T]):
 
 
 def compute_default_window(max_concurrent: int) -> int:
-    """Return how many items may be outstanding where the caller sets no window."""
+    """Return how many items may be outstanding where the caller sets no window.
+
+    Args:
+        max_concurrent: Items that must be outstanding to keep every lane busy.
+    """
     return min(4 * max_concurrent, max(AHEAD, max_concurrent), MAX_WINDOW)

@@ -20,7 +20,11 @@ class RunScope:
     finished: bool
 
     def enter_in(self, context: Context) -> None:
-        """Have all code that runs in a context be inside."""
+        """Have all code that runs in a context be inside.
+
+        Args:
+            context: The context.
+        """
         context.run(_scopes.set, (ref(self), *_select_live(_scopes.get())))
 
     def is_around_caller(self) -> bool:

@@ -105,6 +105,11 @@ class Subscription(RunScope):
         """Build the chain of operators of this run and subscribe the observer to it.
 
         Operators that keep time do so on the event loop, unless another scheduler is given.
+
+        Args:
+            build: Makes the chain of the run.
+            observer: Gets its signals.
+            scheduler: The other scheduler.
         """
         self._observer = observer
         chain = build(self).subscribe(
@@ -117,12 +122,19 @@ class Subscription(RunScope):
             self._chain = chain
 
     def set_pump(self, pump: Callable[[], None]) -> None:
-        """Register the source: ``pump`` is called when it may emit again."""
+        """Register the source: ``pump`` is called when it may emit again.
+
+        Args:
+            pump: Emits while there is demand, and returns.
+        """
         if not self.stopped:
             self._on_demand = pump
 
     def release(self, n: int = 1) -> None:
         """Settle items and let the source emit as many again; nothing happens after the end.
+
+        Args:
+            n: How many.
 
         Raises:
             ValueError: If more is settled than was outstanding.
@@ -170,11 +182,18 @@ class Subscription(RunScope):
         """Register an operator that makes items of its own: called when items were settled.
 
         Those behind it must have been registered before.
+
+        Args:
+            take: Takes places that have become free, and returns.
         """
         self._takers.append(take)
 
     def add_cleanup(self, cleanup: Callable[[], Awaitable[None]]) -> None:
-        """Have something awaited after the last task and before the terminal signal."""
+        """Have something awaited after the last task and before the terminal signal.
+
+        Args:
+            cleanup: An async function; an exception of it is reported to the handler of the loop.
+        """
         self.tasks.add_cleanup(cleanup)
 
     def drain(self, timeout: float | None = None) -> None:
@@ -190,7 +209,11 @@ class Subscription(RunScope):
             self.draining.begin(timeout)
 
     def drop_unstarted(self, items: int) -> None:
-        """Settle and count items that were pulled, and that are not started."""
+        """Settle and count items that were pulled, and that are not started.
+
+        Args:
+            items: How many.
+        """
         self.draining.not_started += items
         self.release(items)
 
@@ -198,6 +221,9 @@ class Subscription(RunScope):
         """Stop the run: cancel everything, then signal the error.
 
         Only the first failure counts.
+
+        Args:
+            error: The error.
         """
         if not self.stopped:
             self.error = error
@@ -253,7 +279,11 @@ class Subscription(RunScope):
         self.tasks.end()
 
     def fail_fatally(self, error: BaseException) -> None:
-        """Stop the run; what is no Exception is raised even if the run has been stopped already."""
+        """Stop the run; what is no Exception is raised even if the run has been stopped already.
+
+        Args:
+            error: The error.
+        """
         if self.stopped and not isinstance(error, Exception):
             self._fatal = self.error = error
         self.fail(error)

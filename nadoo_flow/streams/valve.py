@@ -18,6 +18,14 @@ class Valve:
 
     One valve may be given to any number of runs, at the same time and one after the other. When it
     is closed, runs that get it later end without having pulled anything.
+
+    Example:
+        >>> valve = Valve()
+        >>> async def main():
+        ...     asyncio.get_running_loop().call_later(2.5, valve.drain)  # or as a signal's handler
+        ...     return await BatchProcessor(asyncio.sleep, 1, valve=valve).batch([1] * 1000)
+        >>> len(asyncio.run(main()))
+        3
     """
 
     def __init__(self) -> None:
@@ -74,6 +82,9 @@ class Valve:
 
 def check_valve(value: object) -> Valve | None:
     """Return a valve, or None, unchanged.
+
+    Args:
+        value: The argument of the user.
 
     Raises:
         TypeError: If it is neither.

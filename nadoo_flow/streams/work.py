@@ -20,11 +20,22 @@ class Work(Generic[T, R]):
     """
 
     def start(self, item: T, started: float) -> Any:
-        """Return the answer for an item, or a coroutine that returns it; a subclass writes this."""
+        """Return the answer for an item, or a coroutine that returns it; a subclass writes this.
+
+        Args:
+            item: The item.
+            started: When the lane took it.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define start()")
 
     def finish(self, item: T, answer: Any, started: float) -> R:
-        """Return what to emit for an answer; what is raised here ends the run."""
+        """Return what to emit for an answer; what is raised here ends the run.
+
+        Args:
+            item: The item.
+            answer: What :meth:`start` returned, awaited.
+            started: When the lane took it.
+        """
         result: R = answer
         return result
 
@@ -32,6 +43,11 @@ class Work(Generic[T, R]):
         """Return what to emit when the work on an item raised; what is raised here ends the run.
 
         A cancellation that is the end of the lane must be raised again.
+
+        Args:
+            item: The item.
+            error: What was raised.
+            started: When the lane took it.
         """
         raise error
 
@@ -62,7 +78,13 @@ class InOwnTask(Work[T, R]):
 
 
 async def do_work(work: Work[T, R], item: T, started: float) -> R:
-    """Do the whole work on one item, as a lane does."""
+    """Do the whole work on one item, as a lane does.
+
+    Args:
+        work: The work.
+        item: The item.
+        started: When the lane took it.
+    """
     try:
         answer = work.start(item, started)
         if type(answer) is CoroutineType:

@@ -37,6 +37,7 @@ STARTS = 100
 """Lanes that have been started and have not suspended yet, at most."""
 
 Isolation: TypeAlias = Literal["context", "task"]
+"""What each item has of its own: a copy of the context variables, or a task as well."""
 
 
 def flat_map(

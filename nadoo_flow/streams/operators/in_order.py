@@ -31,11 +31,19 @@ class InOrder(abc.ObserverBase[T], Generic[T]):
         self._observer: abc.ObserverBase[T] | None = None
 
     def skip(self, index: int) -> None:
-        """Do not wait for an item, because it was dropped."""
+        """Do not wait for an item, because it was dropped.
+
+        Args:
+            index: The index of the item.
+        """
         self._arrive(index, _SKIPPED)
 
     def operator(self, source: Observable[T]) -> Observable[T]:
-        """Emit the items of a source in the order of their indexes."""
+        """Emit the items of a source in the order of their indexes.
+
+        Args:
+            source: Items in any order, each index once.
+        """
 
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
@@ -46,6 +54,11 @@ class InOrder(abc.ObserverBase[T], Generic[T]):
         return Direct(subscribe)
 
     def on_next(self, item: T) -> None:
+        """Hold an item back, or emit it and those that waited for it.
+
+        Args:
+            item: The item.
+        """
         index = self._get_index(item)
         if self._held or index != self._next or self._observer is None:
             self._arrive(index, item)
@@ -54,12 +67,18 @@ class InOrder(abc.ObserverBase[T], Generic[T]):
             self._observer.on_next(item)
 
     def on_error(self, error: Exception) -> None:
+        """Pass on the error, and nothing of what is held back.
+
+        Args:
+            error: The error.
+        """
         observer, self._observer = self._observer, None
         if observer is not None:
             observer.on_error(error)
 
     def on_completed(self) -> None:
         # An item that has not arrived by now was dropped without a call of skip().
+        """Emit what is still held back, in order, and complete."""
         held, self._held = self._held, {}
         if self._observer is not None:
             for index in sorted(held):

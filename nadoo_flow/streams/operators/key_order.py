@@ -26,13 +26,21 @@ class Keys(Generic[T]):
     """
 
     def get_key(self, item: T) -> Hashable:
-        """Return the key of an item."""
+        """Return the key of an item.
+
+        Args:
+            item: The item.
+        """
         raise NotImplementedError
 
     def note_failure(self, item: T, error: BaseException) -> None:
         """Have the work on an item fail whose key could not be compared with others.
 
         The item waits for no other one.
+
+        Args:
+            item: The item.
+            error: What comparing its key raised.
         """
         raise error
 

@@ -30,6 +30,9 @@ class CloseableAsyncIterator(AsyncIterator[T]):
     a ResourceWarning.
 
     A cancelled or timed-out ``__anext__`` loses nothing: the next one goes on where it was.
+
+    Args:
+        plan: Makes the run.
     """
 
     def __init__(self, plan: Plan[T]) -> None:

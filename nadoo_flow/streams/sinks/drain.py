@@ -20,6 +20,10 @@ async def drain(plan: Plan[T], on_next: Callable[[T], object]) -> Subscription:
     Returns:
         The run that has ended, for its counts.
 
+    Args:
+        plan: Makes the run.
+        on_next: Called with each item; the item is settled when it returns.
+
     Raises:
         BaseException: The error that ended the run. A cancellation cancels the run and is raised
             after the run has ended.

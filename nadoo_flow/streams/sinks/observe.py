@@ -20,6 +20,9 @@ def observe(plan: Plan[T]) -> Observable[T]:
     Subscribing needs a running event loop, and emits nothing before it has returned. Disposing
     cancels the run, and may be done in any thread. Items are settled as soon as the observer's
     ``on_next`` returns.
+
+    Args:
+        plan: Makes the runs.
     """
 
     def subscribe(

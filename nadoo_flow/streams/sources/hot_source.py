@@ -27,7 +27,18 @@ BUFFER = 65_536
 
 
 class OverflowStrategy(Enum):
-    """The treatment of an item of an Observable for which the buffer has no room."""
+    """The treatment of an item of an Observable for which the buffer has no room.
+
+    Example:
+        >>> import reactivex as rx
+        >>> ticks = rx.interval(1.0).pipe(rx.operators.take(9))  # which cannot be slowed down
+        >>> stage = MapNode(child_node=lambda n: asyncio.sleep(3, n), max_concurrency=1)
+        >>> async def main():
+        ...     newest = {"buffer": 1, "overflow": OverflowStrategy.DROP_OLDEST}
+        ...     return [n async for n in stage.stream(ticks, max_in_flight=1, **newest)]
+        >>> asyncio.run(main())
+        [0, 3, 6, 8]
+    """
 
     ERROR = "error"
     """The run ends with a BufferOverflowError, after the items that had arrived before."""
@@ -40,7 +51,19 @@ class OverflowStrategy(Enum):
 
 
 class BufferOverflowError(RuntimeError):
-    """An Observable emitted faster than the run could take it for too long."""
+    """An Observable emitted faster than the run could take it for too long.
+
+    Example:
+        >>> import reactivex as rx
+        >>> stage = MapNode(child_node=lambda n: asyncio.sleep(3, n), max_concurrency=1)
+        >>> async def main():
+        ...     return [n async for n in stage.stream(rx.interval(1.0), max_in_flight=1, buffer=1)]
+        >>> try:
+        ...     asyncio.run(main())
+        ... except BufferOverflowError:
+        ...     print("too fast")
+        too fast
+    """
 
 
 @dataclass(frozen=True)
@@ -66,7 +89,11 @@ class Buffering:
             )
 
     def with_drop_handler(self, on_dropped: Callable[[], None]) -> Buffering:
-        """Return the same with a function that is called, in any thread, for each dropped item."""
+        """Return the same with a function that is called, in any thread, for each dropped item.
+
+        Args:
+            on_dropped: The function.
+        """
         return replace(self, on_dropped=on_dropped)
 
 

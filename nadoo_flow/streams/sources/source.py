@@ -26,6 +26,7 @@ from .pump import Pump
 T = TypeVar("T")
 
 Source: TypeAlias = Iterable[T] | AsyncIterable[T] | Observable[T]
+"""What a run takes its items from."""
 
 
 def emit(
@@ -71,6 +72,10 @@ def as_source(value: object, parameter: str) -> Source[Any]:
     """Return a collection of items as something that can be emitted.
 
     A second run over an iterator, which the first has exhausted, is an error and not an empty run.
+
+    Args:
+        value: The argument of the user.
+        parameter: Its name, for the message.
 
     Raises:
         TypeError: If it is a single value (a mapping, a text), or cannot be iterated.
