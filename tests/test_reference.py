@@ -79,6 +79,7 @@ def _own(offered: type) -> dict[str, Any]:
 DESCRIBED = list(_described())
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("described", "signature"), [pytest.param(*each[1:], id=each[0]) for each in DESCRIBED]
 )
@@ -97,6 +98,7 @@ def test_each_argument_is_described(described: Any, signature: inspect.Signature
     assert arguments - signature.parameters.keys() == set()
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     "offered",
     [

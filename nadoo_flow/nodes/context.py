@@ -36,7 +36,13 @@ class WorkflowContext:
         variables: Anything that the nodes of a run tell each other.
 
     Example:
-        >>> async def count(word: str, workflow_context: WorkflowContext) -> None: ...
+        >>> class Count(BaseNode):
+        ...     async def execute(self, node_context, workflow_context):
+        ...         seen = workflow_context.variables.setdefault("seen", [])
+        ...         seen.append(node_context.input_data["item"])
+        ...         return NodeResult(success=True, output=len(seen))
+        >>> asyncio.run(BatchProcessor(Count()).batch(["a", "b"])).outputs
+        [1, 2]
     """
 
     variables: dict[str, Any] = field(default_factory=dict)
