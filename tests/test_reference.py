@@ -66,14 +66,21 @@ def _described() -> Iterator[tuple[str, Any, inspect.Signature]]:
 
 
 def _own(offered: type) -> dict[str, Any]:
-    """Return what a class has from the package, and not from another class that is offered."""
+    """Return what a class has from the package alone, and from no other class that is offered.
+
+    What overrides a method of another package, as of an observer of Rx, means what that means.
+    """
+    ours = [base for base in offered.__mro__ if base.__module__.startswith("nadoo_flow")]
+    foreign = [base for base in offered.__mro__ if base not in ours]
+    known = {name for base in foreign for name in vars(base)} - {"__init__"}
     others = [other for other in OFFERED.values() if other is not offered]
-    bases = [
-        base
-        for base in offered.__mro__
-        if base.__module__.startswith("nadoo_flow") and base not in others
-    ]
-    return {name: value for base in reversed(bases) for name, value in vars(base).items()}
+    return {
+        name: value
+        for base in reversed(ours)
+        if base not in others
+        for name, value in vars(base).items()
+        if name not in known
+    }
 
 
 DESCRIBED = list(_described())
