@@ -16,7 +16,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from .virtual_time import VirtualTimeLoop
+from nadoo_flow.testing import VirtualTimeLoop
 
 Execute: TypeAlias = Callable[[NotebookNode], None]
 

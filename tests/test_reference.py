@@ -19,9 +19,9 @@ import griffe
 import pytest
 
 import nadoo_flow
+from nadoo_flow.testing import VirtualTimeLoop
 
 from .test_public_api import MODULES
-from .virtual_time import VirtualTimeLoop
 
 BUILDER = Path(__file__).parent.parent / ".ci" / "docs"
 EXECUTORS = "nadoo_flow.executors"

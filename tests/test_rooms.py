@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nadoo_flow"
 
 FLOORS = (
+    ("testing",),
     ("__main__",),
     ("cli", "telemetry"),
     ("dashboard",),

@@ -21,10 +21,10 @@ from nadoo_flow.streams import (
     Subscription,
     drain,
 )
+from nadoo_flow.testing import DeadlockError, advance
 
 from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from ..streams.runs import Inputs, in_virtual_time, same, started, values_of
-from ..virtual_time import DeadlockError, advance
 from .broken_engines import (
     Engine,
     Mapper,

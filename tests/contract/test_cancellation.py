@@ -33,6 +33,7 @@ from nadoo_flow import (
 from nadoo_flow._support.tasks import FatalError, start_owned
 from nadoo_flow.operators import flat_map
 from nadoo_flow.streams import CloseableAsyncIterator
+from nadoo_flow.testing import VirtualTimeLoop
 
 from ..interrupts import interruptible
 from ..stand_ins import (
@@ -44,7 +45,6 @@ from ..stand_ins import (
     observed,
     raised_by,
 )
-from ..virtual_time import VirtualTimeLoop
 
 Run = Callable[[Any], Coroutine[Any, Any, Any]]
 Iterate = Callable[[Any], CloseableAsyncIterator[Any]]

@@ -25,6 +25,7 @@ from nadoo_flow import (
     ReduceNode,
 )
 from nadoo_flow.policies import fallback, retry, timeout
+from nadoo_flow.testing import advance
 
 from ..stand_ins import (
     CLEAN_UP,
@@ -34,7 +35,6 @@ from ..stand_ins import (
     now,
     raised_by,
 )
-from ..virtual_time import advance
 
 LONG = 1_000.0
 """Seconds that no test waits, unless a cancel is lost."""

@@ -27,11 +27,11 @@ from nadoo_flow import FilterNode, MapNode, NodeError, ReduceNode, WorkflowConte
 from nadoo_flow.stages import ListStage
 from nadoo_flow.stages.fusion import Link, fuse
 from nadoo_flow.streams import Plan, Subscription, drain, emit, flat_map
+from nadoo_flow.testing import VirtualTimeLoop
 from tests.work import Mapped
 
 from ..stand_ins import assert_only_the_caller_runs
 from ..streams.runs import Seen, in_any_case, in_virtual_time
-from ..virtual_time import VirtualTimeLoop
 
 
 class Permits(RuleBasedStateMachine):

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from nadoo_flow import BatchProcessor
+from nadoo_flow.testing import advance
 
-from ..virtual_time import advance
 from .case import CLEAN_UP, FOREVER, Act
 from .faults import ERRORS, FATAL
 from .ledger import Ledger

@@ -6,7 +6,8 @@ import asyncio
 import threading
 from typing import Any
 
-from ..virtual_time import DeadlockError, VirtualTimeLoop
+from nadoo_flow.testing import DeadlockError, VirtualTimeLoop
+
 from .case import FOREVER
 from .ledger import Ledger
 

@@ -11,7 +11,8 @@ import time
 import warnings
 from typing import Any
 
-from ..virtual_time import DeadlockError
+from nadoo_flow.testing import DeadlockError
+
 from .accounting import check_end, check_items
 from .case import Case
 from .checkpoint_books import case_of_second_run, check_checkpoint

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from nadoo_flow import BaseNode, BatchProcessor, FunctionNode
 from nadoo_flow.policies import rate_limit
+from nadoo_flow.testing import VirtualTimeLoop
 
-from ..virtual_time import VirtualTimeLoop
 from .case import Batch, Case, Policy
 from .ledger import Ledger
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 
 from nadoo_flow import FilterNode, MapNode, Trace
+from nadoo_flow.testing import VirtualTimeLoop
 
-from ..virtual_time import VirtualTimeLoop
 from .pages import PACKAGE
 
 PICTURE = PACKAGE / "tracing" / "run.svg"

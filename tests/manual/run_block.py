@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ..virtual_time import VirtualTimeLoop
+from nadoo_flow.testing import VirtualTimeLoop
+
 from .pages import Block
 
 WORKERS = "nadoo_flow.executors"

@@ -13,9 +13,9 @@ from nadoo_flow import BatchProcessor, FilterNode, FunctionNode, MapNode, Reduce
 from nadoo_flow.nodes.node import BaseNode
 from nadoo_flow.policies import retry
 from nadoo_flow.streams.turn import BUDGET, HELD
+from nadoo_flow.testing import advance
 
 from ..stand_ins import log_of_the_loop
-from ..virtual_time import advance
 
 TEXT = (
     "node 'work' held the event loop for 0.15 s in one step, in which nothing else could go on; "

@@ -27,11 +27,11 @@ from nadoo_flow import (
     WorkflowContext,
 )
 from nadoo_flow.policies import fallback, limit, retry, timeout
+from nadoo_flow.testing import VirtualTimeLoop
 
 from ..stand_ins import assert_only_the_caller_runs, now, raised_by, slowly
 from ..streams.runs import in_virtual_time
 from ..threads import in_loops
-from ..virtual_time import VirtualTimeLoop
 from .services import outcome
 
 

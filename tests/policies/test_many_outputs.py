@@ -38,6 +38,7 @@ from nadoo_flow.policies import (
     timeout,
 )
 from nadoo_flow.policies.wrapper import PolicyNode
+from nadoo_flow.testing import advance
 
 from ..stand_ins import (
     CLEAN_UP,
@@ -47,7 +48,6 @@ from ..stand_ins import (
     observed,
     raised_by,
 )
-from ..virtual_time import advance
 
 Pair = tuple[int, int]
 Timed = list[tuple[float, Any]]

@@ -13,9 +13,9 @@ import pytest
 
 from nadoo_flow import BatchProcessor, FunctionNode, MapNode, NodeResult
 from nadoo_flow.policies import ExceedsBudget, RateBudget, rate_limit, retry, timeout
+from nadoo_flow.testing import advance
 
 from ..stand_ins import now
-from ..virtual_time import advance
 from .services import HttpError, outcome
 from .test_rate_limit import Starts, most_in_a_window
 

@@ -15,10 +15,10 @@ import pytest
 
 from nadoo_flow import BatchProcessor, FunctionNode
 from nadoo_flow.policies import RateBudget, rate_limit, timeout
+from nadoo_flow.testing import VirtualTimeLoop
 
 from ..stand_ins import assert_only_the_caller_runs, now, raised_by
 from ..threads import in_loops
-from ..virtual_time import VirtualTimeLoop
 from .services import outcome
 from .test_rate_limit import Starts
 

@@ -26,10 +26,10 @@ from nadoo_flow import (
 )
 from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import rate_limit, retry
+from nadoo_flow.testing import VirtualTimeLoop, advance
 
 from ..stand_ins import assert_only_the_caller_runs, now, raised_by
 from ..threads import in_loops
-from ..virtual_time import VirtualTimeLoop, advance
 from .services import Flaky, outcome
 
 

@@ -27,6 +27,7 @@ from nadoo_flow import (
     ReduceNode,
 )
 from nadoo_flow.policies import retry, timeout
+from nadoo_flow.testing import advance
 
 from ..stand_ins import (
     CLEAN_UP,
@@ -39,7 +40,6 @@ from ..stand_ins import (
     raised_by,
 )
 from ..streams.runs import in_virtual_time
-from ..virtual_time import advance
 
 FAR_TOO_MANY = 200_000
 

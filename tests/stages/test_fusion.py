@@ -29,8 +29,7 @@ from nadoo_flow import (
 )
 from nadoo_flow.stages.fusion import Operator, StageRun
 from nadoo_flow.stages.stage import Chain, ListStage
-
-from ..virtual_time import VirtualTimeLoop
+from nadoo_flow.testing import VirtualTimeLoop
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nadoo_flow import (
     ReduceNode,
     WorkflowContext,
 )
+from nadoo_flow.testing import VirtualTimeLoop
 
 from ..stand_ins import (
     CLEAN_UP,
@@ -33,7 +34,6 @@ from ..stand_ins import (
     now,
     slowly,
 )
-from ..virtual_time import VirtualTimeLoop
 from .functions import sync_or_async
 
 

@@ -14,10 +14,10 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from nadoo_flow.streams import InOrder, Isolation, Plan, Subscription, emit, flat_map
+from nadoo_flow.testing import VirtualTimeLoop
 from tests.work import Mapped
 
 from ..stand_ins import CLEAN_UP, now
-from ..virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ import pytest
 
 from nadoo_flow.streams import drain
 from nadoo_flow.streams.turn import BUDGET, LoopTurn
+from nadoo_flow.testing import VirtualTimeLoop, advance
 
 from ..stand_ins import now
-from ..virtual_time import VirtualTimeLoop, advance
 from .runs import lanes_plan
 
 MILLISECOND = 0.001

@@ -18,9 +18,9 @@ from nadoo_flow._support.tasks import (
     run_in_own_task,
     start_owned,
 )
+from nadoo_flow.testing import VirtualTimeLoop
 
 from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
-from ..virtual_time import VirtualTimeLoop
 
 _FATAL = [KeyboardInterrupt("stop"), SystemExit(3)]
 _ORDINARY = [ValueError("x"), asyncio.CancelledError("x")]

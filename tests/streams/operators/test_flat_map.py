@@ -23,10 +23,10 @@ from nadoo_flow.streams import (
     flat_map,
     observe,
 )
+from nadoo_flow.testing import VirtualTimeLoop
 from tests.work import Mapped
 
 from ...stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
-from ...virtual_time import VirtualTimeLoop
 from ..runs import (
     Inputs,
     Seen,

@@ -17,9 +17,9 @@ from reactivex.subject import Subject
 
 from nadoo_flow.streams import Plan, Subscription, observe, observe_on_loop
 from nadoo_flow.streams.loop_thread import call_soon
+from nadoo_flow.testing import advance
 
 from ...stand_ins import now
-from ...virtual_time import advance
 from ..runs import Seen, caught_by_loop, never, started
 
 

@@ -30,10 +30,10 @@ from nadoo_flow.streams import (
     flat_map,
     observe,
 )
+from nadoo_flow.testing import VirtualTimeLoop
 from tests.work import Mapped
 
 from ...stand_ins import assert_only_the_caller_runs, observed
-from ...virtual_time import VirtualTimeLoop
 from ..runs import Seen, caught_by_loop, lanes_plan, never, same, sleeping, started, values_of
 
 in_real_time = pytest.mark.asyncio(loop_factories=["real"])

@@ -1,0 +1,15 @@
+"""Testing: what tests of async nodes, policies and stages need, for the tests of users.
+
+``virtual_loop`` is the event loop whose clock jumps, and ``pytest_plugin`` gives it to tests.
+
+It may import every other room, and no other room imports it.
+"""
+
+from .virtual_loop import DeadlockError, VirtualTimeLoop, advance, virtual_time
+
+__all__ = [
+    "DeadlockError",
+    "VirtualTimeLoop",
+    "advance",
+    "virtual_time",
+]
