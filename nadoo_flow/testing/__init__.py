@@ -1,15 +1,19 @@
 """Testing: what tests of async nodes, policies and stages need, for the tests of users.
 
 ``virtual_loop`` is the event loop whose clock jumps, and ``pytest_plugin`` gives it to tests.
+``leftovers`` finds what a block of code has left running.
 
 It may import every other room, and no other room imports it.
 """
 
+from .leftovers import LeftoverError, assert_nothing_left
 from .virtual_loop import DeadlockError, VirtualTimeLoop, advance, virtual_time
 
 __all__ = [
     "DeadlockError",
+    "LeftoverError",
     "VirtualTimeLoop",
     "advance",
+    "assert_nothing_left",
     "virtual_time",
 ]
