@@ -1,17 +1,23 @@
 """Testing: what tests of async nodes, policies and stages need, for the tests of users.
 
 ``virtual_loop`` is the event loop whose clock jumps, and ``pytest_plugin`` gives it to tests.
-``leftovers`` finds what a block of code has left running.
+``leftovers`` finds what a block of code has left running. ``flaky_service`` is a node that behaves
+like a service.
 
 It may import every other room, and no other room imports it.
 """
 
+from .flaky_service import Answered, FlakyService
 from .leftovers import LeftoverError, assert_nothing_left
+from .service_rules import ServiceError
 from .virtual_loop import DeadlockError, VirtualTimeLoop, advance, virtual_time
 
 __all__ = [
+    "Answered",
     "DeadlockError",
+    "FlakyService",
     "LeftoverError",
+    "ServiceError",
     "VirtualTimeLoop",
     "advance",
     "assert_nothing_left",

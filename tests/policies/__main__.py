@@ -12,9 +12,10 @@ from statistics import median
 
 from nadoo_flow import AdaptiveLimit, ConcurrencyLimit
 from nadoo_flow.policies import hedge
+from nadoo_flow.testing import FlakyService
 
 from ..streams.runs import in_virtual_time
-from .services import QueueingService, RejectingService, Service, called_endlessly
+from .services import called_endlessly, make_queueing_service, make_rejecting_service
 from .tails import measure_tail
 
 CAPACITIES = (5, 20, 60)
@@ -27,19 +28,19 @@ LIMITS: tuple[Callable[[], ConcurrencyLimit], ...] = (
 )
 
 
-def _queueing(service: Service) -> str:
+def _queueing(service: FlakyService) -> str:
     waited = median(seconds for _, seconds in service.answered)
     return f"{len(service.answered) / SECONDS:.1f}/s, {waited:.1f} s each"
 
 
-def _rejecting(service: Service) -> str:
+def _rejecting(service: FlakyService) -> str:
     answered = len(service.answered)
     rejected = 100 * len(service.rejected) / answered
     return f"{answered / SECONDS:.1f}/s, {rejected:.0f} rejected per 100"
 
 
-def _loaded(service: Service, shared: ConcurrencyLimit) -> Service:
-    async def main() -> Service:
+def _loaded(service: FlakyService, shared: ConcurrencyLimit) -> FlakyService:
+    async def main() -> FlakyService:
         async with called_endlessly(service, shared):
             await asyncio.sleep(SECONDS)
         return service
@@ -52,8 +53,8 @@ def rows() -> list[str]:
     limits = "`AdaptiveLimit()` | `AdaptiveLimit(200)` | fixed 10 | fixed 100"
     lines = [f"| the service works on | {limits} |", "|---|---|---|---|---|"]
     for kind, name, told in (
-        (QueueingService, "lets the rest wait", _queueing),
-        (RejectingService, "rejects the rest", _rejecting),
+        (make_queueing_service, "lets the rest wait", _queueing),
+        (make_rejecting_service, "rejects the rest", _rejecting),
     ):
         for capacity in CAPACITIES:
             cells = [told(_loaded(kind(capacity), make())) for make in LIMITS]

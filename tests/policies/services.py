@@ -1,9 +1,9 @@
-"""Stand-ins for services that fail, that tell when to come back, and that have a capacity."""
+"""Stand-ins for services that fail and that say when to come back, and for the endless caller."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,13 +14,13 @@ from nadoo_flow import (
     BaseNode,
     BatchProcessor,
     ConcurrencyLimit,
-    FunctionNode,
     NodeResult,
     WorkflowContext,
 )
 from nadoo_flow.nodes.execution import answer_safely, as_result
 from nadoo_flow.nodes.node import Policy
 from nadoo_flow.policies import limit
+from nadoo_flow.testing import FlakyService
 
 from ..stand_ins import now
 
@@ -90,97 +90,21 @@ class HttpError(Exception):
             setattr(self, name, value)
 
 
-class Service:
-    """A service with a capacity that may change, and a record of what it did.
-
-    Attributes:
-        answered: When each answer was given, and how long it took.
-        rejected: When each call was rejected.
-    """
-
-    def __init__(
-        self,
-        capacity: int,
-        seconds: Callable[[], float] = lambda: 1.0,
-    ) -> None:
-        self._capacity = capacity
-        self._seconds = seconds
-        self._running = 0
-        self.answered: list[tuple[float, float]] = []
-        self.rejected: list[float] = []
-
-    def resize(self, capacity: int) -> None:
-        self._capacity = capacity
-
-    async def __call__(self, item: Any) -> Any:
-        called_at = now()
-        await self._enter()
-        try:
-            await asyncio.sleep(self._seconds())
-        finally:
-            self._leave()
-        self.answered.append((now(), now() - called_at))
-        return item
-
-    def throughput(self, since: float, until: float) -> float:
-        """Answers per second in a span of time."""
-        return sum(since <= at < until for at, _ in self.answered) / (until - since)
-
-    async def _enter(self) -> None:
-        self._running += 1
-
-    def _leave(self) -> None:
-        self._running -= 1
+def make_queueing_service(
+    capacity: int, latency: Callable[[], float] | None = None
+) -> FlakyService:
+    """Make a service that lets calls beyond its capacity wait, in their order."""
+    return FlakyService(latency=latency or 1.0, capacity=capacity, when_full="wait")
 
 
-class QueueingService(Service):
-    """Lets calls beyond its capacity wait, in their order."""
-
-    def __init__(self, capacity: int, seconds: Callable[[], float] = lambda: 1.0) -> None:
-        super().__init__(capacity, seconds)
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    def resize(self, capacity: int) -> None:
-        super().resize(capacity)
-        self._admit()
-
-    async def _enter(self) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        self._admit()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self._leave()
-            raise
-
-    def _leave(self) -> None:
-        super()._leave()
-        self._admit()
-
-    def _admit(self) -> None:
-        while self._queue and self._running < self._capacity:
-            turn = self._queue.popleft()
-            if not turn.cancelled():
-                self._running += 1
-                turn.set_result(None)
-
-
-class RejectingService(Service):
-    """Rejects calls beyond its capacity, a round trip later."""
-
-    async def _enter(self) -> None:
-        if self._running >= self._capacity:
-            await asyncio.sleep(1)
-            self.rejected.append(now())
-            raise HttpError(status_code=429)
-        await super()._enter()
+def make_rejecting_service(capacity: int) -> FlakyService:
+    """Make a service that rejects calls beyond its capacity, a round trip later."""
+    return FlakyService(latency=1.0, capacity=capacity, when_full="reject")
 
 
 @asynccontextmanager
 async def called_endlessly(
-    service: Service, shared: ConcurrencyLimit, *policies: Policy
+    service: FlakyService, shared: ConcurrencyLimit, *policies: Policy
 ) -> AsyncIterator[None]:
     """Have a service called all the time, as often as a limit allows."""
 
@@ -189,7 +113,7 @@ async def called_endlessly(
             async for _ in results:
                 pass
 
-    processor = BatchProcessor(FunctionNode(service).pipe(limit(shared), *policies), 200)
+    processor = BatchProcessor(service.pipe(limit(shared), *policies), 200)
     caller = asyncio.create_task(call())
     yield
     caller.cancel()

@@ -24,23 +24,25 @@ from nadoo_flow import (
     policies,
 )
 from nadoo_flow.policies import limit, timeout
+from nadoo_flow.testing import FlakyService
 
 from ..stand_ins import assert_only_the_caller_runs, now, slowly
 from .__main__ import rows
 from .services import (
     HttpError,
-    QueueingService,
-    RejectingService,
-    Service,
     called_endlessly,
+    make_queueing_service,
+    make_rejecting_service,
 )
 
 FIGURE = r"\d+(?:\.\d+)?"
 
-Kind = type[QueueingService] | type[RejectingService]
+Kind = Callable[[int], FlakyService]
 
 of_any_capacity = pytest.mark.parametrize("capacity", [5, 20, 60])
-of_either_kind = pytest.mark.parametrize("kind", [QueueingService, RejectingService])
+of_either_kind = pytest.mark.parametrize(
+    "kind", [make_queueing_service, make_rejecting_service], ids=["queueing", "rejecting"]
+)
 
 VARYING: tuple[Callable[[random.Random], float], ...] = (
     lambda dice: dice.uniform(0.5, 1.5),
@@ -52,8 +54,8 @@ VARYING: tuple[Callable[[random.Random], float], ...] = (
 VARYING_IDS = ["uniform", "lognormal", "exponential"]
 
 
-def throughputs(service: Service, since: int, until: int, step: int = 20) -> list[float]:
-    return [service.throughput(start, start + step) for start in range(since, until, step)]
+def throughputs(service: FlakyService, since: int, until: int, step: int = 20) -> list[float]:
+    return [service.compute_throughput(start, start + step) for start in range(since, until, step)]
 
 
 class TestAgainstAServiceOfUnknownCapacity:
@@ -83,7 +85,7 @@ class TestAgainstAServiceOfUnknownCapacity:
         service, shared = kind(capacity), AdaptiveLimit()
         async with called_endlessly(service, shared):
             await asyncio.sleep(80)
-            service.resize(capacity // 2)
+            service.capacity = capacity // 2
             # With so many in work a round trip takes as many seconds now.
             before, sizes = shared.size, []
             round_trip = max(1, before / (capacity // 2))
@@ -104,9 +106,9 @@ class TestAgainstAServiceOfUnknownCapacity:
         service, shared = kind(capacity), AdaptiveLimit()
         async with called_endlessly(service, shared):
             await asyncio.sleep(80)
-            service.resize(capacity // 2)
+            service.capacity = capacity // 2
             await asyncio.sleep(80)
-            service.resize(capacity)
+            service.capacity = capacity
             await asyncio.sleep(100)
         assert min(throughputs(service, 200, 260)) >= 0.8 * capacity
 
@@ -121,14 +123,14 @@ class TestAgainstAServiceOfUnknownCapacity:
         self, capacity: int, draw: Callable[[random.Random], float], least: float
     ) -> None:
         dice = random.Random(7)
-        service, shared = QueueingService(capacity, lambda: draw(dice)), AdaptiveLimit()
+        service, shared = make_queueing_service(capacity, lambda: draw(dice)), AdaptiveLimit()
         async with called_endlessly(service, shared):
             await asyncio.sleep(220)
         assert mean(throughputs(service, 60, 220)) >= least * capacity
 
     async def test_it_follows_a_service_that_becomes_slower(self) -> None:
         seconds = 1.0
-        service, shared = QueueingService(20, lambda: seconds), AdaptiveLimit()
+        service, shared = make_queueing_service(20, lambda: seconds), AdaptiveLimit()
         async with called_endlessly(service, shared):
             await asyncio.sleep(100)
             seconds = 4.0
@@ -138,7 +140,7 @@ class TestAgainstAServiceOfUnknownCapacity:
 
     async def test_it_gets_over_a_standstill(self) -> None:
         seconds = 1.0
-        service, shared = QueueingService(20, lambda: seconds), AdaptiveLimit()
+        service, shared = make_queueing_service(20, lambda: seconds), AdaptiveLimit()
         async with called_endlessly(service, shared):
             await asyncio.sleep(100)
             seconds = 30.0
@@ -150,7 +152,7 @@ class TestAgainstAServiceOfUnknownCapacity:
     async def test_it_respects_its_bounds_on_the_way(self) -> None:
         sizes = set()
         for capacity in (1, 100):
-            service = QueueingService(capacity)
+            service = make_queueing_service(capacity)
             shared = AdaptiveLimit(8, minimum=4, maximum=30, target_latency=2)
             async with called_endlessly(service, shared):
                 for _ in range(100):
@@ -174,7 +176,7 @@ class TestAgainstAServiceOfUnknownCapacity:
             await asyncio.sleep(100)
         late = [seconds for at, seconds in service.answered if at > found]
         assert median(late) <= 2.5
-        assert service.throughput(found, found + 100) >= 0.8 * capacity
+        assert service.compute_throughput(found, found + 100) >= 0.8 * capacity
 
     @pytest.mark.parametrize("draw", VARYING, ids=VARYING_IDS)
     @pytest.mark.parametrize("seed", range(3))
@@ -182,12 +184,12 @@ class TestAgainstAServiceOfUnknownCapacity:
         self, draw: Callable[[random.Random], float], seed: int
     ) -> None:
         dice = random.Random(seed)
-        service, shared = QueueingService(20, lambda: draw(dice)), AdaptiveLimit(200)
+        service, shared = make_queueing_service(20, lambda: draw(dice)), AdaptiveLimit(200)
         async with called_endlessly(service, shared):
             await asyncio.sleep(100)
             assert shared.size <= 2.5 * 20
             await asyncio.sleep(100)
-        assert service.throughput(100, 200) >= 0.65 * 20
+        assert service.compute_throughput(100, 200) >= 0.65 * 20
 
     @pytest.mark.parametrize("draw", VARYING, ids=VARYING_IDS)
     @pytest.mark.parametrize("seed", range(3))
@@ -195,15 +197,15 @@ class TestAgainstAServiceOfUnknownCapacity:
         self, draw: Callable[[random.Random], float], seed: int
     ) -> None:
         dice = random.Random(seed)
-        service, shared = QueueingService(1_000, lambda: draw(dice)), AdaptiveLimit(100)
+        service, shared = make_queueing_service(1_000, lambda: draw(dice)), AdaptiveLimit(100)
         async with called_endlessly(service, shared):
             await asyncio.sleep(10)
             assert shared.size >= 100
             await asyncio.sleep(60)
-        assert service.throughput(10, 70) >= 0.9 * 200
+        assert service.compute_throughput(10, 70) >= 0.9 * 200
 
     async def test_a_target_latency_is_what_it_aims_at(self) -> None:
-        service, shared = QueueingService(20), AdaptiveLimit(target_latency=4)
+        service, shared = make_queueing_service(20), AdaptiveLimit(target_latency=4)
         async with called_endlessly(service, shared):
             await asyncio.sleep(300)
         seconds = [seconds for at, seconds in service.answered if at > 60]
@@ -212,8 +214,8 @@ class TestAgainstAServiceOfUnknownCapacity:
         assert min(throughputs(service, 40, 300)) >= 0.8 * 20
 
     async def test_it_is_shared_by_runs_and_nestings_as_any_limit(self) -> None:
-        service, shared = QueueingService(20), AdaptiveLimit()
-        node = FunctionNode(service).pipe(limit(shared))
+        service, shared = make_queueing_service(20), AdaptiveLimit()
+        node = service.pipe(limit(shared))
         nest = MapNode("map", node, max_concurrency=50).pipe(limit(shared))
         results = await asyncio.gather(
             BatchProcessor(nest, 5).batch([{"items": range(100)}] * 20),

@@ -22,37 +22,31 @@ from nadoo_flow.policies import (
     retry,
     timeout,
 )
+from nadoo_flow.testing import FlakyService
 
 from ..stand_ins import log_of_the_loop, now, raised_by, slowly
 from .services import outcome
 
 
-class Service:
-    """A service that is down between two times, and notes its calls."""
+def make_service(down: tuple[float, float], seconds: float = 1.0) -> FlakyService:
+    """Make a service that is down between two times."""
 
-    def __init__(self, down: tuple[float, float], seconds: float = 1.0) -> None:
-        self._down = down
-        self._seconds = seconds
-        self.calls: list[float] = []
+    def refuse(value: Any, attempt: int) -> ConnectionError | None:
+        return ConnectionError("refused") if down[0] <= now() < down[1] else None
 
-    async def __call__(self, value: Any) -> Any:
-        self.calls.append(now())
-        await asyncio.sleep(self._seconds)
-        if self._down[0] <= now() < self._down[1]:
-            raise ConnectionError("refused")
-        return value
+    return FlakyService(latency=seconds, failures=refuse, node_id="service")
 
 
 FOREVER = (0.0, float("inf"))
 
 
 async def test_a_dead_service_gets_few_calls() -> None:
-    service = Service(FOREVER)
+    service = make_service(FOREVER)
     breaker = CircuitBreaker(failures=5, recovery=30)
-    node = FunctionNode(service).pipe(circuit_breaker(breaker))
+    node = service.pipe(circuit_breaker(breaker))
     results = await BatchProcessor(node, max_concurrency=10).batch(range(1000))
     # Ten at first, and one more for each of the four failures before it opens.
-    assert len(service.calls) == 14
+    assert len(service.started) == 14
     assert breaker.state == "open"
     errors = [result.error for result in results]
     assert errors.count("ConnectionError: refused") == 14
@@ -65,42 +59,42 @@ async def test_a_dead_service_gets_few_calls() -> None:
 @pytest.mark.parametrize("wait", [False, True])
 async def test_inside_a_limit_it_lets_few_items_pass_that_the_limit_holds_up(wait: bool) -> None:
     # Around the limit, all that wait for a permit when the service dies would call it.
-    service = Service((0, 1_000))
+    service = make_service((0, 1_000))
     breaker = circuit_breaker(CircuitBreaker(failures=5, recovery=2_000), wait)
-    node = FunctionNode(service).pipe(rate_limit(20), breaker, limit(ConcurrencyLimit(10)))
+    node = service.pipe(rate_limit(20), breaker, limit(ConcurrencyLimit(10)))
     results = await BatchProcessor(node, max_concurrency=200).batch(range(1_000))
-    calls = [time for time in service.calls if time < 1_000]
+    calls = [time for time in service.started if time < 1_000]
     assert len(calls) == 14
     assert len(results.outputs) == (986 if wait else 0)
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["it is first", "the probe is first"])
 async def test_an_item_that_holds_what_the_probe_needs_does_not_wait_for_it(order: int) -> None:
-    service = Service((0, 2))
+    service = make_service((0, 2))
     shared = limit(ConcurrencyLimit(1))
     breaker = circuit_breaker(CircuitBreaker(failures=1, recovery=5), wait=True)
-    nodes = [FunctionNode(service).pipe(*both) for both in permutations((breaker, shared))]
+    nodes = [service.pipe(*both) for both in permutations((breaker, shared))]
     assert not (await outcome(nodes[0], 1)).success
     answers = await asyncio.gather(*(outcome(node, 2) for node in nodes[::order]))
     assert [answer.output for answer in answers] == [2, 2]
 
 
 async def test_with_wait_items_wait_for_a_probe_and_no_item_is_lost() -> None:
-    service = Service((0, 100))
+    service = make_service((0, 100))
     breaker = CircuitBreaker(failures=3, recovery=30)
-    node = FunctionNode(service).pipe(circuit_breaker(breaker, wait=True), retry(9, wait=1))
+    node = service.pipe(circuit_breaker(breaker, wait=True), retry(9, wait=1))
     results = await BatchProcessor(node, max_concurrency=10).batch(range(50))
     assert results.outputs == list(range(50))
     # The first ten, then one probe each time, until one finds the service working.
-    assert service.calls[:14] == [0.0] * 10 + [31.0, 62.0, 93.0, 124.0]
-    assert set(service.calls[14:25]) == {125.0, 126.0}
+    assert service.started[:14] == [0.0] * 10 + [31.0, 62.0, 93.0, 124.0]
+    assert set(service.started[14:25]) == {125.0, 126.0}
     assert breaker.state == "closed"
 
 
 async def test_one_probe_at_a_time() -> None:
-    service = Service(FOREVER, seconds=10)
+    service = make_service(FOREVER, seconds=10)
     breaker = CircuitBreaker(failures=1, recovery=5)
-    node = FunctionNode(service).pipe(circuit_breaker(breaker))
+    node = service.pipe(circuit_breaker(breaker))
     await outcome(node, 1)
     await asyncio.sleep(5)
     probe = asyncio.create_task(outcome(node, 2))
@@ -112,7 +106,7 @@ async def test_one_probe_at_a_time() -> None:
         "its last error: ConnectionError: refused"
     )
     assert (await probe).error == "ConnectionError: refused"
-    assert service.calls == [0, 15]
+    assert service.started == [0, 15]
     assert breaker.state == "open"
 
 
@@ -160,9 +154,9 @@ async def test_only_some_failures_count(counts: Any) -> None:
 
 
 async def test_a_probe_that_is_cancelled_leaves_its_place_to_another() -> None:
-    service = Service((0, 3), seconds=2)
+    service = make_service((0, 3), seconds=2)
     breaker = CircuitBreaker(failures=1, recovery=2)
-    node = FunctionNode(service).pipe(circuit_breaker(breaker, wait=True))
+    node = service.pipe(circuit_breaker(breaker, wait=True))
     await outcome(node, 1)
     probe = asyncio.create_task(outcome(node.pipe(timeout(3)), 2))
     await asyncio.sleep(2)
@@ -171,13 +165,13 @@ async def test_a_probe_that_is_cancelled_leaves_its_place_to_another() -> None:
     probe.cancel()
     assert isinstance(await raised_by(probe), asyncio.CancelledError)
     assert (await waiting).output == 3
-    assert service.calls == [0, 4, 4.5]
+    assert service.started == [0, 4, 4.5]
     assert breaker.state == "closed"
 
 
 async def test_waiters_that_are_cancelled_are_forgotten() -> None:
     breaker = CircuitBreaker(failures=1, recovery=1000)
-    failing = FunctionNode(Service(FOREVER)).pipe(circuit_breaker(breaker, wait=True))
+    failing = make_service(FOREVER).pipe(circuit_breaker(breaker, wait=True))
     await outcome(failing, 1)
     results = await BatchProcessor(failing.pipe(timeout(5))).batch(range(20))
     assert {result.error for result in results} == {"TimeoutError: not finished within 5 s"}
@@ -188,7 +182,7 @@ async def test_its_changes_can_be_observed() -> None:
     breaker = CircuitBreaker(failures=1, recovery=5)
     changes: list[CircuitChange] = []
     breaker.changes.subscribe(changes.append)
-    node = FunctionNode(Service((0, 2))).pipe(circuit_breaker(breaker, wait=True))
+    node = make_service((0, 2)).pipe(circuit_breaker(breaker, wait=True))
     await outcome(node, 1)
     await outcome(node, 2)
     assert changes == [
@@ -206,7 +200,7 @@ async def test_an_observer_that_raises_is_reported_and_costs_no_item() -> None:
         raise LookupError("broken")
 
     breaker.changes.subscribe(fail)
-    result = await outcome(FunctionNode(Service(FOREVER)).pipe(circuit_breaker(breaker)), 1)
+    result = await outcome(make_service(FOREVER).pipe(circuit_breaker(breaker)), 1)
     assert result.error == "ConnectionError: refused"
     assert [str(entry["exception"]) for entry in log()] == ["broken"]
 
@@ -235,7 +229,7 @@ async def test_a_probe_of_which_nothing_can_be_said_leaves_its_place_to_another(
 async def test_a_node_inside_a_probe_is_part_of_it(wait: bool) -> None:
     breaker = CircuitBreaker(failures=1, recovery=1)
     policy = circuit_breaker(breaker, wait=wait)
-    inner = FunctionNode(Service((0, 0.5), seconds=0)).pipe(policy)
+    inner = make_service((0, 0.5), seconds=0).pipe(policy)
     node = (inner | FunctionNode(slowly)).pipe(policy)
     assert not (await outcome(node, 1)).success
     await asyncio.sleep(1)
