@@ -2,13 +2,14 @@
 
 ``virtual_loop`` is the event loop whose clock jumps, and ``pytest_plugin`` gives it to tests.
 ``leftovers`` finds what a block of code has left running. ``flaky_service`` is a node that behaves
-like a service.
+like a service. ``marbles`` are diagrams as inputs and as expectations.
 
 It may import every other room, and no other room imports it.
 """
 
 from .flaky_service import Answered, FlakyService
 from .leftovers import LeftoverError, assert_nothing_left
+from .marbles import Marbles, marbles
 from .service_rules import ServiceError
 from .virtual_loop import DeadlockError, VirtualTimeLoop, advance, virtual_time
 
@@ -17,9 +18,11 @@ __all__ = [
     "DeadlockError",
     "FlakyService",
     "LeftoverError",
+    "Marbles",
     "ServiceError",
     "VirtualTimeLoop",
     "advance",
     "assert_nothing_left",
+    "marbles",
     "virtual_time",
 ]
