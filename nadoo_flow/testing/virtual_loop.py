@@ -65,8 +65,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     timer is left either, it raises a :class:`DeadlockError` instead of waiting for ever. While a
     thread that was started after the loop is alive, it waits up to 20 real seconds for that first.
 
-    Sockets and subprocesses work in real time, and the clock does not wait for them: use a real
-    loop in tests that talk to them.
+    Threads, sockets and subprocesses work in real time. The clock does not wait for them while a
+    timer is armed: use a real loop in tests of these.
 
     >>> async def sleep_for_a_day() -> float:
     ...     await asyncio.sleep(86_400)
@@ -97,6 +97,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         # error was left would spin for ever if this one did not move at all.
         when = max(when, math.nextafter(self.time(), math.inf))
         return super().call_at(when, callback, *args, context=context)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait until the threads of ``asyncio.to_thread`` have ended, however long that takes."""
+        # They work in real time, and a timeout would be over at once.
+        await super().shutdown_default_executor()
 
     def advance(self, seconds: float) -> None:
         """Let time pass inside a callback, as a computation would."""

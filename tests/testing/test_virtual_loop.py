@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ def test_virtual_time_is_a_loop_factory() -> None:
 
 async def test_a_thread_that_works_has_real_time() -> None:
     assert await asyncio.to_thread(threading.get_ident) != threading.get_ident()
+
+
+def test_threads_have_real_time_when_the_loop_is_closed() -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        time.sleep(0.05)
+        done.append("done")
+
+    async def leave_behind() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+    in_virtual_time(leave_behind)
+    assert done == ["done"]
 
 
 async def wait_for_ever(_: object = None) -> None:
