@@ -2,7 +2,8 @@
 
 ``virtual_loop`` is the event loop whose clock jumps, and ``pytest_plugin`` gives it to tests.
 ``leftovers`` finds what a block of code has left running. ``flaky_service`` is a node that behaves
-like a service. ``marbles`` are diagrams as inputs and as expectations.
+like a service. ``marbles`` are diagrams as inputs and as expectations, and
+``recording`` shows what each stage of a chain sees.
 
 It may import every other room, and no other room imports it.
 """
@@ -10,6 +11,7 @@ It may import every other room, and no other room imports it.
 from .flaky_service import Answered, FlakyService
 from .leftovers import LeftoverError, assert_nothing_left
 from .marbles import Marbles, marbles
+from .recording import Passage, Recording, StageRecord, record
 from .service_rules import ServiceError
 from .virtual_loop import DeadlockError, VirtualTimeLoop, advance, virtual_time
 
@@ -19,10 +21,14 @@ __all__ = [
     "FlakyService",
     "LeftoverError",
     "Marbles",
+    "Passage",
+    "Recording",
     "ServiceError",
+    "StageRecord",
     "VirtualTimeLoop",
     "advance",
     "assert_nothing_left",
     "marbles",
+    "record",
     "virtual_time",
 ]

@@ -98,7 +98,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         when = max(when, math.nextafter(self.time(), math.inf))
         return super().call_at(when, callback, *args, context=context)
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109  # as in the base class
+    ) -> None:
         """Wait until the threads of ``asyncio.to_thread`` have ended, however long that takes."""
         # They work in real time, and a timeout would be over at once.
         await super().shutdown_default_executor()
