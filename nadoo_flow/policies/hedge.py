@@ -175,11 +175,17 @@ class _Race:
 
     def expire(self) -> None:
         """Start the second execution."""
-        if is_ended_by_owner(self._task) or not self._take_credit():
+        if self._is_being_cancelled() or not self._take_credit():
             return
         call = partial(answer_safely, self._attempt, self._value, make_item_failure)
         self.second = self._context.run(start_owned, call)
         self.second.add_done_callback(self._on_second_ended)
+
+    def _is_being_cancelled(self) -> bool:
+        if isinstance(self._task, OwnedTask):
+            return is_ended_by_owner(self._task)
+        # Of a task of the caller's own nothing else says that it is to end.
+        return self._task.cancelling() > self._cancellations
 
     def end_first(self) -> None:
         """Decide the race, if it is not decided yet: the first execution has ended."""

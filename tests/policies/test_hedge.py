@@ -13,7 +13,7 @@ from nadoo_flow import BatchProcessor, FunctionNode, NodeError, NodeResult, poli
 from nadoo_flow.policies import ConcurrencyLimit, hedge, limit, retry, timeout
 from nadoo_flow.policies.slowness import FEWEST, KEPT, SlowestOfLast
 
-from ..stand_ins import assert_only_the_caller_runs, now, raised_by
+from ..stand_ins import CLEAN_UP, Probe, assert_only_the_caller_runs, now, raised_by
 from .__main__ import hedge_rows
 from .services import outcome
 from .tails import measure_tail
@@ -304,3 +304,21 @@ class TestOptions:
         error = await raised_by(hedged(Replica((1, ValueError("no")))).run("x"))
         assert isinstance(error, NodeError)
         assert str(error) == "node 'replica' failed: ValueError: no"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(lambda node: node.run(10), id="run"),
+        pytest.param(lambda node: BatchProcessor(node).batch([10]), id="batch"),
+    ],
+)
+async def test_what_is_cancelled_is_not_hedged_while_it_cleans_up(
+    run: Callable[[Any], Any],
+) -> None:
+    probe = Probe()
+    task = asyncio.create_task(run(hedged(probe, after=2)))
+    await asyncio.sleep(1.5)
+    task.cancel()
+    await asyncio.wait([task])
+    assert (probe.started, now()) == ([10], 1.5 + CLEAN_UP)
