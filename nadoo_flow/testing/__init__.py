@@ -3,11 +3,13 @@
 ``virtual_loop`` is the event loop whose clock jumps, and ``pytest_plugin`` gives it to tests.
 ``leftovers`` finds what a block of code has left running. ``flaky_service`` is a node that behaves
 like a service. ``marbles`` are diagrams as inputs and as expectations, and
-``recording`` shows what each stage of a chain sees.
+``recording`` shows what each stage of a chain sees. ``contract`` checks a policy or a stage of
+one's own for the rules of a run.
 
 It may import every other room, and no other room imports it.
 """
 
+from .contract import BrokenRuleError, check_policy
 from .flaky_service import Answered, FlakyService
 from .leftovers import LeftoverError, assert_nothing_left
 from .marbles import Marbles, marbles
@@ -17,6 +19,7 @@ from .virtual_loop import DeadlockError, VirtualTimeLoop, advance, virtual_time
 
 __all__ = [
     "Answered",
+    "BrokenRuleError",
     "DeadlockError",
     "FlakyService",
     "LeftoverError",
@@ -28,6 +31,7 @@ __all__ = [
     "VirtualTimeLoop",
     "advance",
     "assert_nothing_left",
+    "check_policy",
     "marbles",
     "record",
     "virtual_time",

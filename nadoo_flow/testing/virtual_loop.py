@@ -19,7 +19,7 @@ PATIENCE = 20.0
 
 
 class DeadlockError(RuntimeError):
-    """Every task waits, and no timer will ever wake one.
+    """Every task waits, and no timer will ever wake one; or they turn for ever.
 
     Its text names the tasks, and the lines at which they wait.
     """
@@ -28,19 +28,25 @@ class DeadlockError(RuntimeError):
 class _JumpingSelector(selectors.BaseSelector):
     """Lets time pass at once instead of waiting for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_turns: float) -> None:
         self.now = 0.0
+        self._max_turns = max_turns
+        self._turns = 0
         self._bystanders = frozenset(threading.enumerate())
         self._real = selectors.DefaultSelector()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._turns += 1
+        if self._turns > self._max_turns:
+            self._turns = 0  # or the tasks could not clean up
+            raise _make_deadlock_error(f"no end after {self._max_turns:,} turns of the loop")
         # With no timer in sight only another thread can wake the loop; it works in real time. Those
         # that were there before the loop know nothing of it.
         foreign = timeout is None and not self._bystanders.issuperset(threading.enumerate())
         ready = self._real.select(PATIENCE if foreign else 0)
         if not ready:
             if timeout is None:
-                raise _make_deadlock_error()
+                raise _make_deadlock_error("every task waits, and no timer will ever wake one")
             self.now += max(timeout, 0)
         return ready
 
@@ -68,6 +74,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     Threads, sockets and subprocesses work in real time. The clock does not wait for them while a
     timer is armed: use a real loop in tests of these.
 
+    Args:
+        max_turns: Turns of the loop after which it raises a :class:`DeadlockError` too, for code
+            that may do something again and again without an end. There is no limit by default.
+
     >>> async def sleep_for_a_day() -> float:
     ...     await asyncio.sleep(86_400)
     ...     return asyncio.get_running_loop().time()
@@ -76,8 +86,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     86400.0
     """
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, *, max_turns: int | None = None) -> None:
+        self._jumping = _JumpingSelector(math.inf if max_turns is None else max_turns)
         super().__init__(self._jumping)
         self._clock_resolution = 1e-9
 
@@ -144,9 +154,7 @@ def advance(seconds: float) -> None:
     loop.advance(seconds)
 
 
-def _make_deadlock_error() -> DeadlockError:
+def _make_deadlock_error(text: str) -> DeadlockError:
     # It is raised inside the loop, between two steps of its tasks.
     waiting = describe_tasks(asyncio.all_tasks()) or ["no task is left"]
-    return DeadlockError(
-        "\n  ".join(["every task waits, and no timer will ever wake one:", *waiting])
-    )
+    return DeadlockError("\n  ".join([f"{text}:", *waiting]))

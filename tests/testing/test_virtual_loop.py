@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from itertools import count
 from typing import Any
 
 import pytest
@@ -117,6 +118,26 @@ def test_a_deadlock_is_an_error_that_says_who_waits_and_where(main: Any, places:
         assert place in text
     line = wait_for_ever.__code__.co_firstlineno + 1
     assert f"wait_for_ever (testing/{__file__.rpartition('/')[2]}:{line})" in text
+
+
+def test_a_loop_may_be_given_up_that_turns_for_ever() -> None:
+    cleaned = False
+
+    async def turn_for_ever() -> None:
+        nonlocal cleaned
+        try:
+            for _ in count():
+                await asyncio.sleep(0)
+        finally:
+            await asyncio.sleep(0)
+            cleaned = True
+
+    with (
+        pytest.raises(DeadlockError, match=r"^no end after 100 turns of the loop:\n  task "),
+        asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(max_turns=100)) as runner,
+    ):
+        runner.run(turn_for_ever())
+    assert cleaned
 
 
 def test_a_deadlock_beside_a_thread_is_one_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,252 @@
+"""What a policy is checked for: one function for each rule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from ...batch import BatchProcessor
+from ...nodes import BaseNode
+from ...nodes.node import Policy
+from ...results import BatchResults
+from ..waiting_tasks import describe_task, describe_tasks
+from .probe import Input, ProbeNode, make_answer
+from .rules import BrokenRuleError
+from .searching import PATIENCE, run_in_loop
+
+MakePolicy: TypeAlias = Callable[[], Policy]
+
+MOMENT = 1e-6
+"""Seconds that are nothing but rounding."""
+
+
+class PolicyCase(NamedTuple):
+    """A batch through a policy.
+
+    Attributes:
+        inputs: What goes through it.
+        max_concurrency: How many at a time.
+        cancel_at: Virtual seconds after which it is cancelled, where that is done.
+        turns: How many turns of the loop later.
+    """
+
+    inputs: list[Input]
+    max_concurrency: int
+    cancel_at: float
+    turns: int
+
+    def describe(self) -> str:
+        """Describe it in words."""
+        inputs = ", ".join(
+            f"{given['outcome']} after {given['seconds']:g} s" for given in self.inputs
+        )
+        return f"A batch of {len(self.inputs)} inputs ({inputs}), {self.max_concurrency} at a time,"
+
+
+def check_loops(make: MakePolicy) -> None:
+    """Use one policy in two loops, one after the other.
+
+    Raises:
+        BrokenRuleError: If it works in the first only.
+    """
+    policy = make()
+    inputs = make_sound_inputs(6, 0.1)
+    succeeded: list[int] = []
+    for _ in range(2):
+
+        async def run() -> BatchResults:
+            return await BatchProcessor(ProbeNode().pipe(policy), 3).batch(inputs)
+
+        results = run_in_loop(run, "R20" if succeeded else "105", "A batch of 6 inputs")
+        succeeded.append(len(results.outputs))
+    if succeeded[1] < succeeded[0]:
+        error = next(result.error for result in results if not result.success)
+        raise BrokenRuleError(
+            "R20",
+            f"The policy was used in two event loops, one after the other. {succeeded[0]} of 6 "
+            f"inputs succeeded in the first, {succeeded[1]} in the second: {error}",
+        )
+
+
+def check_results(make: MakePolicy, case: PolicyCase) -> None:
+    """Run a batch to its end, and look at its results.
+
+    Raises:
+        BrokenRuleError: If it does not end, or an input has not the result that it should have.
+    """
+
+    async def run() -> BatchResults:
+        probe = ProbeNode()
+        return await BatchProcessor(probe.pipe(make()), case.max_concurrency).batch(case.inputs)
+
+    results = run_in_loop(run, "105", case.describe())
+    answers = {make_answer(given["number"]): given["number"] for given in case.inputs}
+    is_sound = all(given["outcome"] == "answer" and not given["seconds"] for given in case.inputs)
+    for given, result in zip(case.inputs, results, strict=True):
+        number = given["number"]
+        owner = answers.get(result.output, number) if isinstance(result.output, str) else number
+        if owner != number:
+            text = f"input {number} has the output of input {owner}."
+        elif is_sound and not result.success:
+            text = f"the node answered input {number} at once, and it failed: {result.error}."
+        elif is_sound and result.output != make_answer(number):
+            text = f"the node's answer to input {number} is lost; its output is {result.output!r}."
+        else:
+            continue
+        raise BrokenRuleError("R2", f"{case.describe()} has a wrong result: {text}")
+
+
+def check_concurrency(make: MakePolicy, case: PolicyCase, calls_at_once: int) -> None:
+    """Run a batch, and look at how many calls ran at a time.
+
+    Raises:
+        BrokenRuleError: If there were more than allowed.
+    """
+    probe = ProbeNode()
+
+    async def run() -> None:
+        await BatchProcessor(probe.pipe(make()), case.max_concurrency).batch(case.inputs)
+
+    run_in_loop(run, "105", case.describe())
+    for most, allowed, of_what in (
+        (probe.most_of_one, calls_at_once, "for one input"),
+        (probe.peak, calls_at_once * case.max_concurrency, "in all"),
+    ):
+        if most > allowed:
+            text = f"{case.describe()} called the node {most} times at once {of_what}"
+            hint = "; give calls_at_once if that is meant to be" if of_what != "in all" else ""
+            raise BrokenRuleError("R1", f"{text}, and {allowed} is the limit{hint}.")
+
+
+def check_end(make: MakePolicy, case: PolicyCase) -> None:
+    """Run a batch to its end, and look at what goes on behind it.
+
+    Raises:
+        BrokenRuleError: If anything does.
+    """
+
+    async def run() -> None:
+        probe = ProbeNode()
+        await BatchProcessor(probe.pipe(make()), case.max_concurrency).batch(case.inputs)
+        await _check_silence(probe, "313", f"{case.describe()} has ended, and")
+
+    run_in_loop(run, "105", case.describe())
+
+
+def check_cancel_of_batch(make: MakePolicy, case: PolicyCase) -> None:
+    """Cancel a batch, and look at what is left.
+
+    Raises:
+        BrokenRuleError: If it does not end, or anything is left.
+    """
+
+    async def run() -> None:
+        probe = ProbeNode()
+        processor = BatchProcessor(probe.pipe(make()), case.max_concurrency)
+        await _cancel(asyncio.create_task(processor.batch(case.inputs)), probe, case)
+
+    run_in_loop(run, "R4", case.describe())
+
+
+def check_cancel_of_run(make: MakePolicy, case: PolicyCase) -> None:
+    """Cancel the run of one input in the caller's own task.
+
+    Raises:
+        BrokenRuleError: If it swallows that, does not end, or anything is left.
+    """
+
+    async def run() -> None:
+        probe = ProbeNode()
+        work = probe.pipe(make()).run(case.inputs[0])
+        await _cancel(asyncio.create_task(work), probe, case)
+
+    run_in_loop(run, "R4", case.describe())
+
+
+def check_permits(make: MakePolicy, case: PolicyCase) -> None:
+    """Cancel a batch, and run another through the same policy.
+
+    Raises:
+        BrokenRuleError: If that one does not get through, as it would in the place of the first.
+    """
+
+    async def run(is_first_cancelled: bool) -> int:
+        node: BaseNode = ProbeNode().pipe(make())
+        if is_first_cancelled:
+            first = asyncio.create_task(BatchProcessor(node, 3).batch(make_sound_inputs(6, 0.1)))
+            await asyncio.wait([first], timeout=case.cancel_at / 20)
+            first.cancel()
+            await asyncio.wait([first])
+        return len((await BatchProcessor(node, 3).batch(make_sound_inputs(6, 0.1))).outputs)
+
+    situation = "A batch of 6 inputs, through a policy through which another one was cancelled,"
+    alone = run_in_loop(lambda: run(False), "105", "A batch of 6 inputs")
+    behind = run_in_loop(lambda: run(True), "R3", situation)
+    if behind < alone:
+        raise BrokenRuleError("R3", f"{situation} has {behind} successes instead of {alone}.")
+
+
+def check_contexts(make: MakePolicy, case: PolicyCase) -> None:
+    """Run a batch whose node sets a context variable.
+
+    Raises:
+        BrokenRuleError: If an input sees what another has set.
+    """
+    probe = ProbeNode()
+
+    async def run() -> None:
+        await BatchProcessor(probe.pipe(make()), case.max_concurrency).batch(case.inputs)
+
+    run_in_loop(run, "105", case.describe())
+    if probe.mixed:
+        one, other = probe.mixed[0]
+        text = f"{case.describe()} let input {other} see a context variable that input {one} set."
+        raise BrokenRuleError("R6", text)
+
+
+def make_sound_inputs(length: int, seconds: float) -> list[Input]:
+    """Make inputs that the node answers."""
+    return [{"number": number, "seconds": seconds, "outcome": "answer"} for number in range(length)]
+
+
+async def _cancel(work: asyncio.Task[object], probe: ProbeNode, case: PolicyCase) -> None:
+    await asyncio.wait([work], timeout=case.cancel_at)
+    for _ in range(case.turns):
+        await asyncio.sleep(0)
+    if work.done():
+        work.exception()  # or the loop would log it
+        return
+    # What the policy itself has cancelled before may be cut off in its clean-up by a second cancel.
+    cleaning = probe.cleaning
+    cancelled = f"{case.describe()} cancelled after {case.cancel_at:g} s,"
+    loop = asyncio.get_running_loop()
+    cancelled_at, is_at_work = loop.time(), bool(probe.running.total())
+    work.cancel()
+    await asyncio.wait([work], timeout=PATIENCE)
+    if not work.done():
+        text = f"{cancelled} has not ended {PATIENCE:g} s later: {describe_task(work)}"
+        raise BrokenRuleError("R4", text)
+    # What has its result and only needs another turn to hand it out may do so.
+    is_late = is_at_work or loop.time() > cancelled_at + MOMENT
+    given = None if work.cancelled() else work.exception() or work.result()
+    if not work.cancelled() and is_late:
+        raise BrokenRuleError("108", f"{cancelled} swallowed that, and gave {given!r}.")
+    # What is called at the time of the cancel may not know of it yet.
+    if any(call.time > cancelled_at + MOMENT for call in probe.calls):
+        raise BrokenRuleError("108", f"{cancelled} called the node again afterwards.")
+    await _check_silence(probe, "R4", f"{cancelled} has ended, and", cleaning)
+
+
+async def _check_silence(probe: ProbeNode, rule: str, situation: str, interrupted: int = 0) -> None:
+    """Check that nothing is left, and nothing comes any more."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        text = "; ".join(describe_tasks(left))
+        raise BrokenRuleError(rule, f"{situation} a task is left: {text}")
+    if probe.running.total() or probe.cleaning > interrupted:
+        raise BrokenRuleError(rule, f"{situation} a call of the node has not ended.")
+    calls = len(probe.calls)
+    await asyncio.sleep(PATIENCE)
+    if len(probe.calls) > calls:
+        raise BrokenRuleError(rule, f"{situation} the node was called again later.")
