@@ -9,7 +9,7 @@ one's own for the rules of a run.
 It may import every other room, and no other room imports it.
 """
 
-from .contract import BrokenRuleError, check_policy
+from .contract import BrokenRuleError, check_policy, check_stage
 from .flaky_service import Answered, FlakyService
 from .leftovers import LeftoverError, assert_nothing_left
 from .marbles import Marbles, marbles
@@ -32,6 +32,7 @@ __all__ = [
     "advance",
     "assert_nothing_left",
     "check_policy",
+    "check_stage",
     "marbles",
     "record",
     "virtual_time",

@@ -144,7 +144,8 @@ def check_cancel_of_batch(make: MakePolicy, case: PolicyCase) -> None:
     async def run() -> None:
         probe = ProbeNode()
         processor = BatchProcessor(probe.pipe(make()), case.max_concurrency)
-        await _cancel(asyncio.create_task(processor.batch(case.inputs)), probe, case)
+        work = asyncio.create_task(processor.batch(case.inputs))
+        await _cancel(work, probe, case, case.describe())
 
     run_in_loop(run, "R4", case.describe())
 
@@ -155,13 +156,15 @@ def check_cancel_of_run(make: MakePolicy, case: PolicyCase) -> None:
     Raises:
         BrokenRuleError: If it swallows that, does not end, or anything is left.
     """
+    given = case.inputs[0]
+    situation = f"The run of one input ({given['outcome']} after {given['seconds']:g} s),"
 
     async def run() -> None:
         probe = ProbeNode()
-        work = probe.pipe(make()).run(case.inputs[0])
-        await _cancel(asyncio.create_task(work), probe, case)
+        work = asyncio.create_task(probe.pipe(make()).run(given))
+        await _cancel(work, probe, case, situation)
 
-    run_in_loop(run, "R4", case.describe())
+    run_in_loop(run, "R4", situation)
 
 
 def check_permits(make: MakePolicy, case: PolicyCase) -> None:
@@ -210,7 +213,9 @@ def make_sound_inputs(length: int, seconds: float) -> list[Input]:
     return [{"number": number, "seconds": seconds, "outcome": "answer"} for number in range(length)]
 
 
-async def _cancel(work: asyncio.Task[object], probe: ProbeNode, case: PolicyCase) -> None:
+async def _cancel(
+    work: asyncio.Task[object], probe: ProbeNode, case: PolicyCase, situation: str
+) -> None:
     await asyncio.wait([work], timeout=case.cancel_at)
     for _ in range(case.turns):
         await asyncio.sleep(0)
@@ -219,7 +224,7 @@ async def _cancel(work: asyncio.Task[object], probe: ProbeNode, case: PolicyCase
         return
     # What the policy itself has cancelled before may be cut off in its clean-up by a second cancel.
     cleaning = probe.cleaning
-    cancelled = f"{case.describe()} cancelled after {case.cancel_at:g} s,"
+    cancelled = f"{situation} cancelled after {case.cancel_at:g} s,"
     loop = asyncio.get_running_loop()
     cancelled_at, is_at_work = loop.time(), bool(probe.running.total())
     work.cancel()
