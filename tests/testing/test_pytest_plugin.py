@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 import pytest
 
+import nadoo_flow.testing
+
 pytestmark = pytest.mark.slow
 
 RunTests: TypeAlias = Callable[..., tuple[dict[str, str], str]]
@@ -142,3 +144,16 @@ def test_an_async_test_that_no_plugin_runs_says_what_is_missing(run_tests: RunTe
     outcomes, printed = run_tests(tests, CONFTEST)
     assert outcomes == {"test_it": "FAILED"}
     assert "virtual time needs pytest-asyncio 1.4 or later" in printed
+
+
+def test_the_test_file_of_the_manual_passes(run_tests: RunTests) -> None:
+    page = Path(nadoo_flow.testing.__file__).with_name("README.md").read_text(encoding="utf-8")
+    tests = next(block for block in page.split("```python\n") if "def test_" in block)
+    outcomes, printed = run_tests(tests.partition("```")[0], CONFTEST, "asyncio")
+    assert outcomes == {"test_an_hour_of_retries": "PASSED"}, printed
+
+
+def test_the_kit_imports_neither_pytest_nor_hypothesis() -> None:
+    code = "import nadoo_flow.testing, sys; print({'hypothesis', 'pytest'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

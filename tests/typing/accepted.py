@@ -56,6 +56,15 @@ from nadoo_flow.policies import (
 from nadoo_flow.results import Stopped
 from nadoo_flow.stages import ListStage
 from nadoo_flow.telemetry import Instrumentation, ItemFilter, instrument
+from nadoo_flow.testing import (
+    FlakyService,
+    assert_nothing_left,
+    check_policy,
+    check_stage,
+    marbles,
+    record,
+    virtual_time,
+)
 
 
 @dataclass
@@ -434,6 +443,30 @@ async def live_page(stage: MapNode[str, Answer]) -> None:
     dashboard = Dashboard(stage, BatchProcessor(ask), control=True, token="secret", name="Runs")
     async with await dashboard.serve("127.0.0.1", port=8000) as server:
         assert_type(server.url, str)
+
+
+def testing(stage: MapNode[str, Answer], node: FunctionNode[str, Answer]) -> None:
+    service = FlakyService(latency=(0.5, 2), failures=lambda value, attempt: attempt < 3, rate=5)
+    assert_type(service.pipe(retry(3)), BaseNode[Any, Any])
+    FlakyService(failures=0.1, latency=lambda: 2.0, capacity=3, when_full="wait")
+    with asyncio.Runner(loop_factory=virtual_time) as runner, assert_nothing_left():
+        assert_type(runner.run(node.run("a")), Answer)
+    with record(stage) as seen:
+        assert_type(seen["map"].entered[0].time, float)
+    check_policy(timeout(5), calls_at_once=2)
+    check_policy(lambda: retry(3))
+    check_policy(shout_at, max_examples=10)
+    check_stage(stage, model=lambda items: items)
+    check_stage(lambda work: MapNode("map", work))
+
+
+def shout_at(node: BaseNode[str, str]) -> BaseNode[str, str]:
+    return node
+
+
+async def diagrams(stage: MapNode[str, Answer]) -> None:
+    await marbles("--a|", {"a": Answer("a", 1.0)}, step=0.5).expect(stage.observe(marbles("a|")))
+    await marbles("--a|").expect(stage.stream(aiter(marbles("a|", error=OSError()))))
 
 
 def errors(error: NodeError) -> None:

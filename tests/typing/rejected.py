@@ -32,6 +32,7 @@ from nadoo_flow.dashboard import Dashboard
 from nadoo_flow.operators import flat_map
 from nadoo_flow.policies import fallback, timeout
 from nadoo_flow.telemetry import instrument
+from nadoo_flow.testing import FlakyService, check_stage
 
 
 class Answer:
@@ -194,6 +195,9 @@ async def typed_stages(answers: MapNode[str, Answer], judged: MapNode[Answer, fl
         answer.nothing  # type: ignore[attr-defined]
     reactivex.of(1).pipe(answers.as_operator())  # type: ignore[arg-type]
     reactivex.of(1).pipe(flat_map(ask))  # type: ignore[arg-type]
+    FlakyService(latency="1")  # type: ignore[arg-type]
+    FlakyService(when_full="queue")  # type: ignore[arg-type]
+    check_stage(5)  # type: ignore[arg-type]
     Dashboard(judge)  # type: ignore[arg-type]
     instrument(judge)  # type: ignore[arg-type]
     instrument(tracer_provider="otlp")  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..._support.checks import check_function, check_positive_int
 from ...nodes.node import Policy
+from .policy_case import PolicyCase
 from .policy_checks import (
     MakePolicy,
-    PolicyCase,
     check_cancel_of_batch,
     check_cancel_of_run,
     check_concurrency,

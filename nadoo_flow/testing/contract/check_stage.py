@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..._support.checks import check_positive_int, check_sync_function
 from .searching import check_outside_of_loops, import_strategies, search
-from .stage_checks import StageCase, StageChecker
+from .stage_case import StageCase
+from .stage_checks import StageChecker
 from .stage_subject import MakeStage, Model, make_subject_maker
 
 if TYPE_CHECKING:

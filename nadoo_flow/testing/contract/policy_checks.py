@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ...batch import BatchProcessor
 from ...nodes import BaseNode
 from ...nodes.node import Policy
 from ...results import BatchResults
-from ..waiting_tasks import describe_task, describe_tasks
+from .policy_case import PolicyCase
+from .policy_endings import cancel_and_check, check_silence
 from .probe import Input, ProbeNode, make_answer
 from .rules import BrokenRuleError
-from .searching import PATIENCE, run_in_loop
+from .searching import run_in_loop
 
 MakePolicy: TypeAlias = Callable[[], Policy]
-
-MOMENT = 1e-6
-"""Seconds that are nothing but rounding."""
-
-
-class PolicyCase(NamedTuple):
-    """A batch through a policy.
-
-    Attributes:
-        inputs: What goes through it.
-        max_concurrency: How many at a time.
-        cancel_at: Virtual seconds after which it is cancelled, where that is done.
-        turns: How many turns of the loop later.
-    """
-
-    inputs: list[Input]
-    max_concurrency: int
-    cancel_at: float
-    turns: int
-
-    def describe(self) -> str:
-        """Describe it in words."""
-        inputs = ", ".join(
-            f"{given['outcome']} after {given['seconds']:g} s" for given in self.inputs
-        )
-        return f"A batch of {len(self.inputs)} inputs ({inputs}), {self.max_concurrency} at a time,"
 
 
 def check_loops(make: MakePolicy) -> None:
@@ -129,7 +104,7 @@ def check_end(make: MakePolicy, case: PolicyCase) -> None:
     async def run() -> None:
         probe = ProbeNode()
         await BatchProcessor(probe.pipe(make()), case.max_concurrency).batch(case.inputs)
-        await _check_silence(probe, "313", f"{case.describe()} has ended, and")
+        await check_silence(probe, "313", f"{case.describe()} has ended, and")
 
     run_in_loop(run, "105", case.describe())
 
@@ -145,7 +120,7 @@ def check_cancel_of_batch(make: MakePolicy, case: PolicyCase) -> None:
         probe = ProbeNode()
         processor = BatchProcessor(probe.pipe(make()), case.max_concurrency)
         work = asyncio.create_task(processor.batch(case.inputs))
-        await _cancel(work, probe, case, case.describe())
+        await cancel_and_check(work, probe, case, case.describe())
 
     run_in_loop(run, "R4", case.describe())
 
@@ -162,7 +137,7 @@ def check_cancel_of_run(make: MakePolicy, case: PolicyCase) -> None:
     async def run() -> None:
         probe = ProbeNode()
         work = asyncio.create_task(probe.pipe(make()).run(given))
-        await _cancel(work, probe, case, situation)
+        await cancel_and_check(work, probe, case, situation)
 
     run_in_loop(run, "R4", situation)
 
@@ -211,47 +186,3 @@ def check_contexts(make: MakePolicy, case: PolicyCase) -> None:
 def make_sound_inputs(length: int, seconds: float) -> list[Input]:
     """Make inputs that the node answers."""
     return [{"number": number, "seconds": seconds, "outcome": "answer"} for number in range(length)]
-
-
-async def _cancel(
-    work: asyncio.Task[object], probe: ProbeNode, case: PolicyCase, situation: str
-) -> None:
-    await asyncio.wait([work], timeout=case.cancel_at)
-    for _ in range(case.turns):
-        await asyncio.sleep(0)
-    if work.done():
-        work.exception()  # or the loop would log it
-        return
-    # What the policy itself has cancelled before may be cut off in its clean-up by a second cancel.
-    cleaning = probe.cleaning
-    cancelled = f"{situation} cancelled after {case.cancel_at:g} s,"
-    loop = asyncio.get_running_loop()
-    cancelled_at, is_at_work = loop.time(), bool(probe.running.total())
-    work.cancel()
-    await asyncio.wait([work], timeout=PATIENCE)
-    if not work.done():
-        text = f"{cancelled} has not ended {PATIENCE:g} s later: {describe_task(work)}"
-        raise BrokenRuleError("R4", text)
-    # What has its result and only needs another turn to hand it out may do so.
-    is_late = is_at_work or loop.time() > cancelled_at + MOMENT
-    given = None if work.cancelled() else work.exception() or work.result()
-    if not work.cancelled() and is_late:
-        raise BrokenRuleError("108", f"{cancelled} swallowed that, and gave {given!r}.")
-    # What is called at the time of the cancel may not know of it yet.
-    if any(call.time > cancelled_at + MOMENT for call in probe.calls):
-        raise BrokenRuleError("108", f"{cancelled} called the node again afterwards.")
-    await _check_silence(probe, "R4", f"{cancelled} has ended, and", cleaning)
-
-
-async def _check_silence(probe: ProbeNode, rule: str, situation: str, interrupted: int = 0) -> None:
-    """Check that nothing is left, and nothing comes any more."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    if left:
-        text = "; ".join(describe_tasks(left))
-        raise BrokenRuleError(rule, f"{situation} a task is left: {text}")
-    if probe.running.total() or probe.cleaning > interrupted:
-        raise BrokenRuleError(rule, f"{situation} a call of the node has not ended.")
-    calls = len(probe.calls)
-    await asyncio.sleep(PATIENCE)
-    if len(probe.calls) > calls:
-        raise BrokenRuleError(rule, f"{situation} the node was called again later.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from reactivex import operators as ops
 
@@ -14,25 +14,8 @@ from ..waiting_tasks import describe_task, describe_tasks
 from .referee import Referee
 from .rules import BrokenRuleError
 from .searching import PATIENCE, run_in_loop
+from .stage_case import StageCase
 from .stage_subject import Items, Model, Subject
-
-
-class StageCase(NamedTuple):
-    """Items for a stage.
-
-    Attributes:
-        items: The items.
-        window: How many may be on their way.
-        taken: How many outputs are taken, where not all are.
-        cancel_at: Virtual seconds after which a run is cancelled, where that is done.
-        turns: How many turns of the loop later.
-    """
-
-    items: list[Any]
-    window: int
-    taken: int
-    cancel_at: float
-    turns: int
 
 
 class StageChecker:
