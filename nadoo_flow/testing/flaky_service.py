@@ -26,6 +26,14 @@ class Answered(NamedTuple):
     Attributes:
         time: When the answer was given, by the clock of the loop.
         seconds: How long the call took, with the time that it was in the queue.
+
+    Example:
+        >>> service = FlakyService(latency=2)
+        >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...     runner.run(service.run("why?"))
+        'why?'
+        >>> service.answered
+        [Answered(time=2.0, seconds=2.0)]
     """
 
     time: float
@@ -65,17 +73,18 @@ class FlakyService(BaseNode[Any, Any]):
         running: How many calls are in work, without those that wait or are refused.
         peak: Most calls that were in work at a time.
 
-    >>> from nadoo_flow import BatchProcessor
-    >>> from nadoo_flow.testing import virtual_time
-    >>> from nadoo_flow.policies import retry
-    >>> from nadoo_flow.policies import retry
-    >>> service = FlakyService(latency=1, failures=lambda value, attempt: attempt < 3)
-    >>> processor = BatchProcessor(service.pipe(retry(wait=60)), max_concurrency=5)
-    >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
-    ...     runner.run(processor.batch(range(10))).outputs
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    >>> service.calls, service.peak
-    (30, 5)
+    Example:
+        >>> from nadoo_flow import BatchProcessor
+        >>> from nadoo_flow.testing import virtual_time
+        >>> from nadoo_flow.policies import retry
+        >>> from nadoo_flow.policies import retry
+        >>> service = FlakyService(latency=1, failures=lambda value, attempt: attempt < 3)
+        >>> processor = BatchProcessor(service.pipe(retry(wait=60)), max_concurrency=5)
+        >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...     runner.run(processor.batch(range(10))).outputs
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+        >>> service.calls, service.peak
+        (30, 5)
     """
 
     def __init__(
@@ -157,6 +166,10 @@ class FlakyService(BaseNode[Any, Any]):
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Answer one call.
+
+        Args:
+            node_context: Its input.
+            workflow_context: Ignored.
 
         Raises:
             ServiceError: If it fails or is refused.

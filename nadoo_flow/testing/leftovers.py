@@ -24,7 +24,14 @@ POOL_OF_LOOP = re.compile(r"asyncio_\d+$")
 
 
 class LeftoverError(AssertionError):
-    """A block of code has left something behind, which the text names."""
+    """A block of code has left something behind, which the text names.
+
+    It is raised by :func:`assert_nothing_left`.
+
+    Example:
+        >>> issubclass(LeftoverError, AssertionError)
+        True
+    """
 
 
 @contextmanager
@@ -40,15 +47,16 @@ def assert_nothing_left() -> Iterator[None]:
     Raises:
         LeftoverError: If something is left. It is an AssertionError.
 
-    >>> async def main() -> None:
-    ...     with assert_nothing_left():
-    ...         asyncio.create_task(asyncio.sleep(60), name="forgotten")
-    >>> try:
-    ...     asyncio.run(main())
-    ... except LeftoverError as error:
-    ...     print(str(error).partition(" waits")[0])
-    left behind:
-      task 'forgotten'
+    Example:
+        >>> async def main() -> None:
+        ...     with assert_nothing_left():
+        ...         asyncio.create_task(asyncio.sleep(60), name="forgotten")
+        >>> try:
+        ...     asyncio.run(main())
+        ... except LeftoverError as error:
+        ...     print(str(error).partition(" waits")[0])
+        left behind:
+          task 'forgotten'
     """
     before = _Present()
     try:

@@ -46,13 +46,14 @@ def marbles(
     Raises:
         ValueError: If the diagram is wrong: something follows its end, or a parenthesis is open.
 
-    >>> from nadoo_flow import MapNode
-    >>> from nadoo_flow.testing import virtual_time
-    >>> stage = MapNode("slow", lambda item: asyncio.sleep(0.5, item.upper()))
-    >>> async def main() -> None:
-    ...     await marbles("-A---B|", step=0.5).expect(stage.observe(marbles("a-b|")))
-    >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
-    ...     runner.run(main())
+    Example:
+        >>> from nadoo_flow import MapNode
+        >>> from nadoo_flow.testing import virtual_time
+        >>> stage = MapNode("slow", lambda item: asyncio.sleep(0.5, item.upper()))
+        >>> async def main() -> None:
+        ...     await marbles("-A---B|", step=0.5).expect(stage.observe(marbles("a-b|")))
+        >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...     runner.run(main())
     """
     if not isinstance(diagram, str):
         raise TypeError(f"diagram must be a str, got {describe_value(diagram)}")
@@ -70,6 +71,19 @@ class Marbles(Observable[Any]):
     As an Observable it emits at its times, whether or not that is wanted. ``aiter(...)`` of it is
     an async iterator, which is pulled: one who comes late gets an item at once. Each subscription
     and each iterator begins the diagram anew, and needs a running loop.
+
+    Args:
+        signals: What it emits, and when.
+        expects_any_error: Whether any error is as good as that of the diagram.
+        length: How many steps the diagram takes.
+        step: Seconds for each.
+
+    Example:
+        >>> async def collect():
+        ...     return [item async for item in marbles("a-b-|")]
+        >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...     runner.run(collect())
+        ['a', 'b']
     """
 
     def __init__(

@@ -28,6 +28,10 @@ class Passage(NamedTuple):
         value: The item.
         index: The position of the item in the source of the stage; None where it is not an item of
             a list, but the input of a node.
+
+    Example:
+        >>> Passage(1.5, "hello", index=0).time
+        1.5
     """
 
     time: float
@@ -38,10 +42,20 @@ class Passage(NamedTuple):
 class StageRecord:
     """What one stage, or one node, has seen.
 
+    Args:
+        stage: The id of the node.
+
     Attributes:
         stage: The id of the node.
         entered: What came in, in this order.
         left: What came out, in this order. What failed or was dropped did not.
+
+    Example:
+        >>> stage = MapNode("double", lambda n: n * 2)
+        >>> with record(stage) as seen:
+        ...     output = asyncio.run(stage.run({"items": [1, 2]}))
+        >>> seen["double"]
+        <StageRecord of 'double': [1, 2] -> [2, 4]>
     """
 
     def __init__(self, stage: str) -> None:
@@ -64,7 +78,16 @@ class StageRecord:
 
 
 class Recording(Sequence[StageRecord]):
-    """The records of all stages, by their positions or by their ids."""
+    """The records of all stages, by their positions or by their ids.
+
+    Args:
+        records: The records, in the order of the stages.
+
+    Example:
+        >>> with record(FunctionNode(str.strip, "trim") | len) as seen:
+        ...     [own.stage for own in seen]
+        ['trim', 'len']
+    """
 
     def __init__(self, records: Sequence[StageRecord]) -> None:
         self._records = tuple(records)
@@ -102,15 +125,16 @@ def record(node: BaseNode[Any, Any]) -> Iterator[Recording]:
     Args:
         node: A stage, a chain of stages, a pipeline of nodes or stages, or one node.
 
-    >>> from nadoo_flow import FilterNode, MapNode
-    >>> chain = MapNode("double", lambda n: n * 2, output_key="all") | FilterNode(
-    ...     "large", lambda n: n > 3, input_key="all"
-    ... )
-    >>> with record(chain) as seen:
-    ...     asyncio.run(chain.run({"items": [1, 2, 3]}))
-    {'filtered': [4, 6]}
-    >>> seen["double"].outputs, seen["large"].outputs
-    ([2, 4, 6], [4, 6])
+    Example:
+        >>> from nadoo_flow import FilterNode, MapNode
+        >>> chain = MapNode("double", lambda n: n * 2, output_key="all") | FilterNode(
+        ...     "large", lambda n: n > 3, input_key="all"
+        ... )
+        >>> with record(chain) as seen:
+        ...     asyncio.run(chain.run({"items": [1, 2, 3]}))
+        {'filtered': [4, 6]}
+        >>> seen["double"].outputs, seen["large"].outputs
+        ([2, 4, 6], [4, 6])
     """
     if not isinstance(node, BaseNode):
         raise TypeError(f"node must be a node, got {describe_value(node)}")

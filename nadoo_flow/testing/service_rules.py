@@ -18,9 +18,21 @@ class ServiceError(Exception):
 
     Policies read its attributes as they read those of the exceptions of HTTP clients.
 
-    Attributes:
+    Args:
+        text: Why, in words.
         status_code: 500 for a failure, 429 beyond the rate, 503 beyond the capacity.
         retry_after: Seconds after which the service wants to be called again, if it says so.
+
+    Attributes:
+        status_code: The same.
+        retry_after: The same.
+
+    Example:
+        >>> try:
+        ...     asyncio.run(FlakyService(failures=1.0).run("why?"))
+        ... except NodeError as error:
+        ...     print(error.__cause__.status_code)
+        500
     """
 
     def __init__(self, text: str, status_code: int, retry_after: float | None = None) -> None:

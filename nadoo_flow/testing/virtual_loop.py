@@ -22,6 +22,17 @@ class DeadlockError(RuntimeError):
     """Every task waits, and no timer will ever wake one; or they turn for ever.
 
     Its text names the tasks, and the lines at which they wait.
+
+    Example:
+        >>> async def wait():
+        ...     await asyncio.Event().wait()
+        >>> try:
+        ...     with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...         runner.run(wait())
+        ... except DeadlockError as error:
+        ...     print(error)
+        every task waits, and no timer will ever wake one:
+          task 'Task-...' waits in ... > Event.wait (...)
     """
 
 
@@ -78,12 +89,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         max_turns: Turns of the loop after which it raises a :class:`DeadlockError` too, for code
             that may do something again and again without an end. There is no limit by default.
 
-    >>> async def sleep_for_a_day() -> float:
-    ...     await asyncio.sleep(86_400)
-    ...     return asyncio.get_running_loop().time()
-    >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-    ...     runner.run(sleep_for_a_day())
-    86400.0
+    Example:
+        >>> async def sleep_for_a_day() -> float:
+        ...     await asyncio.sleep(86_400)
+        ...     return asyncio.get_running_loop().time()
+        >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        ...     runner.run(sleep_for_a_day())
+        86400.0
     """
 
     def __init__(self, *, max_turns: int | None = None) -> None:
@@ -117,7 +129,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         await super().shutdown_default_executor()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass inside a callback, as a computation would."""
+        """Let time pass inside a callback, as a computation would.
+
+        Args:
+            seconds: How much time passes.
+        """
         self._jumping.now += seconds
 
 
@@ -129,9 +145,10 @@ def virtual_time() -> VirtualTimeLoop:
     ``("asyncio", {"loop_factory": virtual_time})``. In pytest a fixture of the same name, from the
     plugin ``nadoo_flow.testing.pytest_plugin``, has the loop of an async test made by it.
 
-    >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
-    ...     runner.run(asyncio.sleep(3600, "an hour later"))
-    'an hour later'
+    Example:
+        >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...     runner.run(asyncio.sleep(3600, "an hour later"))
+        'an hour later'
     """
     return VirtualTimeLoop()
 
@@ -144,6 +161,14 @@ def advance(seconds: float) -> None:
 
     Raises:
         RuntimeError: If the running loop has no virtual time, or no loop runs.
+
+    Example:
+        >>> async def compute():
+        ...     advance(0.5)
+        ...     return asyncio.get_running_loop().time()
+        >>> with asyncio.Runner(loop_factory=virtual_time) as runner:
+        ...     runner.run(compute())
+        0.5
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):

@@ -64,9 +64,10 @@ def check_policy(
         ImportError: If hypothesis is not installed.
         RuntimeError: If it is called while an event loop runs.
 
-    >>> from nadoo_flow.policies import retry, timeout
-    >>> check_policy(timeout(5))
-    >>> check_policy(lambda: retry(3, wait=1))
+    Example:
+        >>> from nadoo_flow.policies import retry, timeout
+        >>> check_policy(timeout(5))
+        >>> check_policy(lambda: retry(3, wait=1))
     """
     check_function(policy, "policy")
     calls_at_once = check_positive_int(calls_at_once, "calls_at_once")

@@ -57,10 +57,11 @@ def check_stage(
         ImportError: If hypothesis is not installed.
         RuntimeError: If it is called while an event loop runs.
 
-    >>> from nadoo_flow import MapNode, ReduceNode
-    >>> check_stage(lambda work: MapNode("map", work, max_concurrency=3), max_examples=5)
-    >>> add = ReduceNode("sum", lambda total, number: total + number, 0)
-    >>> check_stage(add, model=sum, max_examples=5)
+    Example:
+        >>> from nadoo_flow import MapNode, ReduceNode
+        >>> check_stage(lambda work: MapNode("map", work, max_concurrency=3), max_examples=5)
+        >>> add = ReduceNode("sum", lambda total, number: total + number, 0)
+        >>> check_stage(add, model=sum, max_examples=5)
     """
     make = make_subject_maker(stage)
     if model is not None:

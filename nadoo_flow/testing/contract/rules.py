@@ -33,9 +33,18 @@ RULES = {
 class BrokenRuleError(AssertionError):
     """A policy or a stage breaks a rule of the contract.
 
+    Args:
+        rule: The number of the rule.
+        text: What was done, and what happened.
+
     Attributes:
         rule: The number of the rule, such as ``"R4"``.
         text: What was done, and what happened.
+
+    Example:
+        >>> print(BrokenRuleError("107", "The operator emitted an item behind its completion."))
+        rule 107 is broken: After completion or an error there is silence.
+        The operator emitted an item behind its completion.
     """
 
     def __init__(self, rule: str, text: str) -> None:
