@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from nadoo_flow.testing import DeadlockError, VirtualTimeLoop
+from nadoo_flow.testing.waiting_tasks import describe_tasks
 
 from .case import FOREVER
 from .ledger import Ledger
@@ -79,7 +80,7 @@ class FuzzLoop(VirtualTimeLoop):
             nonlocal turns
             turns += 1
             if turns > TURNS:
-                raise EndlessError(f"it turns for ever, since {self.time():g} s")
+                raise _make_error(f"it turns for ever, since {self.time():g} s")
             # A thread has a moment of real time before virtual time passes.
             foreign = timeout and threading.active_count() > threads
             if foreign and (ready := self._jumping._real.select(0.002)):
@@ -87,7 +88,7 @@ class FuzzLoop(VirtualTimeLoop):
             events = select(timeout)
             asked = ledger.asked_at
             if self.time() >= FOREVER / 2 or (asked is not None and self.time() > asked + PATIENCE):
-                raise EndlessError("it does not end in time")
+                raise _make_error("it does not end in time")
             return events
 
         self._jumping.select = counted  # type: ignore[method-assign]
@@ -104,11 +105,5 @@ class FuzzLoop(VirtualTimeLoop):
         return self._disks.setdefault(id(executor), new)[1].call(func, *args)
 
 
-def describe_waiting(loop: FuzzLoop) -> list[str]:
-    """Say where the tasks of a loop wait."""
-    lines = []
-    for task in asyncio.all_tasks(loop):
-        frames = task.get_stack(limit=1)
-        where = f"{frames[0].f_code.co_filename}:{frames[0].f_lineno}" if frames else "nowhere"
-        lines.append(f"  waits: {getattr(task.get_coro(), '__qualname__', '?')} at {where}")
-    return sorted(lines)
+def _make_error(text: str) -> EndlessError:
+    return EndlessError("\n  ".join([text, *describe_tasks(asyncio.all_tasks())]))

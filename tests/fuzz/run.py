@@ -18,7 +18,7 @@ from .case import Case
 from .checkpoint_books import case_of_second_run, check_checkpoint
 from .checkpoints import MemoryCheckpoint
 from .ledger import Ledger
-from .loop import FuzzLoop, describe_waiting
+from .loop import FuzzLoop
 from .nodes import Builder
 from .policy_books import check_policies
 from .refusals import findings_in_composing
@@ -91,7 +91,6 @@ def _run(case: Case, ledger: Ledger, loop: FuzzLoop, checkpoint: MemoryCheckpoin
         loop.run_until_complete(_main(case, ledger, checkpoint))
     except DeadlockError as error:
         ledger.find(f"hangs: {error}")
-        ledger.findings.extend(describe_waiting(loop))
     except BaseException as error:
         if type(error) is KeyboardInterrupt:
             raise
