@@ -34,8 +34,8 @@ def check_stage(
       from then on.
     - 104: an error of the source comes behind the outputs of the items before it.
     - 206: when ``take(n)`` has enough, the source is closed and nothing is left.
-    - R4, 108: when a stream is cancelled, it ends as cancelled, no task is left, each ``finally``
-      has run, and the source is closed.
+    - R4: when a stream is cancelled, it ends, no task is left, each ``finally`` has run, and the
+      source is closed.
     - 313: when a stream has ended, the same.
 
     It needs the extra ``testing``, and runs event loops of its own, so call it in a test that is

@@ -168,7 +168,7 @@ class Forgetting(Sound):
     tasks: set[Any]
 
     async def work_on(self, item: Item) -> Item:
-        self.tasks = {asyncio.create_task(asyncio.sleep(60))}
+        self.tasks = {asyncio.create_task(asyncio.sleep(86_400))}
         return await super().work_on(item)
 
 

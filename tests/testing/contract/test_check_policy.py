@@ -24,8 +24,20 @@ from nadoo_flow.policies import (
     timeout,
 )
 from nadoo_flow.testing import BrokenRuleError, check_policy
+from nadoo_flow.testing.contract.policy_case import PolicyCase
+from nadoo_flow.testing.contract.policy_checks import check_cancel_of_batch, make_sound_inputs
 
-from .broken_policies import BROKEN, Policy, bound_to_a_loop, losing, sound, swallowing
+from .broken_policies import (
+    BROKEN,
+    Policy,
+    bound_to_a_loop,
+    calling_after_the_end,
+    hanging_on_cancel,
+    leaking_on_cancel,
+    losing,
+    sound,
+    swallowing,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
@@ -80,6 +92,18 @@ def test_the_case_is_the_simplest_in_words() -> None:
         "The policy was used in two event loops, one after the other. 6 of 6 inputs succeeded in "
         "the first, 1 in the second: RuntimeError: "
     )
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [(leaking_on_cancel, "R4"), (hanging_on_cancel, "R4"), (calling_after_the_end, "R4")],
+)
+def test_what_a_cancelled_batch_leaves_is_found(make: Callable[[], Policy], rule: str) -> None:
+    case = PolicyCase(make_sound_inputs(3, 1.0), max_concurrency=2, cancel_at=0.5, turns=0)
+    check_cancel_of_batch(sound, case)
+    with pytest.raises(BrokenRuleError, match="A batch of 3 inputs") as caught:
+        check_cancel_of_batch(make, case)
+    assert caught.value.rule == rule
 
 
 def test_a_policy_that_makes_no_node_is_told_so() -> None:

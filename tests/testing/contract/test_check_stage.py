@@ -15,8 +15,11 @@ from reactivex import operators as ops
 from nadoo_flow import FilterNode, FlatMapNode, MapNode, OperatorNode, ReduceNode
 from nadoo_flow.testing import BrokenRuleError, check_stage
 from nadoo_flow.testing.contract.referee import Referee, _Observer
+from nadoo_flow.testing.contract.stage_case import StageCase
+from nadoo_flow.testing.contract.stage_checks import StageChecker
+from nadoo_flow.testing.contract.stage_subject import make_subject_maker
 
-from .broken_stages import BROKEN, Losing, Reordering, Sound
+from .broken_stages import BROKEN, Forgetting, Losing, Reordering, Sound
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
@@ -89,6 +92,15 @@ def test_signals_inside_of_each_other_are_found() -> None:
     watched.on_next(1)
     assert referee.broken is not None
     assert referee.broken.rule == "103"
+
+
+def test_what_runs_on_behind_a_take_is_found() -> None:
+    case = StageCase([1, 2, 3], window=5, taken=0, cancel_at=0, turns=0)
+    StageChecker(make_subject_maker(Sound), None).check_take(case)
+    with pytest.raises(BrokenRuleError) as caught:
+        StageChecker(make_subject_maker(Forgetting), None).check_take(case)
+    assert caught.value.rule == "206"
+    assert caught.value.text.startswith("`take(1)` of 27 items has ended, and a task is left: task")
 
 
 def test_a_wrong_model_is_found_too() -> None:
