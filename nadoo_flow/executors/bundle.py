@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from hashlib import blake2b
+from typing import TypeAlias
 
 from ..errors import describe_error
 from ..events.event import report_retry
@@ -18,6 +19,9 @@ from .worker import Digest
 
 BUNDLE_SECONDS = 0.05
 """Work in a bundle: enough to make the way there and back negligible, and no more."""
+
+
+Discard: TypeAlias = Callable[[NodeResult], None]
 
 
 class PackedNode:
@@ -44,13 +48,16 @@ class Call:
         future: Its result.
         bundle: The bundle in which it is on the executor; None before and afterwards.
         deaths: How many workers died while they had it.
+        discard: Called with a result that comes when its caller waits for it no more, if that
+            holds something which has to be given back.
     """
 
-    __slots__ = ("_context", "bundle", "deaths", "future", "node", "payload")
+    __slots__ = ("_context", "bundle", "deaths", "discard", "future", "node", "payload")
 
-    def __init__(self, node: PackedNode, payload: bytes) -> None:
+    def __init__(self, node: PackedNode, payload: bytes, discard: Discard | None = None) -> None:
         self.node = node
         self.payload = payload
+        self.discard = discard
         self.future: asyncio.Future[NodeResult] = asyncio.get_running_loop().create_future()
         self.bundle: Bundle | None = None
         self.deaths = 0
@@ -75,9 +82,10 @@ class Bundle:
         future: The executor's future for it.
         ended: Done when it is no longer on the executor.
         unwanted: How many of its calls were cancelled.
+        has_openings: Whether a result may hold something which has to be given back.
     """
 
-    __slots__ = ("alone", "calls", "ended", "future", "unwanted")
+    __slots__ = ("alone", "calls", "ended", "future", "has_openings", "unwanted")
 
     def __init__(self, calls: Sequence[Call], future: Future[bytes], alone: bool) -> None:
         self.calls = calls
@@ -85,6 +93,7 @@ class Bundle:
         self.future = future
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.unwanted = 0
+        self.has_openings = any(call.discard is not None for call in calls)
         for call in calls:
             call.bundle = self
 

@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, CancelledError
 from itertools import count
 
 from ..nodes.context import NodeResult
-from .bundle import Bundle, BundleSize, Call, PackedNode
+from .bundle import Bundle, BundleSize, Call, Discard, PackedNode
 from .executor_handle import ExecutorHandle
 from .in_thread import call_soon
 from .losses import (
@@ -53,22 +53,31 @@ class Dispatcher:
         self._broken = False
         self._starting: asyncio.Task[None] | None = None
 
-    async def call(self, node: PackedNode, payload: bytes) -> NodeResult:
+    async def call(
+        self, node: PackedNode, payload: bytes, discard: Discard | None = None
+    ) -> NodeResult:
         """Have a node executed by a worker.
 
         A call that is cancelled before its bundle has started is not executed.
+
+        Args:
+            node: The node.
+            payload: Its input and what goes along, pickled.
+            discard: Takes a result that comes in spite of a cancel.
 
         Raises:
             ExecutorLost: If the executor can work no more.
             WorkerLost: If the call kills its workers.
         """
-        call = Call(node, payload)
+        call = Call(node, payload, discard)
         self._waiting[call] = None
         self._schedule_filling()
         try:
             return await call.future
         except asyncio.CancelledError:
             self._withdraw(call)
+            if discard is not None and _has_result(call.future):  # in the same turn of the loop
+                discard(call.future.result())
             raise
 
     async def finish_cancelled(self, seconds: float) -> int:
@@ -103,7 +112,7 @@ class Dispatcher:
         bundle = call.bundle
         if bundle is not None:
             bundle.unwanted += 1
-            if not bundle.is_wanted:
+            if not bundle.is_wanted and (self._handle.knows_what_runs or not bundle.has_openings):
                 bundle.future.cancel()
 
     def _schedule_filling(self) -> None:
@@ -169,7 +178,7 @@ class Dispatcher:
         future = bundle.end()
         self._schedule_filling()
         wanted = [call for call in bundle.calls if call.is_wanted]
-        if not wanted:
+        if not wanted and not bundle.has_openings:
             return
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
@@ -191,6 +200,8 @@ class Dispatcher:
         self._size.observe(len(bundle.calls), answer.seconds)
         for call, packed in zip(bundle.calls, answer.results, strict=True):
             if not call.is_wanted:
+                if call.discard is not None:
+                    call.discard(unpack_result(packed))
                 continue
             try:
                 call.future.set_result(unpack_result(packed))
@@ -225,3 +236,7 @@ class Dispatcher:
         for call in calls:
             if call.is_wanted:
                 call.future.set_exception(make_executor_lost(known))
+
+
+def _has_result(future: asyncio.Future[NodeResult]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None

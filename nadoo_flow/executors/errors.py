@@ -22,6 +22,8 @@ class ExecutorLost(Exception):
 class WorkerLost(Exception):
     """A worker died whenever it had this item, the last time with no other item in work.
 
+    Or it ended while a generator was in it that had given outputs, which cannot be tried again.
+
     Example:
         >>> import os
         >>> from concurrent.futures import ProcessPoolExecutor

@@ -10,6 +10,7 @@ from typing import Any
 
 from .._support.checks import describe_value
 from ..errors import describe_error
+from .dask_client import ClientExecutor, is_of_dask
 from .errors import ExecutorLost
 from .in_thread import run_in_thread
 from .main_guard import (
@@ -69,6 +70,24 @@ class ExecutorHandle:
         # Called in the executor's own thread, before it awaits its processes.
         future.add_done_callback(self._look_for_guard)
         return future
+
+    @property
+    def knows_what_runs(self) -> bool:
+        """Whether it cancels no call that a worker has begun with, as Dask does."""
+        return self.executor is None or not is_of_dask(self.executor)
+
+    def submit_to(
+        self, worker: str | None, function: Callable[..., bytes], *arguments: Any
+    ) -> Future[bytes]:
+        """Submit a call to a worker of Dask's, or, with None, to any worker."""
+        if self.executor is None:
+            return _make_failed_future(ExecutorLost("the executor has been shut down"))
+        if worker is None or not isinstance(self.executor, ClientExecutor):
+            return self.submit(function, *arguments)
+        try:
+            return self.executor.submit_to(worker, function, *arguments)
+        except Exception as error:
+            return _make_failed_future(_make_refusal(error))
 
     def explain(self, error: BaseException) -> BaseException:
         """Return the cause of an error of the executor, where it is known."""

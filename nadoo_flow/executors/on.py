@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from .._support.checks import check_positive_int, describe_value
 from .._support.per_loop import PerLoop
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
-from ..nodes.node import BaseNode, NodeLike
+from ..nodes.execution import Bound
+from ..nodes.node import BaseNode, NodeLike, inherits
 from ..policies.wrapper import NodePolicy, PolicyNode
 from .bundle import BundleSize
 from .dask_client import ClientExecutor, is_client
@@ -38,6 +39,16 @@ def on(
     what the worker changes in them does not come back. Context variables do not go along. An input
     or output that cannot be pickled fails its own item only.
 
+    A generator function in a ``FlatMapNode`` gives its outputs while it runs, in chunks. The worker
+    makes one chunk more than the one that is being taken, and no further step before that is
+    wanted. A generator lives in a thread of its own in the worker's process, from its first step
+    to its last, and shares it at most with those that were opened together with it. While its
+    outputs wait it holds no worker, so others may have that meanwhile, and more generators may be
+    open than there are workers. One that is left is closed as soon as its step has ended. When the
+    process dies, so do its generators, with a WorkerLost or an ExecutorLost. A process that has a
+    ``max_tasks_per_child`` runs each generator to its end, and gives all outputs then. Anywhere but
+    in a ``FlatMapNode`` the output of a generator function is the list of what it yields.
+
     Processes that are not forked import the script that starts them, so what a script does belongs
     below ``if __name__ == "__main__":``.
 
@@ -45,8 +56,9 @@ def on(
         executor: An executor or a client of Dask's, which is never shut down; or a function that
             makes an executor. The function is called when a run begins to use it, and again when
             the executor breaks; its executor is shut down when the last run has ended.
-        chunk: Most calls that travel together. By default as many as make 50 ms of work, and
-            few enough to leave calls for the other lanes.
+        chunk: Most calls, or outputs of a generator, that travel together. By default as many as
+            make 50 ms of work, few enough to leave calls for the other lanes, and of outputs 4,096
+            at most, or those that make a megabyte.
         lanes: Most chunks on the executor at a time: at least one for each worker, and a few more
             that wait there for the next free worker.
 
@@ -55,8 +67,9 @@ def on(
         that a function makes.
 
     Each item is executed at least once: one whose worker has died is tried again, on an executor
-    that a function makes, and by Dask. One with which workers die again and again fails alone, with
-    a WorkerLost. If the executor itself is lost, its items fail with an ExecutorLost.
+    that a function makes, and by Dask, unless it has given outputs. One with which workers die
+    again and again fails alone, with a WorkerLost. If the executor itself is lost, its items fail
+    with an ExecutorLost.
 
     An item that is cancelled before its chunk has started is not executed. One that has started
     cannot be interrupted: only the end of its run waits for it, and for five seconds at most.
@@ -114,7 +127,8 @@ class On(NodePolicy):
 
     def _make_session(self) -> Session:
         handle = ExecutorHandle(self._executor, self._make)
-        return Session(handle, Dispatcher(handle, BundleSize(self.chunk), self.lanes))
+        dispatcher = Dispatcher(handle, BundleSize(self.chunk), self.lanes)
+        return Session(handle, dispatcher, self.chunk)
 
     def __repr__(self) -> str:
         executor = describe_value(self._executor or self._make)
@@ -127,6 +141,15 @@ class OnNode(PolicyNode):
     def __init__(self, node: NodeLike, on: On) -> None:
         super().__init__(node)
         self.on = on
+
+    def _bind_many(self, workflow_context: WorkflowContext) -> Bound:
+        if not self.node.yields or not inherits(self, OnNode, "execute"):
+            return super()._bind_many(workflow_context)
+        session = self.on.get_session()
+        return Bound(
+            lambda many_input: session.pull(self.node, many_input, workflow_context),
+            gives_output=False,
+        )
 
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 from ..events import make_carriers
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
+from ..nodes.many import ManyInput
 from ..nodes.node import BaseNode
 from ..streams import find_outermost_run
 from .bundle import PackedNode
 from .dispatcher import Dispatcher
 from .executor_handle import ExecutorHandle
+from .opening import OpeningNode
+from .pulling import Puller
 from .wire import pack
 from .worker import KEPT_NODES
 
@@ -31,43 +36,63 @@ class Session:
     Args:
         handle: The executor.
         dispatcher: Passes calls to it.
+        chunk: Outputs of a generator that travel together; None for as many as are found right.
     """
 
-    def __init__(self, handle: ExecutorHandle, dispatcher: Dispatcher) -> None:
+    def __init__(self, handle: ExecutorHandle, dispatcher: Dispatcher, chunk: int | None) -> None:
         self._handle = handle
         self._dispatcher = dispatcher
         self._users: set[object] = set()
         # By identity, because a node need not be hashable; while a node is kept here, no other can
         # have its id. Only those used last, because a service may make a node for each request.
-        self._nodes: OrderedDict[int, tuple[BaseNode, PackedNode]] = OrderedDict()
+        self._nodes: OrderedDict[tuple[int, bool], tuple[BaseNode, PackedNode]] = OrderedDict()
+        self._puller = Puller(handle, dispatcher, chunk)
 
     async def execute(
         self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:
         """Execute a node in a worker."""
+        payload = _pack_input(node_context.input_data, workflow_context)
+        return await self._use(lambda: self._dispatcher.call(self._pack_node(node), payload))
+
+    async def pull(
+        self, node: BaseNode, many_input: ManyInput, workflow_context: WorkflowContext
+    ) -> NodeResult:
+        """Run the generator of a node in a worker, and give its outputs to the outlet."""
+        payload = _pack_input(as_input(many_input.value), workflow_context)
+        return await self._use(
+            lambda: self._puller.pull(self._pack_opening(node), payload, many_input.outlet)
+        )
+
+    async def _use(self, call: Callable[[], Awaitable[NodeResult]]) -> NodeResult:
         run = find_outermost_run()
         if run is not None:
             if run not in self._users:
                 self._users.add(run)
                 run.add_cleanup(partial(self._leave, run))
-            return await self._call(node, node_context, workflow_context)
+            return await call()
         user = object()
         self._users.add(user)
         try:
-            return await self._call(node, node_context, workflow_context)
+            return await call()
         finally:
             await self._leave(user)
 
-    async def _call(
-        self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        call = node_context.input_data, workflow_context, *make_carriers()
-        payload = pack(call, "the input")
-        return await self._dispatcher.call(self._pack_node(node), payload)
-
     def _pack_node(self, node: BaseNode) -> PackedNode:
-        known = self._nodes.pop(id(node), None) or (node, PackedNode(node))
-        self._nodes[id(node)] = known
+        return self._keep((id(node), False), node, lambda: PackedNode(node))
+
+    def _pack_opening(self, node: BaseNode) -> PackedNode:
+        def pack_opening() -> PackedNode:
+            packed = self._pack_node(node)
+            return PackedNode(OpeningNode(node.node_id, packed.digest, packed.data))
+
+        return self._keep((id(node), True), node, pack_opening)
+
+    def _keep(
+        self, key: tuple[int, bool], node: BaseNode, make: Callable[[], PackedNode]
+    ) -> PackedNode:
+        known = self._nodes.pop(key, None) or (node, make())
+        self._nodes[key] = known
         if len(self._nodes) > KEPT_NODES:
             self._nodes.popitem(last=False)
         return known[1]
@@ -77,6 +102,7 @@ class Session:
         until = asyncio.get_running_loop().time() + GRACE
         try:
             left = await self._dispatcher.finish_cancelled(GRACE)
+            await self._puller.finish_closing(until)
         finally:
             if not self._users:
                 self._nodes.clear()
@@ -91,3 +117,7 @@ class Session:
                 await self._handle.stop()
         except TimeoutError:
             _log.warning("an executor that is shut down is still busy")
+
+
+def _pack_input(input_data: Mapping[str, Any], workflow_context: WorkflowContext) -> bytes:
+    return pack((input_data, workflow_context, *make_carriers()), "the input")

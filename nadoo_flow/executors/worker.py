@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import pickle
-import selectors
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pickle import UnpicklingError
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
-from weakref import WeakSet
+from typing import NamedTuple, TypeAlias
 
 from .._support.tasks import start_owned
 from ..nodes.context import NodeResult
 from ..nodes.execution import answer_safely, as_result, describe_failure, make_item_failure
+from ..nodes.many import ManyInput
 from ..nodes.node import BaseNode
+from ..streams import Outlet
 from .packed_result import PackedResult, pack_result
 from .wire import unpack
-
-PATIENCE = 5.0
-"""Seconds that a task which a node has left behind may take to end."""
+from .worker_loop import WorkerLoop
 
 KEPT_NODES = 16
 """Nodes that a worker keeps; it forgets the least recently used one."""
@@ -66,8 +63,11 @@ def run_bundle(number: int, bundle: bytes) -> bytes:
     """
     nodes, calls = pickle.loads(bundle)
     here = _here
+    known = here.nodes
     missing = [
-        digest for digest in {digest for digest, _ in calls} if not here.ensure_known(digest, nodes)
+        digest
+        for digest in {digest for digest, _ in calls}
+        if not known.ensure_known(digest, nodes)
     ]
     answer = Answer(missing) if missing else here.run(calls)
     return pickle.dumps(tuple(answer))
@@ -77,14 +77,14 @@ def confirm_start() -> None:
     """Do nothing: a call of this shows that a worker has started and can import this module."""
 
 
-class _Thread(threading.local):
-    """The state of each thread of a worker: an event loop, and nodes that live on it."""
+class KnownNodes:
+    """The nodes that live in one thread of a worker."""
 
     def __init__(self) -> None:
-        self._loop = _Loop()
         self._nodes: OrderedDict[Digest, BaseNode | UnpicklingError] = OrderedDict()
 
     def ensure_known(self, digest: Digest, nodes: Mapping[Digest, bytes]) -> bool:
+        """Return whether a node is known, or is now, because it is among those that came along."""
         if digest in self._nodes:
             self._nodes.move_to_end(digest)
         elif digest in nodes:
@@ -94,70 +94,49 @@ class _Thread(threading.local):
                 self._nodes[digest] = error
         return digest in self._nodes
 
-    def run(self, calls: Sequence[PackedCall]) -> Answer:
-        packed = [(self._nodes[digest], payload) for digest, payload in calls]
+    def get(self, digest: Digest) -> BaseNode | UnpicklingError:
+        """Return a node that is known, or the error with which it was unpickled."""
+        return self._nodes[digest]
+
+    def forget_oldest(self) -> None:
+        """Keep those that were used last."""
         while len(self._nodes) > KEPT_NODES:
             self._nodes.popitem(last=False)
-        return self._loop.run(packed)
 
 
-class _Loop:
-    """An event loop that lasts as long as its thread, so that nodes can keep connections."""
+class _Thread(threading.local):
+    """The state of each thread of a worker: an event loop, and nodes that live on it."""
 
     def __init__(self) -> None:
-        self._selector = selector = _Selector()
-        # The factory holds no reference to self, so that the loop is closed when its thread ends,
-        # and not when the garbage collector runs.
-        self._runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
-        self._stubborn: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._loop = WorkerLoop()
+        self.nodes = KnownNodes()
 
-    def run(self, calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]]) -> Answer:
-        started, idle = perf_counter(), self._selector.idle
+    def run(self, calls: Sequence[PackedCall]) -> Answer:
+        packed = [(self.nodes.get(digest), payload) for digest, payload in calls]
+        self.nodes.forget_oldest()
+        return self._run(packed)
+
+    def _run(self, calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]]) -> Answer:
+        loop, started, idle = self._loop, perf_counter(), self._loop.idle
         results: list[PackedResult | None] = [None] * len(calls)
         try:
-            self._runner.run(_run_all(calls, results, self._stubborn))
+            loop.run(_run_all(loop, calls, results))
         except BaseException as error:  # Ctrl-C, or an exception of a task that a node started
             interrupted = pack_result(describe_failure(error))
             done = [interrupted if result is None else result for result in results]
-            self._runner.run(_cancel_leftovers(self._stubborn))
+            loop.run(loop.cancel_leftovers())
         else:
             done = [result for result in results if result is not None]
-        return Answer((), done, perf_counter() - started - (self._selector.idle - idle))
-
-    def __del__(self) -> None:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            # A runner would wait for these tasks for ever.
-            can_run = all(task.done() for task in self._stubborn)
-        else:  # the garbage collector runs in any thread, and no loop can run inside another
-            can_run = False
-        if can_run:
-            self._runner.close()
-        else:
-            self._runner.get_loop().close()
-
-
-class _Selector(selectors.DefaultSelector):
-    """Adds up how long an event loop waits."""
-
-    idle = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        started = perf_counter()
-        try:
-            return super().select(timeout)
-        finally:
-            self.idle += perf_counter() - started
+        return Answer((), done, perf_counter() - started - (loop.idle - idle))
 
 
 async def _run_all(
+    loop: WorkerLoop,
     calls: Sequence[tuple[BaseNode | UnpicklingError, bytes]],
     results: list[PackedResult | None],
-    stubborn: WeakSet[asyncio.Task[Any]],
 ) -> None:
     async def run(place: int, node: BaseNode | UnpicklingError, payload: bytes) -> None:
-        results[place] = pack_result(await _execute(node, payload))
+        results[place] = pack_result(await execute_packed(node, payload))
 
     tasks = [start_owned(partial(run, place, *call)) for place, call in enumerate(calls)]
     await asyncio.wait(tasks)
@@ -166,17 +145,24 @@ async def _run_all(
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             assert error is not None
             results[place] = pack_result(describe_failure(error))
-    await _cancel_leftovers(stubborn)
+    await loop.cancel_leftovers()
 
 
-async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResult:
+async def execute_packed(
+    node: BaseNode | UnpicklingError, payload: bytes, outlet: Outlet | None = None
+) -> NodeResult:
+    """Execute a node on a pickled input; with an outlet, its outputs go there one by one."""
     try:
         if isinstance(node, UnpicklingError):
             raise node
         input_data, workflow_context, *carriers = unpack(payload, "the input")
         for carrier in carriers:
             carrier.attach()
-        bound = node._bind(workflow_context)
+        if outlet is None:
+            bound = node._bind(workflow_context)
+        else:
+            bound = node._bind_many(workflow_context)
+            input_data = ManyInput(input_data, outlet)
         return as_result(await answer_safely(bound, input_data, make_item_failure))
     except BaseException as error:
         # A KeyboardInterrupt of the node is not one of the caller. A cancellation comes from
@@ -184,21 +170,4 @@ async def _execute(node: BaseNode | UnpicklingError, payload: bytes) -> NodeResu
         return describe_failure(error)
 
 
-async def _cancel_leftovers(stubborn: WeakSet[asyncio.Task[Any]]) -> None:
-    """Cancel the tasks that nodes have left behind, and await those that end when cancelled."""
-    leftovers = asyncio.all_tasks() - {asyncio.current_task(), *stubborn}
-    if not leftovers:
-        return
-    for task in leftovers:
-        task.cancel()
-    ended, left = await asyncio.wait(leftovers, timeout=PATIENCE)
-    for task in ended:
-        if not task.cancelled():
-            task.exception()  # or asyncio would log it as never looked at
-    if left:
-        stubborn.update(left)
-        _log.warning("a task that a node has left behind goes on after it was cancelled")
-
-
-_log = logging.getLogger(__name__)
 _here = _Thread()

@@ -67,8 +67,8 @@ class FlatMapNode(ManyStage[Input, Output]):
         child_node: A generator function, sync or async, or a node or function (sync or async) that
             gives an iterable, an async iterable or an Observable. A text, bytes or a mapping is one
             output. What an Observable emits before it is wanted waits, without a limit. Policies
-            let the outputs of a generator function through one by one; only behind ``hedge``,
-            ``cache``, ``on`` and policies of your own they arrive as a list.
+            let the outputs of a generator function through one by one, and ``on`` in chunks; only
+            behind ``hedge``, ``cache`` and policies of your own they arrive as a list.
         input_key: Where the list is in the input.
         output_key: Where the list of all outputs, in input order, is in the output.
         max_concurrency: Most items whose outputs are pulled at a time.

@@ -57,7 +57,7 @@ class TestAnEarlyBreak:
         await first_of_many(FunctionNode(rest).pipe(on(make)))
         assert len(made) == 1
         assert set(multiprocessing.active_children()) == processes
-        assert set(threading.enumerate()) == threads
+        assert set(threading.enumerate()) <= threads
 
     @pytest.mark.slow
     @real

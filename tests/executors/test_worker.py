@@ -20,7 +20,8 @@ import pytest
 from nadoo_flow import BaseNode, FunctionNode, MapNode, NodeResult, WorkflowContext
 from nadoo_flow.executors.packed_result import unpack_result
 from nadoo_flow.executors.wire import pack
-from nadoo_flow.executors.worker import KEPT_NODES, Answer, _Loop, pack_bundle, run_bundle
+from nadoo_flow.executors.worker import KEPT_NODES, Answer, execute_packed, pack_bundle, run_bundle
+from nadoo_flow.executors.worker_loop import WorkerLoop
 from nadoo_flow.policies import retry
 
 from ..stand_ins import describe_failure, slowly
@@ -216,7 +217,7 @@ def test_rule_r26_a_cancel_reaches_what_is_left_behind_in_a_timeout_that_unwinds
 def test_rule_r26_what_is_left_behind_and_swallows_its_cancel_is_not_waited_for_long(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("nadoo_flow.executors.worker.PATIENCE", 0.05)
+    monkeypatch.setattr("nadoo_flow.executors.worker_loop.PATIENCE", 0.05)
 
     with caplog.at_level(logging.WARNING):
         assert worker.outputs(leave_stubborn, 1) == [1]
@@ -268,11 +269,12 @@ def test_a_node_that_cannot_be_unpickled_fails_its_items(worker: Worker) -> None
 
 
 async def test_a_loop_can_be_collected_where_another_one_runs() -> None:
-    loop = _Loop()
+    loop = WorkerLoop()
     data = pack(({"item": 1}, WorkflowContext()), "the input")
+    work = execute_packed(FunctionNode(abs), data)
     with ThreadPoolExecutor(1) as thread:
-        answer = await asyncio.wrap_future(thread.submit(loop.run, [(FunctionNode(abs), data)]))
-    assert unpack_result(answer.results[0]).output == 1
+        result = await asyncio.wrap_future(thread.submit(loop.run, work))
+    assert result.output == 1
     inner = loop._runner.get_loop()
     del loop
     gc.collect()  # what it raises there fails the test
