@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time as wall
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -31,6 +32,8 @@ class _ResultWork(ItemWork):
 
     def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
+        # Added to times of the loop, so that the order of starts outlives a clock that is set.
+        self._to_epoch = wall.time() - time()
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         return self._make_result(item, make_item_failure(error), started)
@@ -46,6 +49,7 @@ class _ResultWork(ItemWork):
             self._time() - started,
             result.exception,
             result.metadata,
+            started + self._to_epoch,
         )
 
 
@@ -76,7 +80,8 @@ class NodeWork(_ResultWork):
                 return self.fail(item, error, started)
             return self._make_result(item, result, started)
         seconds = self._time() - started
-        return BatchResult(index, input_data, True, answer, None, seconds, None, {})
+        began = started + self._to_epoch
+        return BatchResult(index, input_data, True, answer, None, seconds, None, {}, began)
 
 
 class SingleWork(_ResultWork):

@@ -40,6 +40,8 @@ class BatchResult(Generic[Input_co, Output_co]):
         execution_time: Seconds from the start of the item to its end.
         exception: The exception behind the failure, with its traceback, where there is one.
         metadata: The metadata of the node's result.
+        started: When the work on the item began, in seconds since the epoch as of ``time.time()``;
+            None where that is not known, as of results that came back from a checkpoint.
 
     Example:
         >>> (result,) = asyncio.run(BatchProcessor(str.upper).batch(["a"]))
@@ -55,3 +57,4 @@ class BatchResult(Generic[Input_co, Output_co]):
     execution_time: float | None = None
     exception: BaseException | None = field(default=None, repr=False, compare=False)
     metadata: dict[str, Any] = field(default_factory=dict)
+    started: float | None = field(default=None, repr=False, compare=False)

@@ -12,8 +12,10 @@ from .usage import count_usage
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure, SubFigure
 
     from ..tracing.trace import Trace
+    from .plot import Plots
     from .stopped import Stopped
     from .summary import Summary
 
@@ -88,6 +90,36 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         from .summary import summarize
 
         return summarize(self, self.seconds)
+
+    def plot(self, figure: Figure | SubFigure | None = None) -> Plots:
+        """Plot latencies and throughput over time, and failures by kind.
+
+        Nothing is shown by that, and no setting is changed: the colours are those of the style that
+        is in use. As the last line of a cell in a notebook the plots are displayed.
+
+        Args:
+            figure: A figure of matplotlib to draw into, such as ``plt.figure()`` to have a window;
+                by default a new one, which pyplot does not know.
+
+        Returns:
+            The axes by name: ``latencies``, ``throughput`` and ``failures``, and their ``figure``.
+            Results without times, such as those from a checkpoint, are left out of the first two,
+            and counted there.
+
+        Raises:
+            ImportError: If matplotlib is not installed.
+
+        Example:
+            >>> import asyncio
+            >>> from nadoo_flow import BatchProcessor
+            >>> results = asyncio.run(BatchProcessor(str.upper).batch(["a", "b"]))
+            >>> plots = results.plot()
+            >>> plots.latencies.set_yscale("log")
+            >>> plots.figure.savefig("run.png")  # doctest: +SKIP
+        """
+        from .plot import plot_results
+
+        return plot_results(self, figure)
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a data frame with a row for each result and a column for each of its fields.

@@ -7,6 +7,7 @@ import contextvars
 from collections import UserDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import fields
+from time import time
 from types import MappingProxyType
 from typing import Any
 
@@ -429,6 +430,7 @@ class TestBatchResult:
             "execution_time",
             "exception",
             "metadata",
+            "started",
         ]
 
     def test_can_be_changed(self) -> None:
@@ -440,6 +442,14 @@ class TestBatchResult:
         result = BatchResult(0, {}, False, None, "no luck", 1.0, ValueError("secret"))
         assert result == BatchResult(0, {}, False, None, "no luck", 1.0)
         assert "secret" not in repr(result)
+
+    async def test_says_when_its_item_started(self) -> None:
+        before = time()
+        first, second, third = await BatchProcessor(lambda x: slowly(1 / x), 1).batch([1, 0, 2])
+        starts = [first.started, second.started, third.started]
+        assert before <= first.started <= time()
+        assert [round(start - first.started, 3) for start in starts] == [0, 1, 1]
+        assert "started" not in repr(first)
 
     def test_has_metadata_of_its_own(self) -> None:
         BatchResult(0, {}, True).metadata["a"] = 1

@@ -243,12 +243,16 @@ def cases_of_results() -> Iterator[Case]:
         with suppress(ImportError):
             return len(cls(results).to_pandas())
 
+    async def plotted(cls: Any, _: Path) -> Any:
+        return len(cls(results).plot())
+
     async def tried_again(cls: Any, _: Path) -> Any:
         node = FunctionNode(lambda _: cls(success=True, output=1))
         return (await answer(node.pipe(retry(2)), {})).metadata
 
     yield Case(BatchResults, "summary", printed)
     yield Case(BatchResults, "to_pandas", framed)
+    yield Case(BatchResults, "plot", plotted)
     yield Case(NodeResult, "with_metadata", tried_again)
 
 

@@ -230,7 +230,7 @@ class TestToPandas:
         assert frame["error"] == [None, "no"]
         assert list(frame) == [
             *("index", "input_data", "success", "output", "error"),
-            *("execution_time", "exception", "metadata"),
+            *("execution_time", "exception", "metadata", "started"),
         ]
 
     def test_without_pandas_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, assert_type
 
+from matplotlib.axes import Axes
 from opentelemetry.trace import TracerProvider
 from reactivex import Observable, of
 from reactivex import operators as ops
@@ -297,6 +298,7 @@ async def untyped_batches(processor: BatchProcessor) -> None:
     assert_type(within.not_started, int | None)
     if within.stopped is not None:
         assert_type(within.stopped.finished, int)
+    assert_type(within.plot().latencies, Axes)
     completed = limits.batch_as_completed(["a"])
     assert_type(completed.stopped, Stopped | None)
     assert_type(await anext(completed), BatchResult[Sized, int])
@@ -308,6 +310,7 @@ def results(result: BatchResult, typed: BatchResult[str, int]) -> None:
     assert_type(result.success, bool)
     assert_type(result.error, str | None)
     assert_type(result.execution_time, float | None)
+    assert_type(result.started, float | None)
     assert_type(result.exception, BaseException | None)
     assert_type(result.metadata, dict[str, Any])
     result.index = 7
