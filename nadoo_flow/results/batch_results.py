@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import TYPE_CHECKING, Generic
 
+from .._support.checks import check_bool
 from .._support.typevars import Input, Output
 from .batch_result import BatchResult
 from .usage import count_usage
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     from matplotlib.figure import Figure, SubFigure
 
     from ..tracing.trace import Trace
@@ -110,8 +111,6 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
             ImportError: If matplotlib is not installed.
 
         Example:
-            >>> import asyncio
-            >>> from nadoo_flow import BatchProcessor
             >>> results = asyncio.run(BatchProcessor(str.upper).batch(["a", "b"]))
             >>> plots = results.plot()
             >>> plots.latencies.set_yscale("log")
@@ -121,22 +120,58 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
 
         return plot_results(self, figure)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, *, spread: bool = False) -> pd.DataFrame:
         """Make a data frame with a row for each result and a column for each of its fields.
+
+        Args:
+            spread: Whether each key of outputs that are mappings gets a column, in the order in
+                which the keys come first, behind the other fields. A row without the key has None
+                there. Other outputs are in the last column, ``output``. A key that has the name of
+                a field, or of a column before, gets the column ``output.<key>``.
 
         Raises:
             ImportError: If pandas is not installed.
+            TypeError: If ``spread`` is no bool.
+
+        Example:
+            >>> answered = BatchResult(0, "hi", True, {"text": "HI", "index": 7})
+            >>> frame = BatchResults([answered]).to_pandas(spread=True)
+            >>> frame[["index", "text", "output.index"]].to_dict("records")
+            [{'index': 0, 'text': 'HI', 'output.index': 7}]
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_pandas() needs pandas: pip install 'nadoo-flow[pandas]'"
-            ) from error
-        columns = [field.name for field in fields(BatchResult)]
-        return pd.DataFrame(
-            {column: [getattr(result, column) for result in self] for column in columns}
+        from .frames import import_library, make_columns
+
+        pandas = import_library("pandas", "to_pandas")
+        frame: pd.DataFrame = pandas.DataFrame(
+            make_columns(self, spread=check_bool(spread, "spread"))
         )
+        return frame
+
+    def to_polars(self, *, spread: bool = False) -> pl.DataFrame:
+        """Make a data frame of polars, with the rows and columns of :meth:`to_pandas`.
+
+        A column whose values no type of polars could hold as they are, such as exceptions, a mix of
+        texts and numbers, or mappings with different keys, holds Python objects.
+
+        Args:
+            spread: As of :meth:`to_pandas`.
+
+        Raises:
+            ImportError: If polars is not installed.
+            TypeError: If ``spread`` is no bool.
+
+        Example:
+            >>> results = BatchResults([BatchResult(0, "hi", True, {"text": "HI"})])
+            >>> results.to_polars(spread=True).select("input_data", "text").rows()
+            [('hi', 'HI')]
+        """
+        from .frames import import_library, make_columns, make_polars_series
+
+        polars = import_library("polars", "to_polars")
+        columns = make_columns(self, spread=check_bool(spread, "spread"))
+        series = [make_polars_series(polars, name, values) for name, values in columns.items()]
+        frame: pl.DataFrame = polars.DataFrame(series)
+        return frame
 
     def __repr__(self) -> str:
         from .._support.text import format_count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -240,8 +239,7 @@ def cases_of_results() -> Iterator[Case]:
         return repr(cls(results)), cls(results)._repr_html_()
 
     async def framed(cls: Any, _: Path) -> Any:
-        with suppress(ImportError):
-            return len(cls(results).to_pandas())
+        return len(cls(results).to_pandas()), len(cls(results).to_polars())
 
     async def plotted(cls: Any, _: Path) -> Any:
         return len(cls(results).plot())
@@ -252,6 +250,7 @@ def cases_of_results() -> Iterator[Case]:
 
     yield Case(BatchResults, "summary", printed)
     yield Case(BatchResults, "to_pandas", framed)
+    yield Case(BatchResults, "to_polars", framed)
     yield Case(BatchResults, "plot", plotted)
     yield Case(NodeResult, "with_metadata", tried_again)
 

@@ -6,8 +6,6 @@ import asyncio
 import copy
 import pickle
 import re
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -212,31 +210,6 @@ TAGS = {
     *("div", "b", "svg", "title", "style", "text", "rect", "path"),
     *("table", "tr", "th", "td", "bdi", "details", "summary"),
 }
-
-
-class TestToPandas:
-    def test_pandas_takes_them(self) -> None:
-        pytest.importorskip("pandas")
-        frame = made(1, 2, failed={1: "no"}).to_pandas()
-        assert frame["index"].tolist() == [0, 1]
-        assert frame["success"].tolist() == [True, False]
-
-    def test_there_is_a_column_for_each_field(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # pandas itself would make up most of what there is to install for the tests.
-        monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
-        frame: Any = made(1, 2, failed={1: "no"}).to_pandas()
-        assert frame["index"] == [0, 1]
-        assert frame["success"] == [True, False]
-        assert frame["error"] == [None, "no"]
-        assert list(frame) == [
-            *("index", "input_data", "success", "output", "error"),
-            *("execution_time", "exception", "metadata", "started"),
-        ]
-
-    def test_without_pandas_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "pandas", None)
-        with pytest.raises(ImportError, match=r"pip install 'nadoo-flow\[pandas\]'"):
-            BatchResults().to_pandas()
 
 
 async def test_a_failure_that_a_node_only_tells_of_is_counted_too() -> None:

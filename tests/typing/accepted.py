@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, assert_type
 
+import polars
 from matplotlib.axes import Axes
 from opentelemetry.trace import TracerProvider
 from reactivex import Observable, of
@@ -299,6 +300,7 @@ async def untyped_batches(processor: BatchProcessor) -> None:
     if within.stopped is not None:
         assert_type(within.stopped.finished, int)
     assert_type(within.plot().latencies, Axes)
+    assert_type(within.to_polars(spread=True), polars.DataFrame)
     completed = limits.batch_as_completed(["a"])
     assert_type(completed.stopped, Stopped | None)
     assert_type(await anext(completed), BatchResult[Sized, int])

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from ...results.batch_result import BatchResult
+from ...results.frames import REST, OutputColumns
 from .bad_line import BadLine
 from .output import encode_input, to_json
 
 Row: TypeAlias = dict[str, Any]
 
 HEAD = ("index", "input", "success", "error", "execution_time")
-"""The columns of every table, before those of the outputs."""
+"""The columns of every table, before those of the outputs.
 
-REST = "output"
-"""The last column, for what has no column of its own: other outputs, and keys that come later."""
+The last one is for what has no column of its own: other outputs, and keys that come later.
+"""
 
 
 class Columns:
-    """Which keys of the outputs have which columns.
+    """The columns of a table.
 
     Args:
         outputs: The outputs whose keys get columns; those that are no mappings have none.
     """
 
     def __init__(self, outputs: Iterable[Any] = ()) -> None:
-        keys: dict[Any, None] = {}
-        for output in outputs:
-            if isinstance(output, Mapping):
-                keys.update(dict.fromkeys(output))
-        self.of_key: dict[Any, str] = {}
-        taken = {*HEAD, REST}
-        for key in keys:
-            name = make_text(key)
-            while name in taken:
-                name = f"{REST}.{name}"
-            taken.add(name)
-            self.of_key[key] = name
-        self.names = (*HEAD, *self.of_key.values(), REST)
+        self._outputs = OutputColumns(outputs, HEAD, make_text)
+        self.of_outputs = self._outputs.names
+        self.names = (*HEAD, *self.of_outputs, REST)
 
     def make_row(self, result: BatchResult) -> Row:
         """Make the row of a result; the rest is a mapping, another output, or None."""
@@ -50,16 +41,7 @@ class Columns:
         row["input"] = make_text(value if isinstance(value, str) else encode_input(value))
         row["success"], row["error"] = result.success, result.error
         row["execution_time"] = result.execution_time
-        if not isinstance(result.output, Mapping):
-            row[REST] = result.output
-            return row
-        rest = {}
-        for key, cell in result.output.items():
-            if key in self.of_key:
-                row[self.of_key[key]] = cell
-            else:
-                rest[key] = cell
-        row[REST] = rest or None
+        row.update(self._outputs.spread(result.output))
         return row
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from ...errors import describe_error
 from ...results.batch_result import BatchResult
+from ...results.frames import REST
 from ..console import CommandError
-from .columns import HEAD, REST, Columns, make_text
+from .columns import HEAD, Columns, make_text
 from .files import open_bytes_to_write
 from .inputs import Reading
 from .output import Output, TakeFailed, encode_output
@@ -140,7 +141,7 @@ class ParquetOutput(Output):
         rows = [self._columns.make_row(result) for result in group]
         heads = (pa.int64(), pa.string(), pa.bool_(), pa.string(), pa.float64())
         self._types = dict(zip(HEAD, heads, strict=True))
-        for name in self._columns.of_key.values():
+        for name in self._columns.of_outputs:
             self._types[name] = self._infer_type([row[name] for row in rows])
         self._types[REST] = pa.string()
         schema = pa.schema(list(self._types.items()))
