@@ -63,6 +63,27 @@ class TestWhatIsShown:
             await BatchProcessor(node, progress=True).batch([1, 0, 2, 0])
         assert bars(terminal.getvalue()) == ["divide 4/4 failed=2"]
 
+    async def test_what_is_in_work_is_shown_while_nothing_ends(self, terminal: Terminal) -> None:
+        processor = BatchProcessor(FunctionNode(slowly, "slow"), 2, progress=True)
+        with redirect_stderr(terminal):
+            run = asyncio.ensure_future(processor.batch([9, 9, 9]))
+            await asyncio.sleep(1)
+            before = terminal.getvalue()
+            await asyncio.sleep(1)
+            assert terminal.getvalue() != before
+            assert re.search(r"slow: .*0/3 \[.*, in work=2\]", before)
+            await run
+        assert re.search(r"3/3 \[[^=]*\]\s*$", terminal.getvalue())
+
+    async def test_what_was_cancelled_is_no_longer_in_work(self, terminal: Terminal) -> None:
+        stage = MapNode("map", slowly, max_concurrency=3)
+        with redirect_stderr(terminal):
+            async with stage.stream([1, 9, 9], progress=True) as outputs:
+                await anext(outputs)
+        last = terminal.getvalue().split("\r")[-1]
+        assert "1/3" in last
+        assert "in work" not in last
+
     async def test_a_total_that_is_not_known_is_not_shown(self, terminal: Terminal) -> None:
         processor = BatchProcessor(FunctionNode(double, "double"), progress=True)
         with redirect_stderr(terminal):
@@ -253,6 +274,30 @@ output = await (one | even | two).run({"items": [1, 2, 3, 4, 5]}, progress=True)
 """
 
 
+SLOW = """
+import asyncio, gc
+from ipywidgets import HTML
+from nadoo_flow import BatchProcessor
+
+def read_widgets():
+    return [each.value for each in gc.get_objects() if isinstance(each, HTML)]
+
+ready = asyncio.Event()
+
+async def wait(x):
+    await ready.wait()
+
+run = asyncio.ensure_future(BatchProcessor(wait, progress=True).batch([1, 2]))
+while not any("work" in value for value in read_widgets()):
+    await asyncio.sleep(0.01)
+print(read_widgets())
+ready.set()
+await run;
+"""
+
+INSTALL = "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'"
+
+
 @pytest.mark.slow
 @pytest.mark.one_python
 class TestInANotebook:
@@ -275,14 +320,18 @@ class TestInANotebook:
         states = [widget["state"] for widget in widgets.values()]
         assert [(s["value"], s["max"]) for s in states if "max" in s] == [(5, 5), (5, 5), (2, 2)]
 
+    def test_its_widget_says_while_nothing_ends_what_is_in_work(self, execute: Execute) -> None:
+        notebook = new_notebook(cells=[new_code_cell(SLOW)])
+        execute(notebook)
+        (printed,) = [o for o in notebook.cells[0].outputs if o.output_type == "stream"]
+        assert re.search(r"0/2.\[.*in.work=2\]", printed.text.replace(r"\u2007", " "))
+
     def test_without_ipywidgets_it_says_once_how_to_have_it(self, execute: Execute) -> None:
         hidden = "import sys; sys.modules['ipywidgets'] = None"  # as if it were not installed
         notebook = new_notebook(cells=[new_code_cell(code) for code in (hidden, BATCH, BATCH)])
         execute(notebook)
-        first, again = notebook.cells[1:]
-        (told,) = first.outputs
-        assert (told.name, told.text.strip()) == (
-            "stderr",
-            "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'",
-        )
-        assert again.outputs == []
+        for cell, words in zip(notebook.cells[1:], [INSTALL, ""], strict=True):
+            assert {output.name for output in cell.outputs} == {"stderr"}
+            text = "".join(output.text for output in cell.outputs)
+            assert text.count(INSTALL) == bool(words)
+            assert bars(text.replace(INSTALL, "\n")) == ["divide 4/4 failed=2"]
