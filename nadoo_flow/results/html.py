@@ -8,26 +8,49 @@ from .._support.text import format_count, format_duration, shorten_and_escape
 from .._support.usage import describe_usage
 from ..drawing.svg import BLUE, RED, label, picture, tag, time_axis, title
 from .batch_result import BatchResult
+from .digest import FailedItem
+from .latency_counts import Histogram
 from .summary import Summary
 
 MOST_ROWS = 10
 """Rows of a table; further ones are only counted."""
 
-_BINS = 30
-_WIDTH, _HEIGHT, _LEFT = 560, 96, 44
+BINS = 30
+"""The bars of the histogram."""
+
+_WIDTH, _HEIGHT, _LEFT = 560, 96, 64
 _LINE = "border-top:1px solid rgba(128,128,128,.4)"
 
 
 def render_results(
     results: Sequence[BatchResult], summary: Summary, remarks: Sequence[str] = ()
 ) -> str:
-    """Render the summary, remarks, a histogram of latencies, and the failures."""
+    """Render the summary of results, remarks, a histogram of latencies, and the failures."""
+    failed = [result for result in results if not result.success]
+    rows = [FailedItem(each.index, each.input_data, each.error) for each in failed[:MOST_ROWS]]
+    return render_summary(summary, remarks, _make_histogram(results), rows)
+
+
+def render_summary(
+    summary: Summary,
+    remarks: Sequence[str],
+    histogram: Histogram,
+    failed: Sequence[FailedItem],
+) -> str:
+    """Render a summary.
+
+    Args:
+        summary: The counts.
+        remarks: What else is to be said.
+        histogram: The latencies, in :data:`BINS` bins.
+        failed: The first items that failed.
+    """
     parts = [
         _render_headline(summary),
         *(f"<div>{shorten_and_escape(remark, 200)}</div>" for remark in remarks),
-        _render_histogram(results),
+        _render_histogram(histogram),
         *_render_errors(summary),
-        *_render_failures(results),
+        *_render_failures(failed, summary.failed),
     ]
     inner = "".join(parts)
     return f'<div style="max-width:{_WIDTH + 160}px;line-height:1.45">{inner}</div>'
@@ -51,20 +74,25 @@ def _render_headline(summary: Summary) -> str:
     return html
 
 
-def _render_histogram(results: Sequence[BatchResult]) -> str:
+def _make_histogram(results: Sequence[BatchResult]) -> Histogram:
     timed = [(r.execution_time, r.success) for r in results if r.execution_time is not None]
     longest = max((seconds for seconds, _ in timed), default=0.0)
+    bins = [[0, 0] for _ in range(BINS)]
+    for seconds, success in timed if longest > 0 else ():
+        bins[min(int(seconds / longest * BINS), BINS - 1)][success] += 1
+    return Histogram(longest, [(failed, successful) for failed, successful in bins])
+
+
+def _render_histogram(histogram: Histogram) -> str:
+    longest, bins = histogram.longest, histogram.bins
     if longest <= 0:
         return ""
-    bins = [[0, 0] for _ in range(_BINS)]
-    for seconds, success in timed:
-        bins[min(int(seconds / longest * _BINS), _BINS - 1)][success] += 1
     highest = max(map(sum, bins))
-    width = (_WIDTH - _LEFT - 30) / _BINS
+    width = (_WIDTH - _LEFT - 30) / BINS
     floor, room = _HEIGHT - 22, _HEIGHT - 34
     parts = [label(_LEFT - 6, 20, f"{highest:,}", text_anchor="end", opacity=0.75)]
     for place, (failed, successful) in enumerate(bins):
-        low, high = place * longest / _BINS, (place + 1) * longest / _BINS
+        low, high = place * longest / BINS, (place + 1) * longest / BINS
         counts = f"{successful:,} successful, {failed:,} failed"
         said = title(f"{format_duration(low)} to {format_duration(high)}: {counts}")
         y = float(floor)
@@ -103,21 +131,16 @@ def _render_errors(summary: Summary) -> Iterator[str]:
     yield _render_more(len(summary.errors), "kind")
 
 
-def _render_failures(results: Sequence[BatchResult]) -> Iterator[str]:
-    failed = [result for result in results if not result.success]
+def _render_failures(failed: Sequence[FailedItem], total: int) -> Iterator[str]:
     if not failed:
         return
     rows = [
-        (
-            f"{result.index}",
-            shorten_and_escape(result.input_data, 60),
-            shorten_and_escape(result.error, 90),
-        )
-        for result in failed[:MOST_ROWS]
+        (f"{each.index}", shorten_and_escape(each.input, 60), shorten_and_escape(each.error, 90))
+        for each in failed
     ]
     yield "<details><summary>failed items</summary>"
     yield _render_table(("item", "input", "error"), rows)
-    yield f"{_render_more(len(failed), 'item')}</details>"
+    yield f"{_render_more(total, 'item')}</details>"
 
 
 def _render_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import shlex
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from ...batch.processor import BatchProcessor
 from ...checkpoint import CheckpointError
@@ -21,6 +21,7 @@ from .open_files import check_files_differ, choose_output, choose_reading, leave
 from .options import add_options
 from .output import LineCodec, Output
 from .readers import InputsError
+from .report import Report, make_report
 from .tally import Tally
 from .workers import choose_concurrency, make_workers_policy
 
@@ -30,6 +31,7 @@ async def process(
     inputs: FileInputs | PipeInputs,
     output: Output,
     tally: Tally,
+    report: Report | None,
     options: argparse.Namespace,
 ) -> int | None:
     """Run the batch, and write each result as soon as it comes.
@@ -45,7 +47,10 @@ async def process(
             async with serve_page(options, processor), results:
                 async for result in results:
                     result.index = inputs.reading.pop_index(result.index)
-                    tally.count(output.write(result))
+                    written = output.write(result)
+                    tally.count(written)
+                    if report is not None:
+                        report.add(written)
     except asyncio.CancelledError:
         if interrupts.first is None:
             raise
@@ -58,11 +63,17 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run is not None:
         leave_files_alone(options)
     check_files_differ(options)
+    report = make_report(options)
+    with nullcontext() if report is None else report:
+        return _run(options, report)
+
+
+def _run(options: argparse.Namespace, report: Report | None) -> int:
     tally = Tally()
     try:
         with ExitStack() as closing:
-            node = find_node(options.node)
-            node = apply_policies(node, options, make_workers_policy(options, closing))
+            found = find_node(options.node)
+            node = apply_policies(found, options, make_workers_policy(options, closing))
             output = choose_output(options, closing)
             inputs = open_inputs(options.input, choose_reading(options))
             processor = BatchProcessor(
@@ -71,8 +82,11 @@ def run(options: argparse.Namespace) -> int:
                 progress="always" if options.progress else sys.stderr.isatty(),
                 checkpoint=options.checkpoint,
                 codec=LineCodec(),
+                trace=False if report is None else report.trace,
             )
-            ended_by = asyncio.run(process(processor, inputs, output, tally, options))
+            if report is not None:
+                report.begin(found)
+            ended_by = asyncio.run(process(processor, inputs, output, tally, report, options))
     except InputsError as error:
         print_to_stderr(tally.format_lines() if tally.results else [])
         raise CommandError(f"the input {options.input}: {error}") from error
@@ -82,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         ended_by = signal.SIGINT
     if ended_by is not None:
+        if report is not None:
+            report.ended_by = ended_by
         end = NAMES[signal.Signals(ended_by)]
         print_to_stderr([end, *tally.format_lines(), *describe_resuming(options)])
         return 128 + ended_by

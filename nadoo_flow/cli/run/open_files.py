@@ -14,7 +14,12 @@ from .inputs import Reading
 from .output import LineOutput, Output, TakeFailed
 from .readers import FORMATS, find_reader
 
-NAMES = {"input": "input", "output": "output", "failed": "file of dead letters"}
+NAMES = {
+    "input": "input",
+    "output": "output",
+    "failed": "file of dead letters",
+    "report": "report",
+}
 
 
 def choose_reading(options: argparse.Namespace) -> Reading:
@@ -55,7 +60,8 @@ def _make_output(path: str | None, take: TakeFailed) -> Output:
 def leave_files_alone(options: argparse.Namespace) -> None:
     """Change the options so that nothing is written, and only the first inputs are taken."""
     options.limit = min(options.dry_run, options.limit or options.dry_run)
-    options.output = options.failed = options.checkpoint = options.cache = None
+    options.output = options.failed = options.report = None
+    options.checkpoint = options.cache = None
 
 
 def check_files_differ(options: argparse.Namespace) -> None:

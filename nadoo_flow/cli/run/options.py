@@ -28,7 +28,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "text lines, as does the standard input (-)",
     )
     add("-o", "--output", metavar="FILE", help="where results go: .jsonl, .csv, .parquet (stdout)")
-    add("--failed", metavar="FILE", help="keep what fails; a run with FILE as INPUT tries it again")
+    add("--failed", metavar="FILE", help="keep what fails, for a later run with it as INPUT")
     add(
         "--format",
         choices=formats,
@@ -56,5 +56,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="record successes; the same command then goes on where it ended",
     )
+    add("--report", metavar="FILE", help="write a page of HTML about the run, however it ends")
     add("--progress", action="store_true", help="show progress also where there is no terminal")
     add_dashboard_option(command)
