@@ -24,6 +24,9 @@ MOST_KINDS = 8
 FEWEST_IN_A_BIN = 20
 """Items without which a percentile of them would say little."""
 
+FEWEST_BINS = 5
+"""Bins without which a line through them would."""
+
 _BINS = 60
 _SIZE = (10, 5.5)
 
@@ -45,6 +48,9 @@ class Plots(NamedTuple):
     def figure(self) -> Figure | SubFigure:
         """The figure that holds the axes, such as to save it with ``figure.savefig(path)``."""
         return self.latencies.figure
+
+    def __repr__(self) -> str:
+        return "<Plots: latencies, throughput and failures; save them with .figure.savefig()>"
 
     def _repr_png_(self) -> bytes:
         image = io.BytesIO()
@@ -147,7 +153,7 @@ def _plot_latencies(axes: Axes, items: list[_Item]) -> None:
 def _plot_percentiles(axes: Axes, items: list[_Item]) -> None:
     number = min(len(items) // FEWEST_IN_A_BIN, _BINS)
     span = max(item.start for item in items)
-    if number < 2 or span <= 0:
+    if number < FEWEST_BINS or span <= 0:
         return
     bins: list[list[float]] = [[] for _ in range(number)]
     for item in items:

@@ -114,6 +114,7 @@ class TestItsManners:
         latencies, throughput, failures = plots = made((0, 1, None)).plot()
         assert plots.figure is latencies.figure
         assert {latencies, throughput, failures} == set(plots.figure.axes)
+        assert repr(plots).startswith("<Plots: latencies, throughput and failures")
         latencies.set_yscale("log")
         latencies.axhline(2)
         assert plots._repr_png_().startswith(b"\x89PNG")
