@@ -63,10 +63,18 @@ def read_state(page: webdriver.Chrome) -> str:
 
 
 def press(page: webdriver.Chrome, words: str) -> None:
-    """Press a button with the keyboard."""
-    button = page.find_element(By.XPATH, f"//button[.='{words}']")
-    page.execute_script("arguments[0].focus()", button)
+    """Go to a button with the key Tab, from wherever the focus is, and press it."""
+    focus_on(page, words)
     page.switch_to.active_element.send_keys(Keys.ENTER)
+
+
+def focus_on(page: webdriver.Chrome, words: str) -> None:
+    """Press Tab until the element with the focus begins with a text."""
+    for _ in range(20):
+        if page.switch_to.active_element.text.startswith(words):
+            return
+        page.switch_to.active_element.send_keys(Keys.TAB)
+    raise AssertionError(f"no key leads to {words}")
 
 
 def test_the_numbers_on_the_page_are_those_of_the_run_and_hostile_texts_are_only_texts(
@@ -134,6 +142,29 @@ def test_cancel_asks_once_and_gives_what_was_finished(
     assert client.get("/results/1").json()["outputs"] == ["A"]
     until(page, lambda page: read_state(page) == "drained")
     assert (read(page, "finished"), read(page, "cancelled")) == ("1", "5")
+
+
+def test_the_keyboard_folds_a_run_and_the_focus_stays_where_it_is_and_can_be_seen(
+    page: webdriver.Chrome, client: httpx.Client
+) -> None:
+    client.post("/begin/1", json=["bad a", "b", "c"])
+    client.post("/gates/bad a")
+    until(page, lambda page: read(page, "failed") == "1")
+    run = page.find_element(By.CSS_SELECTOR, "details.run")
+    page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    focus_on(page, "Run")
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    assert run.get_attribute("open") is None
+    page.switch_to.active_element.send_keys(Keys.SPACE)
+    assert run.get_attribute("open") is not None
+    focus_on(page, "Cancel")
+    client.post("/gates/b")
+    until(page, lambda page: read(page, "finished") == "1")
+    assert page.switch_to.active_element.text == "Cancel"
+    assert page.switch_to.active_element.value_of_css_property("outline-style") == "solid"
+    client.post("/gates/c")
+    client.get("/results/1")
+    until(page, lambda page: read_state(page) == "completed")
 
 
 def test_a_tab_that_is_closed_leaves_nothing(page: webdriver.Chrome, client: httpx.Client) -> None:
