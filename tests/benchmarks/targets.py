@@ -9,13 +9,14 @@ from .cases.further_stages import OWN as OWN_STAGES
 from .cases.growth import watched
 from .cases.keys import OURS_KEYED
 from .cases.many_outputs import AIOSTREAM_MANY, OURS_MANY, QUEUE
+from .cases.open_pages import OURS as OPEN_PAGES
 from .cases.pipelines import BY_HAND, FUSED
 from .cases.policies import FOUR, NO_POLICY
 from .cases.watching import watched_by
 from .cases.wide import GATHER, OURS_WIDE
 from .figures import Cell, Relation, Target, added, ratio
 from .model import Params
-from .watchers import BAR, CHECKPOINT, SUBSCRIBER, TRACE
+from .watchers import BAR, CHECKPOINT, DASHBOARD, SUBSCRIBER, TRACE
 from .ways import BARE, CORE, CORE_BATCH, LANGCHAIN_ABATCH, OURS, OURS_BATCH, OWN, RX
 
 NAME = "targets"
@@ -93,6 +94,11 @@ def _watching(name: str, limit: float) -> Target:
     params = {"n": 20_000, "concurrency": 10, "node": "sync-function"}
     cell = Cell("watching", watched_by(name), params)
     return Target(f"added by {name}, to a sync function", "at most", limit, cell, US)
+
+
+def _open_pages() -> Cell:
+    params = {"n": 100_000, "concurrency": 10, "node": "yield", "pages": 20}
+    return Cell("open-pages", OPEN_PAGES, params)
 
 
 def _workers(text: str, params: Params, contestant: str, limit: float) -> Target:
@@ -176,6 +182,8 @@ TARGETS = (
     *map(_key, (1_000_000, 50)),
     *(_watching(name, 0.8) for name in (SUBSCRIBER, TRACE, BAR)),
     _watching(CHECKPOINT, 5.0),
+    _watching(DASHBOARD, 1.0),
+    Target("20 open pages, added to a run", "at most", 5.0, _open_pages(), "%"),
     _workers("0.1 ms", SHORT, ON_PROCESSES, 1.7),
     _workers("5 ms", LONG, ON_PROCESSES, 1.9),
     _workers("5 ms", LONG, ON_DASK, 1.3),
