@@ -6,6 +6,7 @@ also where this one is so busy that several times have passed at once.
 
 import asyncio
 import heapq
+import threading
 from itertools import count
 from typing import Any
 
@@ -21,8 +22,9 @@ _now = 0.0
 async def sleep(delay: float, result: Any = None) -> Any:
     """Sleep, and wake after everyone whose time is earlier."""
     global _now
-    if delay <= 0:
-        return await _sleep(0, result)
+    # The kernel has loops of its own in other threads, which must not wake those of this one.
+    if delay <= 0 or threading.current_thread() is not threading.main_thread():
+        return await _sleep(delay, result)
     loop = asyncio.get_running_loop()
     if not _sleepers:
         loop.call_soon(_wake_next, loop, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -97,6 +98,28 @@ def test_notebooks_are_executed_by_the_interpreter_of_the_tests(execute: Execute
     notebook = new_notebook(cells=[new_code_cell("import sys; print(sys.executable)")])
     execute(notebook)
     assert outputs(notebook)[0][1] == [("stdout", f"{sys.executable}\n")]
+
+
+SLEEPERS = """
+import asyncio, runpy, sys, threading
+
+runpy.run_path(sys.argv[1])
+
+
+async def sleep_often():
+    threading.Thread(target=asyncio.run, args=[asyncio.sleep(0.5)]).start()
+    for _ in range(10):
+        async with asyncio.timeout(20):
+            await asyncio.sleep(0.1)
+
+
+asyncio.run(sleep_often())
+"""
+
+
+def test_loops_of_other_threads_hold_up_no_sleeper() -> None:
+    helper = str(Path(__file__).with_name("punctual_sleep.py"))
+    subprocess.run([sys.executable, "-c", SLEEPERS, helper], check=True, timeout=60)
 
 
 def test_a_cell_that_raises_fails_the_notebook(execute: Execute) -> None:
