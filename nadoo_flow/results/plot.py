@@ -6,7 +6,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, cast
 
 from .._support.percentile import compute_percentile
 from .._support.text import format_count, shorten
@@ -45,17 +45,17 @@ class Plots(NamedTuple):
     failures: Axes
 
     @property
-    def figure(self) -> Figure | SubFigure:
-        """The figure that holds the axes, such as to save it with ``figure.savefig(path)``."""
-        return self.latencies.figure
+    def figure(self) -> Figure:
+        """The whole figure around the axes; ``figure.savefig(path)`` saves it."""
+        whole: Any = self.latencies.get_figure(root=True)
+        return cast("Figure", whole)
 
     def __repr__(self) -> str:
         return "<Plots: latencies, throughput and failures; save them with .figure.savefig()>"
 
     def _repr_png_(self) -> bytes:
         image = io.BytesIO()
-        figure: Any = self.latencies.get_figure(root=True)
-        figure.savefig(image, format="png", dpi=110)
+        self.figure.savefig(image, format="png", dpi=110)
         return image.getvalue()
 
 

@@ -123,7 +123,7 @@ class TestItsManners:
         figure = Figure()
         part, _ = figure.subfigures(2)
         plots = made((0, 1, None)).plot(part)
-        assert plots.figure is part
+        assert (plots.latencies.figure, plots.figure) == (part, figure)
         assert plots._repr_png_().startswith(b"\x89PNG")
 
     def test_it_has_the_colours_of_the_style_in_use(self) -> None:
