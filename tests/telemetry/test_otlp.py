@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -28,6 +21,7 @@ from nadoo_flow.policies import fallback, retry
 from nadoo_flow.telemetry import Instrumentation, instrument
 
 from ..hostile_texts import HOSTILE
+from .receiver import Receiver, read_attributes, receiving
 from .worker import start_exporting, work
 
 
@@ -47,77 +41,10 @@ class Exporting(NamedTuple):
         self.meters.force_flush()
 
 
-class Receiver(ThreadingHTTPServer):
-    """Takes what is exported by OTLP over HTTP.
-
-    Attributes:
-        bodies: What came, by its path.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.bodies: list[tuple[str, bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    @property
-    def spans(self) -> list[Any]:
-        """The spans that came."""
-        requests = [
-            ExportTraceServiceRequest.FromString(body)
-            for path, body in self.bodies
-            if path == "/v1/traces"
-        ]
-        return [
-            span
-            for request in requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """The metrics that came last, by their names."""
-        requests = [
-            ExportMetricsServiceRequest.FromString(body)
-            for path, body in self.bodies
-            if path == "/v1/metrics"
-        ]
-        return {
-            metric.name: metric
-            for request in requests
-            for resource in request.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        assert isinstance(self.server, Receiver)
-        self.server.bodies.append((self.path, body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        thread = threading.Thread(target=receiver.serve_forever, args=[0.01])
-        thread.start()
+    with receiving() as receiver:
         yield receiver
-        receiver.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -133,10 +60,6 @@ def exporting(receiver: Receiver) -> Iterator[Exporting]:
     meters.shutdown()
 
 
-def values_of(attributes: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
-
-
 @pytest.mark.asyncio(loop_factories=["real"])
 async def test_a_run_arrives(receiver: Receiver, exporting: Exporting) -> None:
     with exporting.instrument():
@@ -145,18 +68,18 @@ async def test_a_run_arrives(receiver: Receiver, exporting: Exporting) -> None:
 
     spans = {}
     for span in receiver.spans:
-        index = values_of(span.attributes).get("nadoo_flow.item.index", "run")
+        index = read_attributes(span.attributes).get("nadoo_flow.item.index", "run")
         spans[index] = span
     assert set(spans) == {"run", 0, 1, 2}
     assert {spans[index].parent_span_id for index in range(3)} == {spans["run"].span_id}
     assert {span.trace_id for span in spans.values()} == {spans["run"].trace_id}
-    assert values_of(spans[0].attributes)["error.type"] == "ZeroDivisionError"
+    assert read_attributes(spans[0].attributes)["error.type"] == "ZeroDivisionError"
     assert [event.name for event in spans[0].events] == ["exception"]
     assert spans[0].status.code == spans[0].status.STATUS_CODE_ERROR
 
     points = receiver.metrics["nadoo_flow.items"].sum.data_points
     assert sorted(
-        (values_of(point.attributes)["nadoo_flow.outcome"], point.as_int) for point in points
+        (read_attributes(point.attributes)["nadoo_flow.outcome"], point.as_int) for point in points
     ) == [("failed", 1), ("finished", 2)]
     durations = receiver.metrics["nadoo_flow.item.duration"]
     assert durations.unit == "s"
@@ -204,7 +127,7 @@ async def test_no_text_or_number_keeps_a_batch_from_arriving(
     exporting.finish()
     assert len(receiver.spans) == 2
     (item,) = [span for span in receiver.spans if span.parent_span_id]
-    used = values_of(item.attributes)
+    used = read_attributes(item.attributes)
     assert used["nadoo_flow.usage.negative"] == -(2**63) + 1
     assert "nadoo_flow.usage.huge" not in used
     assert {"nadoo_flow.items", "nadoo_flow.fallbacks"} <= set(receiver.metrics)
