@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,15 +18,31 @@ from .programs import program
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 30.0
 """Seconds after which something is taken to hang."""
+GRACE = ("--timeout-graceful-shutdown", "60")
+"""What has uvicorn wait for answers, for longer than a test does."""
 
 
 class Process:
-    """A program that runs until the end of its test."""
+    """A program that runs until the end of its test.
 
-    def __init__(self, *command: str, inherited: tuple[int, ...] = ()) -> None:
+    Args:
+        command: Its path and its arguments.
+        inherited: Files that it gets from this process.
+        folder: Where it runs.
+        variables: Of its environment, added to those of this process.
+    """
+
+    def __init__(
+        self,
+        *command: str,
+        inherited: tuple[int, ...] = (),
+        folder: Path = ROOT,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.running = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
+            env={**os.environ, **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -63,26 +80,25 @@ class Process:
 
 
 class WebServer(Process):
-    """Uvicorn with the web program, on a free port.
+    """Uvicorn with a web program, on a free port.
 
     Args:
-        grace: Whole seconds in which answers may end after SIGTERM.
-        program: The module with the program.
+        arguments: Of uvicorn: the program, and options.
+        folder: Where it runs.
     """
 
-    def __init__(self, grace: int, program: str = "server") -> None:
+    def __init__(self, *arguments: str, folder: Path = ROOT) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             # The server inherits the socket: no port is lost to somebody else, and whoever connects
             # before the server is up waits in the queue of the socket.
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             listening.set_inheritable(True)
-            command = f"-m uvicorn tests.embedding.{program}:app --fd {listening.fileno()}"
-            options = f"--timeout-graceful-shutdown {grace} --no-access-log"
+            options = f"--fd {listening.fileno()} --no-access-log"
             super().__init__(
                 sys.executable,
-                *command.split(),
-                *options.split(),
+                *["-m", "uvicorn", *arguments, *options.split()],
                 inherited=(listening.fileno(),),
+                folder=folder,
             )
 
     def client(self) -> httpx.Client:

@@ -13,8 +13,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from .browsing import open_browser, until
-from .processes import PATIENCE, WebServer
+from .browsing import measure_contrast, measure_width, open_browser, set_screen, until
+from .processes import GRACE, PATIENCE, WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
@@ -27,7 +27,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def server() -> Iterator[WebServer]:
-    with WebServer(grace=60, program="dashboard_server") as server:
+    with WebServer("tests.embedding.dashboard_server:app", *GRACE) as server:
         yield server
 
 
@@ -234,29 +234,10 @@ def test_the_memory_of_a_page_stays_flat_over_a_million_items(
 def test_the_page_fits_each_screen_and_can_be_read_in_light_and_dark(
     page: webdriver.Chrome, client: httpx.Client, width: int, theme: str
 ) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    scheme = [{"name": "prefers-color-scheme", "value": theme}]
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    set_screen(page, width, theme)
     client.post("/begin/1", json=["bad " + "x" * 100, "b"])
     client.post(f"/gates/{'bad ' + 'x' * 100}")
     until(page, lambda page: read(page, "failed") == "1")
-    wide, ground, ink = page.execute_script(
-        "const style = getComputedStyle(document.body);"
-        "return [document.documentElement.scrollWidth, style.backgroundColor, style.color]"
-    )
-    assert wide <= width
-    assert contrast(ground, ink) > 7
+    assert measure_width(page) <= width
+    assert measure_contrast(page) > 7
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def contrast(*colours: str) -> float:
-    """Return the contrast of two colours as WCAG defines it."""
-    first, second = sorted(map(find_luminance, colours))
-    return (second + 0.05) / (first + 0.05)
-
-
-def find_luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return sum(part * weight for part, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))

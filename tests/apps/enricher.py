@@ -1,6 +1,6 @@
-"""The example with the whole stack of policies, for a server whose minute is short.
+"""The app with the whole stack of policies, for a server whose minute is short.
 
-Usage: ``python -m tests.embedding.enricher MINUTE URL PROMPTS ANSWERS``
+Usage: ``python -m tests.apps.enricher MINUTE URL PROMPTS ANSWERS``
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from ..examples import enrich
+from notebooks.apps import enrich
 
 LAG = 0.25
 """The part of a minute that a call may take to arrive."""

@@ -1,4 +1,4 @@
-"""The web program of the examples, with a node that answers when it is told to, and tells of it."""
+"""The web app, with a node that answers when the test lets it, and counts what it does."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from fastapi import FastAPI
 
 from nadoo_flow import Event, FunctionNode
 from nadoo_flow.policies import limit
-
-from ..examples import web
+from notebooks.apps import web
 
 CLEAN_UP = 0.1
 """Real seconds that an answer needs to end, so that whoever does not wait for it is found out."""

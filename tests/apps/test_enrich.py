@@ -16,11 +16,12 @@ import pytest
 
 from nadoo_flow import BatchProcessor, FunctionNode
 from nadoo_flow.policies import cache
+from notebooks.apps.enrich import CALLS, FAILURES, MODEL, REQUESTS, TOKENS
 
-from ..examples.enrich import CALLS, FAILURES, MODEL, REQUESTS, TOKENS
+from ..embedding.processes import PATIENCE, Process
 from .enricher import LAG
 from .model_server import make_answer
-from .processes import PATIENCE, Process
+from .printed import start_app
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
@@ -40,7 +41,7 @@ def choose_minute() -> float:
     began, used = time.monotonic(), time.process_time()
     while time.process_time() < used + 0.5:
         pass
-    return max(1.0, 1.25 * (time.monotonic() - began))
+    return max(1.0, 2 * (time.monotonic() - began))
 
 
 def make_prompts() -> list[str]:
@@ -89,10 +90,10 @@ def test_a_run_that_is_killed_three_times_asks_for_nothing_twice_and_keeps_withi
     prompts, answers = make_prompts(), tmp_path / "answers"
     (tmp_path / "prompts").write_text("".join(f"{prompt}\n" for prompt in prompts))
     minute, lives = choose_minute(), []
-    with Process(sys.executable, "-m", "tests.embedding.model_server", str(minute)) as server:
+    with Process(sys.executable, "-m", "tests.apps.model_server", str(minute)) as server:
         server.wait_for("http")
         url = server.said[0].strip()
-        command = [sys.executable, "-m", "tests.embedding.enricher", str(minute), url]
+        command = [sys.executable, "-m", "tests.apps.enricher", str(minute), url]
         command += [str(tmp_path / "prompts"), str(answers)]
         for moment in MOMENTS:
             with Process(*command):
@@ -107,7 +108,17 @@ def test_a_run_that_is_killed_three_times_asks_for_nothing_twice_and_keeps_withi
     assert_nothing_stored_was_asked_for(books, lives)
     assert_within_limits(books)
     assert_few_calls_while_closed(books)
-    assert measure_use(books, lives, minute) >= 0.9
+    used = measure_use(books, lives, minute)
+    assert used >= 0.9
+    # See it with `pytest -rP`.
+    print(
+        f"{len(prompts)} prompts, {DIFFERENT} of them different; {len(books['calls'])} calls; "
+        f"stored at the ends {[len(life.stored) for life in lives]}; "
+        f"most in a minute {books['peaks']} of {[REQUESTS, TOKENS]}, {books['over']} over; "
+        f"calls while refusing {[closure['calls'] for closure in books['refusing']]}, "
+        f"while dead {[closure['calls'] for closure in books['dead']]}; "
+        f"{books['troubles']}; {used:.1%} of the budget used; a minute was {minute:.2f} s"
+    )
 
 
 def assert_every_prompt_has_one_answer(prompts: list[str], answers: Path) -> None:
@@ -134,6 +145,7 @@ def assert_within_limits(books: dict[str, Any]) -> None:
 
 def assert_few_calls_while_closed(books: dict[str, Any]) -> None:
     """Only calls that were on their way arrive, those that open the circuit, and the probes."""
+    assert min(books["troubles"].values()) >= 15
     assert len(books["refusing"]) == 2
     for closure in books["refusing"]:
         assert closure["calls"] <= CALLS
@@ -178,3 +190,41 @@ def find_open_times(
         yield begin, left
         begin = max(begin, again)
     yield begin, max(firsts.values())
+
+
+def test_the_app_as_it_is_printed_writes_a_line_for_each_prompt(tmp_path: Path) -> None:
+    prompts, answers = tmp_path / "prompts.txt", tmp_path / "answers.jsonl"
+    prompts.write_text("\n".join(["why not", "how so", "why not"]))
+    with Process(sys.executable, "-m", "tests.apps.model_server", "60") as server:
+        server.wait_for("http")
+        url = server.said[0].strip()
+        given = {"https://models.example.com": url, prompts.name: str(prompts)}
+        with start_app("enrich", {**given, answers.name: str(answers)}) as app:
+            assert app.end() == 0
+        books = httpx.get(f"{url}/books", timeout=PATIENCE).json()
+    assert app.said == []
+    assert_every_prompt_has_one_answer(["why not", "how so", "why not"], answers)
+    assert len(books["calls"]) == 2
+
+
+def test_a_run_that_goes_on_waits_until_what_the_one_before_has_used_counts_no_more(
+    tmp_path: Path,
+) -> None:
+    minute = 4.0  # longer than a start takes
+    prompts, answers = [f"town{number}" for number in range(6)], tmp_path / "answers"
+    (tmp_path / "prompts").write_text("\n".join(prompts))
+    with Process(sys.executable, "-m", "tests.apps.model_server", str(minute)) as server:
+        server.wait_for("http")
+        url = server.said[0].strip()
+        command = [sys.executable, "-m", "tests.apps.enricher", str(minute), url]
+        command += [str(tmp_path / "prompts"), str(answers)]
+        with Process(*command):
+            while len(httpx.get(f"{url}/books").json()["answers"]) < 3:
+                pass
+        killed = time.monotonic()
+        with Process(*command) as run:
+            assert run.end(PATIENCE) == 0, run.said
+        calls = httpx.get(f"{url}/books", timeout=PATIENCE).json()["calls"]
+    before = max(call["time"] for call in calls if call["time"] <= killed)
+    assert min(call["time"] for call in calls if call["time"] > killed) > before + minute
+    assert_every_prompt_has_one_answer(prompts, answers)

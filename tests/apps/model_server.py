@@ -3,7 +3,7 @@
 It has limits on requests and tokens in a minute. At certain calls it refuses all for a while,
 answers with an error, answers slowly, loses the connection in the middle of an answer, or dies.
 
-Usage: ``python -m tests.embedding.model_server MINUTE``; it prints its URL.
+Usage: ``python -m tests.apps.model_server MINUTE``; it prints its URL.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..examples.enrich import REQUESTS, TOKENS
+from notebooks.apps.enrich import REQUESTS, TOKENS
 
 LATENCY = 0.03
 """Seconds that an answer takes."""
@@ -70,6 +70,7 @@ class Books:
         over: Calls that were refused because the limits had no room for them.
         refusing: When all calls were refused.
         dead: When the server was dead.
+        troubles: How many calls ended in an error, were slow, or lost their connection.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -78,6 +79,7 @@ class Books:
     over: int = 0
     refusing: list[Closure] = field(default_factory=list)
     dead: list[Closure] = field(default_factory=list)
+    troubles: dict[str, int] = field(default_factory=lambda: {"error": 0, "slow": 0, "lost": 0})
 
 
 class StatusError(Exception):
@@ -157,9 +159,13 @@ class ModelServer:
         call = self._charge(Call(now, prompt, words + longest))
         self._close(number, now)
         if number % 50 == 7:
+            self.books.troubles["error"] += 1
             raise StatusError("500 Internal Server Error")
-        await asyncio.sleep(SLOW * self._minute if number % 97 == 5 else LATENCY)
+        is_slow = number % 97 == 5
+        self.books.troubles["slow"] += is_slow
+        await asyncio.sleep(SLOW * self._minute if is_slow else LATENCY)
         if number % 71 == 3:
+            self.books.troubles["lost"] += 1
             raise LostError(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf an ans")
         answer = make_answer(prompt)
         used = words + len(answer.split())

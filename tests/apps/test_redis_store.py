@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,9 +11,10 @@ from redis.asyncio import Redis
 
 from nadoo_flow import BatchProcessor, FunctionNode
 from nadoo_flow.policies import CacheError, cache
+from notebooks.apps.redis_store import RedisStore
 
-from ..examples.redis_store import RedisStore
-from .processes import RedisServer
+from ..embedding.processes import RedisServer
+from .printed import start_app
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["real"]),
@@ -54,3 +56,13 @@ async def test_a_server_that_has_gone_fails_the_item(
     (result,) = await BatchProcessor(node).batch([-1])
     assert isinstance(result.exception, CacheError)
     assert "ConnectionError" in str(result.error)
+
+
+async def test_the_app_as_it_is_printed_computes_once(redis_server: RedisServer) -> None:
+    for where in ("computed", "from Redis"):
+        with start_app("redis_store", {"redis://localhost": redis_server.url}) as app:
+            assert await asyncio.to_thread(app.end) == 0
+        assert app.said == [
+            f"What is six by seven? WHAT IS SIX BY SEVEN? ({where})\n",
+            f"Why? WHY? ({where})\n",
+        ]

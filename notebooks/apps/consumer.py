@@ -1,4 +1,17 @@
-"""Answer the prompts of a Redis stream: an entry is acknowledged when its answer is stored."""
+"""Answer the prompts of a Redis stream: an entry is acknowledged when its answer is stored.
+
+Start any number of consumers, each with a name of its own, and add prompts:
+
+    pip install nadoo-flow redis
+    python consumer.py redis://localhost first
+
+    redis-cli XADD prompts '*' prompt 'What is six by seven?'
+    redis-cli XREAD STREAMS answers 0
+
+On Ctrl-C or SIGTERM a consumer reads no more, and ends when what it has in work is answered. A
+second Ctrl-C ends it at once. Nothing is lost, whoever is killed: after a minute another consumer
+claims what one had read and not answered.
+"""
 
 import asyncio
 import signal
@@ -46,17 +59,25 @@ def connect(url):
     return Redis.from_url(url, decode_responses=True, socket_timeout=None)
 
 
-def drain_on_sigterm():
-    valve = Valve()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, valve.drain)
+def drain_on_signals():
+    valve, loop = Valve(), asyncio.get_running_loop()
+
+    def drain():
+        valve.drain()
+        loop.remove_signal_handler(signal.SIGINT)  # so that a second one is a KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, drain)
     return valve
 
 
 async def main(url, consumer):
-    processor = BatchProcessor(answer, max_concurrency=10, valve=drain_on_sigterm())
+    processor = BatchProcessor(answer, max_concurrency=10, valve=drain_on_signals())
     async with connect(url) as redis:
         await consume(redis, consumer, processor)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     asyncio.run(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The program of the examples that streams tokens, with a writer that waits to be let on."""
+"""The app that streams tokens, with a writer that waits for the words of the test."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 
 from nadoo_flow import FunctionNode
-
-from ..examples import tokens
+from notebooks.apps import tokens
 
 app = tokens.app
 running: set[str] = set()

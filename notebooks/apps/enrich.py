@@ -1,13 +1,20 @@
 """Have a model answer thousands of prompts: pay for no stored answer again, pass no limit.
 
-Start it with ``python -m tests.examples.enrich URL PROMPTS ANSWERS``: ``PROMPTS`` is a file with a
-prompt in each line, and ``ANSWERS`` gets a line of JSON for each. Kill it, and start it again: it
-goes on where it was.
+``prompts.txt`` has a prompt in each line, and ``answers.jsonl`` gets a line of JSON for each:
+
+    pip install nadoo-flow httpx
+    python enrich.py https://models.example.com prompts.txt answers.jsonl
+
+Ctrl-C and SIGTERM end it when the calls in work are answered, or after a minute. Start it again,
+also when it was killed, and it goes on where it was. What belongs to your API is in the constants,
+``ask``, ``estimate``, ``read_used`` and ``is_hopeless``.
+``python -m tests.apps.model_server 60`` prints the URL of a server to try it with.
 """
 
 import asyncio
 import json
 import os
+import signal
 import sys
 
 import httpx
@@ -73,14 +80,18 @@ def make_node(client, budget, answers):
 
 
 async def enrich(url, prompts, answers, file, goes_on):
+    loop = asyncio.get_running_loop()
     # A call counts there when it arrives, so the window is a bit longer here.
     budget = RateBudget(per=MINUTE + LAG, requests=REQUESTS, tokens=TOKENS)
     if goes_on:
         budget.pause(budget.per)  # until what the process before this one has used counts no more
     async with httpx.AsyncClient(base_url=url, timeout=None) as client:
         node = make_node(client, budget, answers)
-        processor = BatchProcessor(node, 10 * CALLS, checkpoint=f"{answers}.checkpoint")
+        checkpoint = f"{answers}.checkpoint"
+        processor = BatchProcessor(node, 10 * CALLS, checkpoint=checkpoint, progress=True)
         async with processor.batch_as_completed(prompts) as results:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, results.drain, MINUTE)
             async for result in results:
                 answer = {"answer": result.output, "error": result.error}
                 print(json.dumps({"prompt": result.input_data, **answer}), file=file)
@@ -89,8 +100,10 @@ async def enrich(url, prompts, answers, file, goes_on):
 def main(url, prompts, answers):
     goes_on = os.path.exists(f"{answers}.checkpoint")
     with open(prompts) as lines, open(answers, "w") as file:
-        asyncio.run(enrich(url, map(str.strip, lines), answers, file, goes_on))
+        asyncio.run(enrich(url, lines.read().splitlines(), answers, file, goes_on))
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -13,7 +13,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from .processes import PATIENCE, WebServer
+from ..embedding.processes import PATIENCE, WebServer
+from ..interrupts import interruptible
+from .printed import serve_app
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["real"]),
@@ -163,7 +165,7 @@ async def test_rule_r50_on_shutdown_answers_in_work_are_sent_and_no_others_are_b
 
 
 async def test_what_outlives_the_grace_time_is_cancelled_and_cleaned_up() -> None:
-    with WebServer(grace=1) as server:
+    with WebServer("tests.apps.web_server:app", "--timeout-graceful-shutdown", "1") as server:
         async with (
             asyncio.timeout(PATIENCE),
             server.async_client() as client,
@@ -178,3 +180,22 @@ async def test_what_outlives_the_grace_time_is_cancelled_and_cleaned_up() -> Non
         assert await asyncio.to_thread(server.end) == -signal.SIGTERM
     cleaned_up = [line for line in server.said if line.startswith("cleaned up")]
     assert sorted(cleaned_up) == ["cleaned up three\n", "cleaned up two\n"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
+async def test_the_app_as_it_is_printed_drains_on_both_signals(
+    number: signal.Signals, status: int
+) -> None:
+    with interruptible(), serve_app("web") as server:
+        async with (
+            asyncio.timeout(PATIENCE),
+            server.async_client() as client,
+            client.stream("POST", "/batch", json=["hello", *["three"] * 20]) as answer,
+        ):
+            seen = results(answer)
+            first = await anext(seen)
+            assert first == {"index": 0, "output": "HELLO", "error": None}
+            server.running.send_signal(number)
+            assert 0 < len([result async for result in seen]) < 2 * LANES
+        assert await asyncio.to_thread(server.end) == status
+    assert "Traceback" not in "".join(server.said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,12 +15,14 @@ import pytest
 from redis.asyncio import Redis
 
 from nadoo_flow import BatchProcessor
+from notebooks.apps import consumer
+from notebooks.apps.consumer import ANSWERS, GROUP, PROMPTS
 
-from ..examples import consumer
-from ..examples.consumer import ANSWERS, GROUP, PROMPTS
+from ..embedding.processes import PATIENCE, Process, RedisServer
+from ..interrupts import interruptible
 from ..stand_ins import DIVISION, assert_only_the_caller_runs
-from .processes import PATIENCE, Process, RedisServer
-from .worker import EXECUTED, LANES, WINDOW
+from .consumer_worker import EXECUTED, LANES, WINDOW
+from .printed import start_app
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["real"]),
@@ -74,7 +77,7 @@ async def test_consumers_that_are_killed_lose_nothing_and_repeat_no_more_than_wa
     with ExitStack() as stack:
 
         def worker(number: int) -> Process:
-            command = [sys.executable, "-m", "tests.embedding.worker", redis_server.url]
+            command = [sys.executable, "-m", "tests.apps.consumer_worker", redis_server.url]
             return stack.enter_context(Process(*command, f"worker {number}"))
 
         workers = [worker(0), worker(1)]
@@ -111,7 +114,7 @@ async def test_rule_r50_a_consumer_that_is_asked_to_end_repeats_nothing(
     with ExitStack() as stack:
 
         def worker(number: int) -> Process:
-            command = [sys.executable, "-m", "tests.embedding.worker", redis_server.url]
+            command = [sys.executable, "-m", "tests.apps.consumer_worker", redis_server.url]
             return stack.enter_context(Process(*command, f"worker {number}"))
 
         running, stopped_at = worker(0), [300 * (number + 1) for number in range(stops)]
@@ -209,3 +212,36 @@ async def stopped(consuming: asyncio.Task[Any]) -> None:
     with pytest.raises(asyncio.CancelledError):
         await consuming
     assert_only_the_caller_runs()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_app_as_it_is_printed_answers_what_it_has_read_and_ends(
+    redis: Redis, redis_server: RedisServer, number: signal.Signals
+) -> None:
+    quick = await redis.xadd(PROMPTS, {"prompt": "a"})
+    slow = await redis.xadd(PROMPTS, {"prompt": "a longer one"})
+    with interruptible(), start_app("consumer", {"redis://localhost": redis_server.url}) as app:
+        async with asyncio.timeout(PATIENCE):
+            stored = answers(redis)
+            assert await anext(stored) == {"id": quick, "answer": "A"}
+            app.running.send_signal(number)  # while the other one, read with it, is in work
+            assert await anext(stored) == {"id": slow, "answer": "A LONGER ONE"}
+            assert await asyncio.to_thread(app.end) == 0
+    assert app.said == []
+    assert await pending(redis) == 0
+
+
+async def test_a_second_ctrl_c_ends_it_at_once_and_leaves_its_entries_to_others(
+    redis: Redis, redis_server: RedisServer
+) -> None:
+    await redis.xadd(PROMPTS, {"prompt": "a"})
+    await redis.xadd(PROMPTS, {"prompt": "long " * 1_000})
+    with interruptible(), start_app("consumer", {"redis://localhost": redis_server.url}) as app:
+        async with asyncio.timeout(PATIENCE):
+            await anext(answers(redis))
+            while app.running.poll() is None:
+                app.running.send_signal(signal.SIGINT)
+                await asyncio.sleep(0.1)
+            await asyncio.to_thread(app.end)
+    assert app.said[-1] == "KeyboardInterrupt\n"
+    assert await pending(redis) == 1

@@ -1,6 +1,6 @@
-"""The consumer of the examples, with a node that counts in Redis how often it was executed.
+"""The consumer app, with a node that counts in Redis how often it was executed.
 
-Usage: ``python -m tests.embedding.worker URL CONSUMER``
+Usage: ``python -m tests.apps.consumer_worker URL CONSUMER``
 
 It ends on SIGTERM, when what it has in work is stored.
 """
@@ -12,8 +12,7 @@ import sys
 from typing import Any
 
 from nadoo_flow import BatchProcessor
-
-from ..examples import consumer
+from notebooks.apps import consumer
 
 ABANDONED = 3_000
 EXECUTED = "executed"
@@ -24,7 +23,7 @@ WINDOW = 4 * LANES
 
 async def main(url: str, name: str) -> None:
     """Consume until terminated or killed."""
-    valve = consumer.drain_on_sigterm()
+    valve = consumer.drain_on_signals()
     async with consumer.connect(url) as redis:
 
         async def answer(entry: dict[str, Any]) -> str:
