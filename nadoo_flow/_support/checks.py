@@ -21,7 +21,8 @@ def check_positive_int(value: object, parameter: str) -> int:
     if isinstance(value, float) and math.isnan(value):
         raise ValueError(f"{parameter} must be a positive int, got nan")
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise TypeError(f"{parameter} must be a positive int, got {describe_value(value)}")
+        hint = _hint_at_policy(value)
+        raise TypeError(f"{parameter} must be a positive int, got {describe_value(value)}{hint}")
     try:
         number = operator.index(value)
     except TypeError as error:  # an array of numpy's can do it only if it holds one int
@@ -64,7 +65,9 @@ def _check_number(value: Any, parameter: str) -> float:
     complex_only = isinstance(value, Complex) and not isinstance(value, Real)
     is_number = isinstance(value, Number) and not isinstance(value, bool) and not complex_only
     if not is_number:
-        raise TypeError(f"{parameter} must be a number, got {describe_value(value)}")
+        raise TypeError(
+            f"{parameter} must be a number, got {describe_value(value)}{_hint_at_policy(value)}"
+        )
     try:
         number = operator.index(value) if isinstance(value, Integral) else float(value)
         finite = math.isfinite(number)
@@ -158,6 +161,13 @@ def hint_at_call(value: object) -> str:
         return ""
     value.close()
     return "; pass the function itself, without calling it"
+
+
+def _hint_at_policy(value: object) -> str:
+    """Return a hint for an error message where a function took the place of a number."""
+    if not inspect.isfunction(value):
+        return ""
+    return "; a policy is called with its settings first: retry(3)(function)"
 
 
 def check_non_empty_str(value: object, parameter: str) -> str:

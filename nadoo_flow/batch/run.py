@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reactivex import Observable, throw
 
 from ..events import FINISHED
-from ..nodes.context import WorkflowContext
+from ..nodes.context import WorkflowContext, check_workflow_context
 from ..nodes.holding import warn_of
 from ..nodes.item_keys import ItemKeys
 from ..nodes.node import BaseNode
@@ -65,13 +65,14 @@ class BatchRun:
         indexes: Sequence[int] | None = None,
     ) -> Plan[BatchResult]:
         """Plan to run over a source, whose items have other indexes if some are given."""
+        given = check_workflow_context(workflow_context)
 
         def build(run: Subscription) -> Observable[BatchResult]:
             try:
                 sink = self._open_failed_to(run)
             except Exception as error:
                 return throw(error)
-            shared = WorkflowContext() if workflow_context is None else workflow_context
+            shared = WorkflowContext() if given is None else given
             recording = self._make_recording(run)
             keys = None if self.key is None else ItemKeys(self.key)
             work = self._make_work(shared, run.turn.time, recording, keys, sink)

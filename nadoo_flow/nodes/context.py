@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .._support.checks import describe_value
 
 
 @dataclass(slots=True)
@@ -23,6 +25,14 @@ class NodeContext:
     """
 
     input_data: Any = field(default_factory=dict)
+
+    if not TYPE_CHECKING:  # a checker says so itself
+
+        def __getitem__(self, key: object) -> object:
+            raise TypeError(
+                f"a NodeContext is no mapping, got [{key!r}]; "
+                f"write node_context.input_data[{key!r}]"
+            )
 
 
 @dataclass(slots=True)
@@ -46,6 +56,14 @@ class WorkflowContext:
     """
 
     variables: dict[str, Any] = field(default_factory=dict)
+
+    if not TYPE_CHECKING:  # a checker says so itself
+
+        def __getitem__(self, key: object) -> object:
+            raise TypeError(
+                f"a WorkflowContext is no mapping, got [{key!r}]; "
+                f"write workflow_context.variables[{key!r}]"
+            )
 
 
 @dataclass(slots=True)
@@ -84,6 +102,20 @@ class NodeResult:
         """
         metadata = {**self.metadata, **entries}
         return NodeResult(self.success, self.output, self.error, metadata, self.exception)
+
+
+def check_workflow_context(value: object) -> WorkflowContext | None:
+    """Return a WorkflowContext, or None, as it is.
+
+    Raises:
+        TypeError: If it is anything else.
+    """
+    if value is not None and not isinstance(value, WorkflowContext):
+        hint = "; write WorkflowContext(variables=...)" if isinstance(value, Mapping) else ""
+        raise TypeError(
+            f"workflow_context must be a WorkflowContext, got {describe_value(value)}{hint}"
+        )
+    return value
 
 
 def as_input(value: Any) -> Any:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from functools import partial
 
-from .._support.report_error import report_error
+from .._support.report_error import warn_of_blocking
 from ..streams import OnHeld
 from .node import BaseNode
 
@@ -26,8 +25,4 @@ def _warn(node: BaseNode, seconds: float) -> None:
         "nothing else could go on; a function that blocks belongs into a thread: "
         "FunctionNode(function).pipe(in_thread())"
     )
-    try:
-        warnings.warn(text, RuntimeWarning, stacklevel=1)
-    except RuntimeWarning as error:
-        # Where warnings are errors this one must not become one of the item.
-        report_error(asyncio.get_running_loop(), text, error)
+    warn_of_blocking(asyncio.get_running_loop(), text)

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from types import CoroutineType
 from typing import Any, Generic, TypeAlias, cast, overload
 
+from reactivex import Observable
+
 from .._support.checks import (
     check_callable,
     check_function,
@@ -19,13 +21,21 @@ from .._support.checks import (
     is_generator_function,
     name_function,
 )
+from .._support.signatures import check_takes
 from .._support.tasks import get_running_task, leave_out_caller
 from .._support.typevars import Input, Input_contra, Next, Output, Output_co
 from ..drawing.parts import Box, Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
 from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
 from ..streams import Isolation
-from .context import BARE, NodeContext, NodeResult, WorkflowContext, unwrap_item
+from .context import (
+    BARE,
+    NodeContext,
+    NodeResult,
+    WorkflowContext,
+    check_workflow_context,
+    unwrap_item,
+)
 from .execution import (
     READY,
     Bound,
@@ -161,10 +171,11 @@ class BaseNode(Generic[Input_contra, Output_co]):
             >>> asyncio.run(FunctionNode(str.upper).run("hello"))
             'HELLO'
         """
-        workflow_context = WorkflowContext() if workflow_context is None else workflow_context
+        shared = check_workflow_context(workflow_context)
+        shared = WorkflowContext() if shared is None else shared
         task = get_running_task()
         try:
-            answer = await answer_safely(self._bind(workflow_context), input_data)
+            answer = await answer_safely(self._bind(shared), input_data)
         except GeneratorExit as error:
             if task is None or get_running_task() is not task:  # this coroutine is being closed
                 raise
@@ -194,11 +205,12 @@ class BaseNode(Generic[Input_contra, Output_co]):
         """
         node: BaseNode[Any, Any] = self
         for policy in policies:
+            _refuse_uncalled(policy)
             wrapped = check_function(policy, "policy")(node)
             if not isinstance(wrapped, BaseNode):
                 raise TypeError(
                     f"the policy {describe_value(policy)} must return a node, "
-                    f"got {describe_value(wrapped)}"
+                    f"got {describe_value(wrapped)}{_hint_at_operator(wrapped)}"
                 )
             node = wrapped
         return node
@@ -210,11 +222,14 @@ class BaseNode(Generic[Input_contra, Output_co]):
     @overload
     def __or__(self, other: Callable[[Output_co], Next]) -> Pipeline[Input_contra, Next]: ...
     def __or__(self, other: Any) -> Any:
-        return _join(self, other) if _can_be_joined(other) else NotImplemented
+        # What as_node() says of a value that is no node helps more than Python's own words. But
+        # another library's objects may have a `|` of their own.
+        if not _is_node_like(other) and not isinstance(other, type) and _has_own_or(other):
+            return NotImplemented
+        return _join(self, other)
 
     def __ror__(self, other: NodeLike[Input, Input_contra]) -> Pipeline[Input, Output_co]:
-        joined = _join(other, self) if _can_be_joined(other) else NotImplemented
-        return cast("Pipeline[Input, Output_co]", joined)
+        return cast("Pipeline[Input, Output_co]", _join(other, self))
 
     def _join_next(self, following: BaseNode) -> tuple[BaseNode, ...]:
         """Say what this node and the one that follows it in a pipeline amount to."""
@@ -335,6 +350,7 @@ class FunctionNode(BoundNode[Input, Output]):
     def __init__(self, fn: Function[Input, Output], node_id: str | None = None) -> None: ...
     def __init__(self, fn: Callable[..., Any], node_id: str | None = None) -> None:
         self.fn = check_callable(fn, "fn")
+        check_takes(fn, "a function that is a node", "the input")
         self.yields = is_generator_function(fn)
         super().__init__(name_function(fn) if node_id is None else node_id)
 
@@ -453,6 +469,12 @@ def as_node(value: object, parameter: str) -> BaseNode:
         TypeError: If it is neither: a node class, a policy, a coroutine.
     """
     if isinstance(value, BaseNode):
+        if not hasattr(value, "node_id"):
+            kind = type(value).__name__
+            raise TypeError(
+                f"{parameter} must be a node with an id, got a {kind} without one; "
+                f"{kind}.__init__ must call super().__init__()"
+            )
         return value
     if isinstance(value, PolicyMark):
         raise TypeError(
@@ -511,9 +533,27 @@ def _name_policy(policy: BaseNode) -> str:
     return re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower()
 
 
-def _can_be_joined(value: object) -> bool:
-    # A coroutine cannot, and as_node() knows better than Python what to say of it.
-    return _is_node_like(value) or inspect.iscoroutine(value)
+def _has_own_or(value: object) -> bool:
+    # Not by hasattr(), which would find what classes have of their own.
+    return any("__ror__" in vars(kind) for kind in type(value).__mro__)
+
+
+def _refuse_uncalled(policy: object) -> None:
+    """Refuse a function of this package in the place of the policy that it would return."""
+    package = __name__.partition(".")[0]
+    if inspect.isfunction(policy) and policy.__module__.partition(".")[0] == package:
+        name = policy.__name__
+        raise TypeError(
+            f"a policy must be called with its settings before pipe() gets it, got {name}; "
+            f"write pipe({name}(...))"
+        )
+
+
+def _hint_at_operator(value: object) -> str:
+    """Return a hint for an error message where an operator of Rx took the place of a policy."""
+    if not isinstance(value, Observable):
+        return ""
+    return "; an operator of Rx belongs behind stage.observe(source)"
 
 
 def _is_node_like(value: object) -> bool:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
+from .._support.checks import describe_value
 from ..errors import NO_MESSAGE, describe_error
 
 
@@ -36,7 +37,7 @@ def make_sound(result: R) -> R:
         exception = error if isinstance(error, BaseException) else None
     # A copy, because a node may hand out one result many times.
     sound = copy.copy(result)
-    sound.success = bool(result.success)
+    sound.success = _as_bool(result)
     sound.error = _as_text(error)
     if not sound.success and not sound.error:
         sound.error = NO_MESSAGE if exception is None else describe_error(exception)
@@ -53,6 +54,17 @@ def _is_sound(result: Result) -> bool:
         and isinstance(result.metadata, dict)
         and (isinstance(result.exception, BaseException) or result.exception is None)
     )
+
+
+def _as_bool(result: Result) -> bool:
+    success: Any = result.success
+    if isinstance(success, (str, Mapping, list, tuple)):  # the output, in the place of success
+        kind = type(result).__name__
+        raise TypeError(
+            f"the success of a {kind} must be True or False, got {describe_value(success)}; "
+            f"write {kind}(success=True, output=...)"
+        )
+    return bool(success)
 
 
 def _as_text(error: Any) -> str | None:

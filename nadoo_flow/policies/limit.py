@@ -45,8 +45,10 @@ def limit(shared: ConcurrencyLimit) -> NodePolicy:
         ['A', 'B']
     """
     if not isinstance(shared, ConcurrencyLimit):
+        hint = f"; write limit(ConcurrencyLimit({shared}))" if isinstance(shared, int) else ""
         raise TypeError(
-            f"shared must be a ConcurrencyLimit or an AdaptiveLimit, got {describe_value(shared)}"
+            "shared must be a ConcurrencyLimit or an AdaptiveLimit, "
+            f"got {describe_value(shared)}{hint}"
         )
     text = f"limit({shared!r})"
     if isinstance(shared, AdaptiveLimit):

@@ -58,3 +58,10 @@ class BatchResult(Generic[Input_co, Output_co]):
     exception: BaseException | None = field(default=None, repr=False, compare=False)
     metadata: dict[str, Any] = field(default_factory=dict)
     started: float | None = field(default=None, repr=False, compare=False)
+
+    if not TYPE_CHECKING:  # a checker says so itself
+
+        def __getitem__(self, key: object) -> object:
+            raise TypeError(
+                f"a BatchResult is no mapping, got [{key!r}]; write result.output[{key!r}]"
+            )

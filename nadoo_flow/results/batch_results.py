@@ -173,6 +173,14 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         frame: pl.DataFrame = polars.DataFrame(series)
         return frame
 
+    if not TYPE_CHECKING:  # a checker says so itself
+
+        def __getattr__(self, name: str) -> object:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in {field.name for field in fields(BatchResult)}:
+                text += f"; each of the results has one: [result.{name} for result in results]"
+            raise AttributeError(text, name=name, obj=self)
+
     def __repr__(self) -> str:
         from .._support.text import format_count
 

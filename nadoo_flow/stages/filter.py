@@ -8,6 +8,7 @@ from typing import Any, overload
 from reactivex import compose
 
 from .._support.checks import check_function, name_function
+from .._support.signatures import check_returns, check_takes
 from .._support.typevars import Input
 from ..checkpoint import StepRecord
 from ..events import DROPPED, FINISHED, ItemEnd
@@ -69,6 +70,8 @@ class FilterNode(ListStage[Input, Input, list[Input]]):
     ) -> None:
         super().__init__(node_id, input_key, output_key, max_concurrency)
         self.filter_fn = check_function(filter_fn, "filter_fn")
+        check_takes(self.filter_fn, "filter_fn", "the item")
+        check_returns(self.filter_fn, "filter_fn", "whether to keep the item")
 
     def _name_work(self) -> str:
         return name_function(self.filter_fn)

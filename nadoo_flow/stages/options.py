@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .._support.checks import check_bool, check_positive_int
 from ..events import WatchOptions
-from ..nodes.context import WorkflowContext
+from ..nodes.context import WorkflowContext, check_workflow_context
 from ..streams import Buffering, Valve, check_valve
 from .resuming import ChainCheckpoint
 
@@ -44,6 +44,7 @@ class RunOptions:
         if self.max_in_flight is not None:
             self.max_in_flight = check_positive_int(self.max_in_flight, "max_in_flight")
         check_valve(self.valve)
+        check_workflow_context(self.workflow_context)
 
 
 @contextmanager

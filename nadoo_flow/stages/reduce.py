@@ -10,6 +10,7 @@ from reactivex import compose
 from reactivex import operators as ops
 
 from .._support.checks import check_function, name_function
+from .._support.signatures import check_returns, check_takes
 from .._support.typevars import Input, Output
 from ..nodes.holding import warn_of
 from ..streams import Indexed, flat_map
@@ -90,6 +91,8 @@ class ReduceNode(ListStage[Input, Output, Output]):
     ) -> None:
         super().__init__(node_id, input_key, output_key, max_concurrency=1)
         self.reduce_fn = check_function(reduce_fn, "reduce_fn")
+        check_takes(self.reduce_fn, "reduce_fn", "the value so far", "the item")
+        check_returns(self.reduce_fn, "reduce_fn", "the next value")
         self.initial_value = initial_value
 
     def operator(self, stage_run: StageRun) -> Operator:
@@ -139,6 +142,11 @@ class _Fold(FunctionWork[Any]):
 
     def call(self, value: Any) -> Any:
         return self._reduce_fn(self._value_so_far, value)
+
+    def explain(self, error: BaseException) -> str:
+        if self._value_so_far is not None or not isinstance(error, (TypeError, AttributeError)):
+            return ""
+        return "; the value so far was None, so pass an initial_value"
 
     def make_result(self, index: int, value: Any, returned: Any) -> Any:
         self._value_so_far = returned

@@ -33,7 +33,12 @@ from ..events import (
     start_reporting,
 )
 from ..events.event import get_watch_options, use_watch_options
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.context import (
+    NodeContext,
+    NodeResult,
+    WorkflowContext,
+    unwrap_item,
+)
 from ..nodes.execution import make_failure
 from ..nodes.node import (
     AsyncFunction,
@@ -115,6 +120,11 @@ class ListStage(
     def __init__(
         self, node_id: str | None, input_key: str, output_key: str, max_concurrency: int
     ) -> None:
+        if callable(node_id):
+            raise TypeError(
+                f"node_id must be a str, got {describe_value(node_id)}; "
+                f"a stage has its id first: {type(self).__name__}('my_id', function)"
+            )
         super().__init__(node_id)
         self.input_key = check_non_empty_str(input_key, "input_key")
         self.output_key = check_non_empty_str(output_key, "output_key")
@@ -324,9 +334,11 @@ class ListStage(
 
     def _open(self, data: Any) -> Iterable[Any]:
         key = self.input_key
-        if not isinstance(data, Mapping):
+        bare = unwrap_item(data)
+        if not isinstance(data, Mapping) or (key not in data and bare is not data):
             raise TypeError(
-                f"the input must be a mapping with the key {key!r}, got {describe_value(data)}"
+                f"the input must be a mapping with the key {key!r}, got {describe_value(bare)}; "
+                f"write {{{key!r}: [...]}}"
             )
         if key not in data:
             found = ", ".join(repr(name) for name in data) or "no keys"
@@ -342,6 +354,11 @@ class ListStage(
         self, source: Source[Any], options: RunOptions, on_failed: OnFailed, on_usage: OnUsage
     ) -> Plan[Indexed[Any]]:
         """Plan runs over a source, each with a fresh WorkflowContext unless one is given."""
+        if isinstance(source, Mapping) and self.input_key in source:
+            raise TypeError(
+                f"source must be the items themselves, got {describe_value(source)}; "
+                f"pass what is under {self.input_key!r}, or write stage.run(...)"
+            )
         items, source = source, as_source(source, "source")
 
         def build(run: Subscription) -> Observable[Indexed[Any]]:

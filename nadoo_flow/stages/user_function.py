@@ -43,4 +43,9 @@ class FunctionWork(Work[Indexed[Any], R]):
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
         failed = make_item_failure(error)
         index = get_source_index(item[0])
-        raise NodeError(self._node_id, failed.error or NO_MESSAGE, index) from error
+        text = f"{failed.error or NO_MESSAGE}{self.explain(error)}"
+        raise NodeError(self._node_id, text, index) from error
+
+    def explain(self, error: BaseException) -> str:
+        """Return what to add to the text of an error, such as its likely cause."""
+        return ""

@@ -423,7 +423,7 @@ class TestInputsThatAreNone:
         [
             ({"prompt": "x"}, "{'prompt': 'x'} (dict); for a single one pass [inputs]"),
             ("text", "'text' (str); for a single one pass [inputs]"),
-            (b"text", "b'text' (bytes)"),
+            (b"text", "b'text' (bytes); for a single one pass [inputs]"),
             (5, "5 (int)"),
             (None, "None (NoneType)"),
         ],

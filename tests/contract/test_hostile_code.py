@@ -192,7 +192,11 @@ class TestACancelOfTheNodesOwn:
     async def test_rule_r9_fails_its_item_in_every_stage(self, node: Callable[[Any], Any]) -> None:
         mapped = MapNode("map", node, continue_on_error=True, max_concurrency=1)
         assert await mapped.run({"items": [1, 2]}) == {"results": []}
-        for stage in (FilterNode("stage", node), ReduceNode("stage", lambda _, item: node(item))):
+        stages = (
+            FilterNode("stage", lambda item: node(item)),
+            ReduceNode("stage", lambda _, item: node(item)),
+        )
+        for stage in stages:
             error = await raised_by(stage.run({"items": [1, 2]}))
             assert isinstance(error, NodeError)
             assert error.error == "item 0: CancelledError"

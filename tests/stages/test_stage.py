@@ -169,7 +169,7 @@ class TestEveryStage:
     "make",
     [
         lambda fn: MapNode("stage", fn),
-        lambda fn: FilterNode("stage", fn),
+        lambda fn: FilterNode("stage", lambda item: fn(item)),
         lambda fn: ReduceNode("stage", lambda _, item: fn(item)),
     ],
     ids=["map", "filter", "reduce"],

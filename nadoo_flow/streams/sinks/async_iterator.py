@@ -7,7 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Never, Self, TypeVar
 
 from reactivex import abc
 
@@ -44,6 +44,20 @@ class CloseableAsyncIterator(AsyncIterator[T]):
 
     def __aiter__(self) -> Self:
         return self
+
+    if not TYPE_CHECKING:  # a checker says so itself
+
+        def __iter__(self) -> Never:
+            raise TypeError(
+                f"{type(self).__name__} is an async iterator; "
+                "write `async for`, or [item async for item in ...] for a list"
+            )
+
+        def __enter__(self) -> Never:
+            raise TypeError(f"{type(self).__name__} is closed by awaiting; write `async with`")
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Exist, as Python looks for it before it calls ``__enter__``."""
 
     async def __anext__(self) -> T:
         """Return the next item.

@@ -9,9 +9,11 @@ from typing import Generic, TypeVar, cast
 from reactivex import abc
 
 from ..._support.functions import do_nothing
+from ..._support.report_error import warn_of_blocking
 from ..direct import Indexed
 from ..draining import DrainPart
 from ..subscription import Subscription
+from ..turn import HELD
 
 T = TypeVar("T")
 
@@ -39,6 +41,8 @@ class Pump(DrainPart, Generic[T]):
         observer: Receives the items and the end.
     """
 
+    _has_warned = False
+
     def __init__(
         self,
         run: Subscription,
@@ -52,6 +56,7 @@ class Pump(DrainPart, Generic[T]):
         self._context = run.context.copy()
         self._stopped = False
         self._has_ended = False
+        self._known_gaps = run.turn.gaps
 
     def stop(self) -> None:
         """Emit nothing more, and no end either."""
@@ -98,6 +103,8 @@ class Pump(DrainPart, Generic[T]):
     def _emit(self) -> bool:
         run, inputs, on_next = self._run, self._inputs, self._observer.on_next
         turn, time = run.turn, run.turn.time
+        # Pulls are timed only once something may have held the loop, since that costs each item.
+        pull = next if turn.gaps == self._known_gaps else self._pull_timed
         while run.outstanding < run.limit and not self._stopped:
             if time() >= turn.ends and turn.is_spent():
                 turn.call_later(self.pump)
@@ -105,7 +112,7 @@ class Pump(DrainPart, Generic[T]):
             try:
                 if inputs is None:
                     inputs = self._inputs = enumerate(self._open_source())
-                indexed = next(inputs)
+                indexed = pull(inputs)
             except NothingYet:
                 return True
             except StopIteration:
@@ -121,6 +128,21 @@ class Pump(DrainPart, Generic[T]):
             run.outstanding += 1
             on_next(indexed)
         return True
+
+    def _pull_timed(self, inputs: Iterator[Indexed[T]]) -> Indexed[T]:
+        """Pull the next item, and warn once of a source that blocks."""
+        started = self._run.turn.time()
+        indexed = next(inputs)
+        seconds = self._run.turn.time() - started
+        if seconds > HELD and not self._has_warned:
+            self._has_warned = True
+            warn_of_blocking(
+                self._run.loop,
+                f"the inputs held the event loop for {seconds:.2g} s to give item {indexed[0]}, in "
+                "which nothing else could go on; iterate over them in an async generator that "
+                "awaits what blocks, as by asyncio.to_thread()",
+            )
+        return indexed
 
     def _fail(self, error: BaseException) -> bool:
         self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -11,6 +12,7 @@ from collections.abc import (
     Mapping,
 )
 from functools import partial
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
@@ -79,18 +81,50 @@ def as_source(value: object, parameter: str) -> Source[Any]:
 
     Raises:
         TypeError: If it is a single value (a mapping, a text), or cannot be iterated.
+        ValueError: If it is a generator that has ended.
     """
     if isinstance(value, Observable):
         return value
+    if isinstance(value, (GeneratorType, AsyncGeneratorType)):
+        _refuse_ended(value, parameter)
     if isinstance(value, AsyncIterable):
         return _OneAsyncRun(value) if isinstance(value, AsyncIterator) else value
-    if is_list_like(value):
+    if is_list_like(value) and not _is_frame(value):
         return _OneRun(value) if isinstance(value, Iterator) else value
-    hint = f"; for a single one pass [{parameter}]" if isinstance(value, (Mapping, str)) else ""
     raise TypeError(
         f"{parameter} must be an iterable, async iterable or Observable of items, "
-        f"got {describe_value(value)}{hint}"
+        f"got {describe_value(value)}{_hint_at_items(value, parameter)}"
     )
+
+
+def _is_frame(value: object) -> bool:
+    """Return whether a value is a data frame, which iterates over its columns."""
+    return hasattr(type(value), "iterrows") or hasattr(type(value), "iter_rows")
+
+
+def _hint_at_items(value: object, parameter: str) -> str:
+    """Return a hint at what to pass where a value is no collection of items."""
+    if isinstance(value, (Mapping, str, bytes, bytearray)):
+        return f"; for a single one pass [{parameter}]"
+    if _is_frame(value):
+        rows = "to_dict('records')" if hasattr(type(value), "iterrows") else "to_dicts()"
+        return f"; for its rows pass {parameter}.{rows}"
+    if inspect.iscoroutine(value):
+        value.close()
+        return "; await it first"
+    if inspect.isroutine(value):
+        return f"; call it: {parameter}()"
+    return ""
+
+
+def _refuse_ended(generator: object, parameter: str) -> None:
+    """Refuse a generator that has ended, out of which nothing would come."""
+    frames = (getattr(generator, frame, ...) for frame in ("gi_frame", "ag_frame"))
+    if None in frames:
+        raise ValueError(
+            f"{parameter} must give items, got {describe_value(generator)}, which has ended; "
+            "pass a list, or make a new generator for each run"
+        )
 
 
 class _Once(Generic[T]):

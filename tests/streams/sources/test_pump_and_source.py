@@ -251,7 +251,7 @@ async def test_rule_110_an_iterator_that_is_running_is_not_shared_silently(kind:
     [
         ({"a": 1}, "got {'a': 1} (dict); for a single one pass [inputs]"),
         ("text", "got 'text' (str); for a single one pass [inputs]"),
-        (b"bytes", "got b'bytes' (bytes)"),
+        (b"bytes", "got b'bytes' (bytes); for a single one pass [inputs]"),
         (5, "got 5 (int)"),
         (None, "got None (NoneType)"),
     ],
