@@ -270,5 +270,5 @@ def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     setup = configparser.ConfigParser()
-    setup.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    setup.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
     assert nadoo_flow.__version__ == setup["metadata"]["version"]

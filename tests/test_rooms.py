@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "nadoo_flow"
+import nadoo_flow
+
+PACKAGE = Path(nadoo_flow.__file__).parent
 
 FLOORS = (
     ("testing",),

@@ -14,6 +14,7 @@ class Result(Protocol):
     """What NodeResult and BatchResult have in common."""
 
     success: bool
+    output: Any
     error: str | None
     metadata: dict[str, Any]
     exception: BaseException | None
@@ -58,7 +59,8 @@ def _is_sound(result: Result) -> bool:
 
 def _as_bool(result: Result) -> bool:
     success: Any = result.success
-    if isinstance(success, (str, Mapping, list, tuple)):  # the output, in the place of success
+    # The output in the place of success would be lost.
+    if result.output is None and isinstance(success, (Mapping, list, tuple)):
         kind = type(result).__name__
         raise TypeError(
             f"the success of a {kind} must be True or False, got {describe_value(success)}; "

@@ -47,7 +47,7 @@ async def _async_generator(value: Any) -> AsyncIterator[Any]:
     yield value
 
 
-async def _coroutine(value: Any) -> Any:
+async def _coroutine(value: Any, item: Any = None) -> Any:
     return value
 
 

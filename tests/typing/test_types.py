@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import nadoo_flow
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ACCEPTED, REJECTED = HERE / "accepted.py", HERE / "rejected.py"
@@ -73,4 +75,4 @@ def test_right_uses_are_accepted_as_they_are() -> None:
 
 
 def test_the_package_says_that_it_is_typed() -> None:
-    assert (ROOT / "nadoo_flow" / "py.typed").is_file()
+    assert (Path(nadoo_flow.__file__).parent / "py.typed").is_file()
