@@ -168,6 +168,9 @@ def kill_and_restart(driven: Driven, folder: Path, seed: int) -> tuple[int, list
 def drive(driven: Driven) -> None:
     """Kill as many runs as the command line says, and print what came of it."""
     folder, runs, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    # What is imported now need not be by each child.
+    (folder / "warm").mkdir()
+    driven.run(folder / "warm", seed)
     killed, in_the_middle, resumed, wrong = 0, 0, 0, {}
     for number in range(runs):
         one = folder / str(number)
