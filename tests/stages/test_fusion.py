@@ -109,6 +109,7 @@ async def fused(stages: list[ListStage], items: list[int]) -> NodeResult:
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 @settings(max_examples=2_000, deadline=None)
 @given(
     specs=st.lists(stage_specs, min_size=1, max_size=4),
