@@ -58,6 +58,7 @@ def throughputs(service: FlakyService, since: int, until: int, step: int = 20) -
     return [service.compute_throughput(start, start + step) for start in range(since, until, step)]
 
 
+@pytest.mark.one_python
 class TestAgainstAServiceOfUnknownCapacity:
     """Each call takes a second, so that a service of capacity 20 can give 20 answers a second."""
 
