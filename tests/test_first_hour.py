@@ -47,9 +47,9 @@ from nadoo_flow.policies import (
     retry,
     timeout,
 )
+from nadoo_flow.testing import advance
 
 from .conftest import Execute
-from .virtual_time import advance
 
 NO_ITEMS = "inputs must be an iterable, async iterable or Observable of items, got "
 
