@@ -52,6 +52,8 @@ def test_a_command_names_only_what_exists(line: str) -> None:
                 assert_installable(requirement)
             case [".venv/bin/python", "-m", module, *arguments]:
                 assert_runnable(module, arguments)
+            case [".venv/bin/python", folder]:
+                assert (ROOT / folder / "__main__.py").is_file()
             case [".venv/bin/jupyter", "lab", folder]:
                 assert list((ROOT / folder).glob("*.ipynb"))
             case [script]:
