@@ -55,11 +55,17 @@ async def process(
         if interrupts.first is None:
             raise
     output.complete()
-    return signal.SIGINT if results.drained and not interrupts.first else interrupts.first
+    tally.stopped, tally.not_started = results.stopped, results.not_started
+    if results.drained and results.stopped is None and interrupts.first is None:
+        return signal.SIGINT
+    return interrupts.first
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; return 1 if an input failed, 128 and the signal that ended it, else 0."""
+    """Run the command; return its exit status.
+
+    That is 1 if an input failed or a limit ended the run, 128 and the signal that ended it, else 0.
+    """
     if options.dry_run is not None:
         leave_files_alone(options)
     check_files_differ(options)
@@ -83,6 +89,9 @@ def _run(options: argparse.Namespace, report: Report | None) -> int:
                 checkpoint=options.checkpoint,
                 codec=LineCodec(),
                 trace=False if report is None else report.trace,
+                deadline=options.deadline,
+                max_failures=options.max_failures,
+                max_usage=options.max_usage,
             )
             if report is not None:
                 report.begin(found)
@@ -101,8 +110,9 @@ def _run(options: argparse.Namespace, report: Report | None) -> int:
         end = NAMES[signal.Signals(ended_by)]
         print_to_stderr([end, *tally.format_lines(), *describe_resuming(options)])
         return 128 + ended_by
-    print_to_stderr(tally.format_lines())
-    return 1 if tally.failed else 0
+    stopped = tally.stopped is not None
+    print_to_stderr([*tally.format_lines(), *(describe_resuming(options) if stopped else [])])
+    return 1 if tally.failed or stopped else 0
 
 
 def describe_resuming(options: argparse.Namespace) -> list[str]:
@@ -128,9 +138,9 @@ def add_command(commands: Commands) -> None:
         usage="%(prog)s [options] MODULE:NODE [INPUT]",
         description="Run a node over each line of a file, and write the results as JSON Lines, "
         "each as soon as it comes.",
-        epilog="Names may end in .gz. Exit status: 0 if all inputs succeeded, 1 if some failed, "
-        "2 for bad usage or a file that cannot be used, 130 after Ctrl-C, 143 after SIGTERM. Both "
-        "finish what is in work; Ctrl-C again cancels it.",
+        epilog="Names may end in .gz. Exit status: 0 if all inputs succeeded, 1 if not, 2 for bad "
+        "usage or a file that cannot be used, 130 after Ctrl-C, 143 after SIGTERM. Both finish "
+        "what is in work; Ctrl-C again cancels it.",
     )
     add_options(command)
     command.set_defaults(run=run)

@@ -14,6 +14,7 @@ from ...nodes.node import BaseNode, Policy, as_node
 from ...policies import cache, rate_limit, retry, timeout
 from ..console import CommandError
 from .bad_line import refuse_bad_lines
+from .budget import make_budget_policy
 
 
 def find_node(name: str) -> BaseNode:
@@ -52,7 +53,12 @@ def apply_policies(
         node: The node.
         options: The options.
         in_workers: Executes the node in workers, if that is not to be done here.
+
+    Raises:
+        CommandError: If options exclude each other.
     """
+    if options.rate is not None and options.budget is not None:
+        raise CommandError("--rate and --budget exclude each other")
     policies: list[Policy] = []
     if in_workers is not None:
         policies.append(in_workers)
@@ -60,6 +66,8 @@ def apply_policies(
         policies.append(timeout(options.timeout))
     if options.rate is not None:
         policies.append(rate_limit(options.rate))
+    if options.budget is not None:
+        policies.append(make_budget_policy(options.budget))
     if options.retries:
         policies.append(retry(attempts=options.retries + 1))
     if options.cache is not None:

@@ -30,7 +30,7 @@ def add_dashboard_option(command: argparse.ArgumentParser) -> None:
         nargs="?",
         type=_parse_address,
         const=Address(HOST, 0),
-        help=f"show the run on a live page ({HOST} and a free port)",
+        help=f"show the run on a live page ({HOST}, a free port)",
     )
 
 

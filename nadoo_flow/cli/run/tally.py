@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..._support.text import format_count
 from ..._support.usage import UsageCount, describe_usage
 from ...results.batch_result import BatchResult
+from ...results.stopped import Stopped
 
 SHOWN_ERRORS = 5
 
@@ -23,6 +24,8 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     used: UsageCount = field(default_factory=UsageCount)
     started: float = field(default_factory=time.monotonic)
+    stopped: Stopped | None = None
+    not_started: int | None = None
 
     def count(self, result: BatchResult) -> None:
         """Count one result."""
@@ -56,6 +59,10 @@ class Tally:
             f"{format_count(self.results, 'result')}: {self.succeeded:,} succeeded{saved}, "
             f"{self.failed:,} failed, in {seconds:.1f} s"
         ]
+        if self.stopped is not None:
+            left = {"cancelled": self.stopped.cancelled, "not started": self.not_started}
+            counts = [f"; {number:,} {name}" for name, number in left.items() if number]
+            lines.append(f"{self.stopped}{''.join(counts)}")
         if self.used.usage or self.used.saved:
             lines.append(f"usage: {describe_usage(self.used.usage, self.used.saved)}")
         lines += [f"{n:8,} x {error}" for error, n in self.errors.most_common(SHOWN_ERRORS)]
