@@ -23,7 +23,7 @@ ProcessSingle: TypeAlias = Callable[[Any, int, WorkflowContext], Awaitable[Batch
 ItemWork: TypeAlias = Work[Indexed[Any], BatchResult]
 
 
-class _ResultWork(ItemWork):
+class ResultWork(ItemWork):
     """The base of the work on an input: a failure is a failed result.
 
     Args:
@@ -36,9 +36,10 @@ class _ResultWork(ItemWork):
         self._to_epoch = wall.time() - time()
 
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
-        return self._make_result(item, make_item_failure(error), started)
+        return self.make_result(item, make_item_failure(error), started)
 
-    def _make_result(self, item: Indexed[Any], result: NodeResult, started: float) -> BatchResult:
+    def make_result(self, item: Indexed[Any], result: NodeResult, started: float) -> BatchResult:
+        """Return the result of an item, given that of the node."""
         index, input_data = item
         return BatchResult(
             index,
@@ -53,7 +54,7 @@ class _ResultWork(ItemWork):
         )
 
 
-class NodeWork(_ResultWork):
+class NodeWork(ResultWork):
     """Puts an input through a node.
 
     Args:
@@ -78,13 +79,13 @@ class NodeWork(_ResultWork):
                 result = check_result(answer)
             except (Exception, asyncio.CancelledError) as error:
                 return self.fail(item, error, started)
-            return self._make_result(item, result, started)
+            return self.make_result(item, result, started)
         seconds = self._time() - started
         began = started + self._to_epoch
         return BatchResult(index, input_data, True, answer, None, seconds, None, {}, began)
 
 
-class SingleWork(_ResultWork):
+class SingleWork(ResultWork):
     """Calls an override of ``process_single`` on an input; if it raises, the input fails."""
 
     def __init__(

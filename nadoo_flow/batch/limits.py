@@ -87,10 +87,14 @@ class LimitedRun:
         counts = (limits.max_failures, limits.max_usage, limits.stop_when)
         # For its figures a deadline needs the counts too, which are cheap.
         checks = any(limit is not None for limit in counts)
-        return _CountedWork(work, self._count if checks else self._summary.add)
+        return _CountedWork(work, self._count if checks else self._add)
+
+    def _add(self, result: BatchResult) -> None:
+        if not (result.metadata and "resumed" in result.metadata):
+            self._summary.add(result)
 
     def _count(self, result: BatchResult) -> None:
-        self._summary.add(result)
+        self._add(result)
         if self._stopped is None:
             self._check_failures()
             self._check_usage()

@@ -13,7 +13,7 @@ from .._support.typevars import Input, Output
 from ..events import HasEvents
 from ..events.event import ProgressArgument, StageInfo, WatchOptions, as_progress
 from ..nodes.context import WorkflowContext
-from ..nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
+from ..nodes.node import Answering, AsyncFunction, BaseNode, Function, NodeLike, as_node
 from ..results.batch_result import BatchResult
 from ..results.stopped import RunningSummary
 from ..streams import Buffering, Plan, Source, Valve, as_source, check_valve, do_work
@@ -25,7 +25,7 @@ from .run import BatchRun
 from .shared_context import find_shared_context, share_context
 
 if TYPE_CHECKING:
-    from ..checkpoint import Checkpoint, Codec
+    from ..checkpoint import Checkpoint, Codec, StepsFile
     from ..dead_letters import FailedTo
     from .limits import Limits
 
@@ -48,6 +48,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         progress: ProgressArgument = False,
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        checkpoint_each: bool = False,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
@@ -68,6 +69,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         progress: ProgressArgument = False,
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        checkpoint_each: bool = False,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
@@ -88,6 +90,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         progress: ProgressArgument = False,
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        checkpoint_each: bool = False,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
@@ -107,6 +110,7 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         progress: ProgressArgument = False,
         trace: bool | Trace = False,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        checkpoint_each: bool = False,
         codec: Codec | None = None,
         key: Callable[[Input], Hashable] | None = None,
         failed_to: FailedToArgument[Input] = None,
@@ -120,7 +124,13 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         self.node = as_node(node, "node")
         self.max_concurrency = check_positive_int(max_concurrency, "max_concurrency")
         self.continue_on_error = check_bool(continue_on_error, "continue_on_error")
-        self.checkpoint = None if checkpoint is None else _make_checkpoint(checkpoint)
+        self.steps = (
+            _make_steps(self.node, checkpoint, is_overridden=self._overrides_single)
+            if check_bool(checkpoint_each, "checkpoint_each")
+            else None
+        )
+        is_batch = checkpoint is not None and self.steps is None
+        self.checkpoint = _make_checkpoint(checkpoint) if is_batch else None
         self.codec = codec
         self.key = check_key(key, "key")
         self.failed_to = failed_to
@@ -158,16 +168,16 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
     ) -> Plan[BatchResult[Input, Output]]:
         source = as_source(inputs, "inputs")
         watching = watching or WatchOptions(self.progress, self._own_trace)
-        is_overridden = type(self).process_single is not BatchPlanner.process_single
         run = BatchRun(
             self.node,
             self.max_concurrency,
             self.continue_on_error,
             self.checkpoint,
+            self.steps,
             self.codec,
             self.key,
             self._make_failed_to() if reports_failed else None,
-            share_context(self, self.process_single) if is_overridden else None,
+            share_context(self, self.process_single) if self._overrides_single else None,
             self._make_reporting(inputs, watching),
             self.valve,
             self.limits,
@@ -182,6 +192,11 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         from ..dead_letters import as_failed_to
 
         return as_failed_to(self.failed_to, self.codec)
+
+    @property
+    def _overrides_single(self) -> bool:
+        """Whether a subclass has a ``process_single`` of its own."""
+        return type(self).process_single is not BatchPlanner.process_single
 
     @property
     def _own_trace(self) -> Trace | None:
@@ -208,3 +223,9 @@ def _make_checkpoint(value: object) -> Checkpoint:
     from ..checkpoint import as_checkpoint
 
     return as_checkpoint(value)
+
+
+def _make_steps(node: BaseNode, path: object, *, is_overridden: bool) -> StepsFile:
+    from .recorded_pipeline import make_steps_file
+
+    return make_steps_file(node, path, is_overridden=is_overridden)

@@ -52,6 +52,9 @@ class BatchProcessor(BatchPlanner[Input, Output]):
         checkpoint: A file (or a :class:`Checkpoint` of your own) in which each success is recorded
             before it is handed out. The next run with it does not execute those again: they come
             back with ``metadata["resumed"]``. It belongs to one node and one series of inputs.
+        checkpoint_each: With True each node of a :class:`Pipeline` records its outputs in that
+            file, each before the next node begins, so that the next run executes only what is
+            missing of an input. Policies go around the nodes, as in ``a.pipe(retry()) | b``.
         codec: How outputs are stored there; as JSON by default.
         key: A function of an input, which gets what a function as a node would get. Inputs of equal
             key run one after the other, in input order, whether or not they fail; the others go
@@ -254,7 +257,7 @@ class BatchProcessor(BatchPlanner[Input, Output]):
     ) -> BatchResults[Input, Output]:
         inputs = [result.input_data for result in failed]
         indexes = [result.index for result in failed]
-        if self.checkpoint is None and self.failed_to is None:
+        if self.checkpoint is None and self.steps is None and self.failed_to is None:
             batch = call_with_context(self.batch, inputs, workflow_context)
             return await restore_indexes(batch, indexes)
         # The checkpoint and the letters know the inputs by their indexes in the earlier batch. A

@@ -21,7 +21,7 @@ from .outcome import Outcome
 from .reporting import BatchReporting
 
 if TYPE_CHECKING:
-    from ..checkpoint import Checkpoint, Codec, Recording
+    from ..checkpoint import Checkpoint, Codec, Journal, Recording, StepsFile
     from ..dead_letters import FailedTo, FailureSink
     from .limits import LimitedRun, Limits
 
@@ -35,6 +35,7 @@ class BatchRun:
         max_concurrency: Most inputs that are processed at a time.
         continue_on_error: Whether a failed input is a failed result, or ends the run.
         checkpoint: Records successes, if there is one.
+        steps: Records each node of a pipeline instead, if there is one.
         codec: Encodes outputs for the checkpoint.
         key: Finds the key of an input, if inputs of equal key are processed one after the other.
         failed_to: Opens what takes the failures, if anything does.
@@ -48,6 +49,7 @@ class BatchRun:
     max_concurrency: int
     continue_on_error: bool
     checkpoint: Checkpoint | None
+    steps: StepsFile | None
     codec: Codec | None
     key: Callable[[Any], Hashable] | None
     failed_to: FailedTo | None
@@ -73,9 +75,9 @@ class BatchRun:
             except Exception as error:
                 return throw(error)
             shared = WorkflowContext() if given is None else given
-            recording = self._make_recording(run)
+            recording, journal = self._make_recording(run), self._open_journal(run)
             keys = None if self.key is None else ItemKeys(self.key)
-            work = self._make_work(shared, run.turn.time, recording, keys, sink)
+            work = self._make_work(shared, run.turn.time, recording, journal, keys, sink)
             reported = buffering
             if (reporter := self.reporting.start(run)) is not None:
                 (stage,) = reporter.stages
@@ -90,6 +92,8 @@ class BatchRun:
             items: Observable[Indexed[Any]] = emit(run, source, reported)
             if indexes is not None:
                 items = _replace_indexes(items, indexes)
+            if journal is not None:
+                items = journal.hold_until_open(items)
             lanes = flat_map(
                 run,
                 work,
@@ -120,6 +124,13 @@ class BatchRun:
         node = self.node
         return Recording(run, self.checkpoint, self.codec, node.node_id, node.node_type)
 
+    def _open_journal(self, run: Subscription) -> Journal | None:
+        if self.steps is None:
+            return None
+        from .recorded_pipeline import open_journal
+
+        return open_journal(run, self.steps, self.node, self.codec)
+
     def _open_failed_to(self, run: Subscription) -> FailureSink | None:
         if self.failed_to is None:
             return None
@@ -136,12 +147,17 @@ class BatchRun:
         shared: WorkflowContext,
         time: Callable[[], float],
         recording: Recording | None,
+        journal: Journal | None,
         keys: ItemKeys | None,
         sink: FailureSink | None,
     ) -> ItemWork:
         """Return the work on one item of a run."""
         work: ItemWork
-        if self.single is None:
+        if journal is not None:
+            from .recorded_pipeline import RecordedPipelineWork
+
+            work = RecordedPipelineWork(self.node, journal, shared, time)
+        elif self.single is None:
             work = NodeWork(self.node, shared, time)
         else:
             work = SingleWork(self.single, shared, time)

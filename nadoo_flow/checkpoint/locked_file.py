@@ -19,7 +19,14 @@ OF_BATCH = 0x4E41444F
 OF_CHAIN = 0x4E414443
 """Marks the checkpoint of a chain; ``NADC`` in ASCII."""
 
-_KINDS = {OF_BATCH: "a batch", OF_CHAIN: "a chain of stages"}
+OF_PIPELINE = 0x4E414450
+"""Marks the checkpoint of a batch that records each node of a pipeline; ``NADP`` in ASCII."""
+
+_KINDS = {
+    OF_BATCH: "a batch",
+    OF_CHAIN: "a chain of stages",
+    OF_PIPELINE: "a batch with checkpoint_each=True",
+}
 
 
 class LockedFile:

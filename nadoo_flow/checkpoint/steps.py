@@ -1,4 +1,4 @@
-"""The records of a chain in one SQLite file: what each of its stages made of each item."""
+"""The records of a chain or a pipeline in one SQLite file: what each part made of each item."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from .locked_file import OF_CHAIN, LockedFile
+from .locked_file import OF_CHAIN, OF_PIPELINE, LockedFile
 from .protocol import CheckpointError
 
 if TYPE_CHECKING:
@@ -87,10 +87,13 @@ class StepsFile:
 
     Args:
         path: The file; it is made if it does not exist, in a folder that must exist.
+        kind: Marks what it is the checkpoint of: ``OF_CHAIN``, or ``OF_PIPELINE``, whose stages are
+            the nodes of the pipeline.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = LockedFile(path, OF_CHAIN, FORMAT, _SCHEMA)
+    def __init__(self, path: str | os.PathLike[str], kind: int = OF_CHAIN) -> None:
+        self._file = LockedFile(path, kind, FORMAT, _SCHEMA)
+        self._words = ("node", "pipeline") if kind == OF_PIPELINE else ("stage", "chain")
         self.name = self._file.name
 
     def open(self, stages: Sequence[StageName]) -> dict[str, int]:
@@ -152,9 +155,12 @@ class StepsFile:
             raise CheckpointError(f"{self.name} is damaged: it names no stage")
         if found != list(stages):
             raise CheckpointError(
-                f"{self.name} belongs to the {_describe_chain(found)}, "
-                f"not to the {_describe_chain(stages)}; use another file"
+                f"{self.name} belongs to the {self._describe(found)}, "
+                f"not to the {self._describe(stages)}; use another file"
             )
+
+    def _describe(self, stages: Sequence[StageName]) -> str:
+        return f"{self._words[len(stages) > 1]} {' | '.join(map(str, stages))}"
 
     def _read_record(self, row: tuple[Any, ...]) -> StepRecord:
         *fields, checksum = row
@@ -174,7 +180,3 @@ def _compute_checksum(record: StepRecord) -> int:
     """Compute a checksum of a record, since SQLite does not notice every damaged page."""
     place = f"{record.stage}/{record.item}/{record.output}".encode()
     return crc32(record.metadata, crc32(record.value, crc32(record.fingerprint, crc32(place))))
-
-
-def _describe_chain(stages: Sequence[StageName]) -> str:
-    return f"{'chain' if len(stages) > 1 else 'stage'} {' | '.join(map(str, stages))}"

@@ -443,7 +443,7 @@ class Pipeline(BoundNode[Input, Output]):
                     if isinstance(answer, NodeResult) or not gives_output:
                         answer = check_result(answer)
                         if not answer.success:
-                            return add_usage(_name_stage(node_id, answer), before)
+                            return add_usage(name_stage(node_id, answer), before)
                         value = answer.output
                         if answer.metadata:
                             before.append(answer)
@@ -451,7 +451,7 @@ class Pipeline(BoundNode[Input, Output]):
                         value = answer
                 except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                     failed = make_failure(leave_out_caller(error))
-                    return add_usage(_name_stage(node_id, failed), before)
+                    return add_usage(name_stage(node_id, failed), before)
                 raise_if_ended(task)
             if not before:
                 return answer
@@ -521,7 +521,7 @@ def _collect_from(fn: Callable[..., Any]) -> Callable[[Any], Any]:
     return call
 
 
-def _name_stage(node_id: str, failed: NodeResult) -> NodeResult:
+def name_stage(node_id: str, failed: NodeResult) -> NodeResult:
     """Return the failure of a pipeline in which a node has failed."""
     error = f"stage {node_id!r}: {failed.error}"
     return NodeResult(False, None, error, failed.metadata, failed.exception)
@@ -570,12 +570,13 @@ def _flatten(nodes: Iterable[BaseNode]) -> tuple[BaseNode, ...]:
     """Spread pipelines into their nodes, and let neighbours become one where they can."""
     flattened: tuple[BaseNode, ...] = ()
     for node in nodes:
-        for inner in _spread(node):
+        for inner in spread(node):
             flattened = flattened[:-1] + flattened[-1]._join_next(inner) if flattened else (inner,)
     return flattened
 
 
-def _spread(node: BaseNode) -> tuple[BaseNode, ...]:
+def spread(node: BaseNode) -> tuple[BaseNode, ...]:
+    """Return the nodes of a pipeline, unless it overrides what it does; another node alone."""
     if isinstance(node, Pipeline) and inherits(node, Pipeline, "execute") and "nodes" in vars(node):
         return node.nodes
     return (node,)

@@ -17,6 +17,10 @@ from .identity import Identity, follow
 from .indexes import get_path, get_source_index
 
 
+def _ignore(metadata: dict[str, Any]) -> None:
+    """Stand for ``on_usage`` where that is counted elsewhere."""
+
+
 class Recorder:
     """Records what one stage makes of each item, and finds what was recorded.
 
@@ -37,8 +41,8 @@ class Recorder:
         journal: Journal,
         node_id: str,
         key: str,
-        identify: Identity,
-        on_usage: Callable[[dict[str, Any]], None],
+        identify: Identity = follow,
+        on_usage: Callable[[dict[str, Any]], None] = _ignore,
     ) -> None:
         self.journal = journal
         self._node_id = node_id
