@@ -12,22 +12,39 @@ from .nodes.node import Answering, AsyncFunction, Function, NodeLike, as_node
 from .stages.expand import ExpandNode
 from .stages.flat_map import FlatMapNode, ManyNode
 from .stages.map import MapNode
+from .streams import Valve
 
 
 @overload
 def flat_map(
-    node: Answering[Input, Output], max_concurrency: int = 10, ordered: bool = False
+    node: Answering[Input, Output],
+    max_concurrency: int = 10,
+    ordered: bool = False,
+    *,
+    valve: Valve | None = None,
 ) -> Callable[[Observable[Input]], Observable[Output]]: ...
 @overload
 def flat_map(
-    node: AsyncFunction[Input, Output], max_concurrency: int = 10, ordered: bool = False
+    node: AsyncFunction[Input, Output],
+    max_concurrency: int = 10,
+    ordered: bool = False,
+    *,
+    valve: Valve | None = None,
 ) -> Callable[[Observable[Input]], Observable[Output]]: ...
 @overload
 def flat_map(
-    node: Function[Input, Output], max_concurrency: int = 10, ordered: bool = False
+    node: Function[Input, Output],
+    max_concurrency: int = 10,
+    ordered: bool = False,
+    *,
+    valve: Valve | None = None,
 ) -> Callable[[Observable[Input]], Observable[Output]]: ...
 def flat_map(
-    node: NodeLike, max_concurrency: int = 10, ordered: bool = False
+    node: NodeLike,
+    max_concurrency: int = 10,
+    ordered: bool = False,
+    *,
+    valve: Valve | None = None,
 ) -> Callable[[Observable[Any]], Observable[Any]]:
     """Put each value of an Observable through a node, at most ``max_concurrency`` at a time.
 
@@ -37,6 +54,8 @@ def flat_map(
             Of a generator function, also behind policies, everything that it yields is emitted.
         max_concurrency: Most values in work at a time; the others wait, as in Rx's ``merge``.
         ordered: Emit in the order of the source instead of as completed.
+        valve: Drains the runs: the source is unsubscribed from, what is in work is emitted, and
+            then they complete.
 
     The first failure cancels the rest and arrives as ``on_error`` with a :class:`NodeError`. An
     error of the source arrives after the values before it. Subscribing needs a running event loop;
@@ -56,7 +75,8 @@ def flat_map(
     child = as_node(node, "node")
     kind: Any = FlatMapNode if child.yields else MapNode
     stage = kind(child.node_id, child, max_concurrency=max_concurrency)
-    operator: Callable[[Observable[Any]], Observable[Any]] = stage.as_operator(ordered=ordered)
+    operator: Callable[[Observable[Any]], Observable[Any]]
+    operator = stage.as_operator(ordered=ordered, valve=valve)
     return operator
 
 
@@ -67,6 +87,7 @@ def expand(
     *,
     key: Callable[[Input], Hashable] | None = None,
     max_items: int | None = None,
+    valve: Valve | None = None,
 ) -> Callable[[Observable[Input]], Observable[Input]]:
     """Emit each value, and as values all that a node gives for it, until nothing new comes.
 
@@ -78,6 +99,7 @@ def expand(
         ordered: Emit all outputs of a value before those of the next.
         key: Returns the key of a value; one whose key was seen before is dropped.
         max_items: How many values are emitted at most; then it completes.
+        valve: Drains the runs, as of :func:`flat_map`.
 
     Errors, subscribing and disposing are as with :func:`flat_map`.
 
@@ -96,4 +118,4 @@ def expand(
     stage: ExpandNode[Input] = ExpandNode(
         child.node_id, child, max_concurrency=max_concurrency, key=key, max_items=max_items
     )
-    return stage.as_operator(ordered=ordered)
+    return stage.as_operator(ordered=ordered, valve=valve)

@@ -17,8 +17,9 @@ from nadoo_flow import (
     MapNode,
     NodeError,
     ReduceNode,
+    Valve,
 )
-from nadoo_flow.operators import flat_map
+from nadoo_flow.operators import expand, flat_map
 
 from .stand_ins import (
     CLEAN_UP,
@@ -233,3 +234,40 @@ class TestAsOperator:
     async def test_rule_303_a_long_source_uses_a_bounded_stack(self) -> None:
         stage = FilterNode("none", lambda _: False)
         assert await _values(rx.range(0, 20_000).pipe(stage.as_operator())) == []
+
+
+class TestDraining:
+    @pytest.mark.parametrize("ordered", [False, True])
+    async def test_rule_r50_what_is_in_work_is_emitted_and_then_it_completes(
+        self, ordered: bool
+    ) -> None:
+        subject, valve = Subject[float](), Valve()
+        chain = subject.pipe(flat_map(slowly, 2, ordered, valve=valve))
+        emitted = asyncio.ensure_future(_values(chain))
+        await asyncio.sleep(0)
+        for seconds in (3, 2, 1):
+            subject.on_next(seconds)
+        await asyncio.sleep(0.5)
+        cancelled = await valve.drain()
+        assert (cancelled, now()) == (0, 3)
+        assert await emitted == ([3, 2] if ordered else [2, 3])
+        assert not subject.observers
+
+    async def test_rule_r50_an_expansion_expands_nothing_more(self) -> None:
+        valve = Valve()
+        executed = []
+
+        async def halve(number: float) -> list[float]:
+            executed.append(number)
+            await asyncio.sleep(1)
+            if number == 4:
+                valve.drain()
+            return [number / 2]
+
+        assert await _values(rx.of(8.0).pipe(expand(halve, valve=valve))) == [8, 4, 2]
+        assert executed == [8, 4]
+
+    @pytest.mark.parametrize("operator", [flat_map, expand])
+    def test_what_is_no_valve_is_refused(self, operator: Any) -> None:
+        with pytest.raises(TypeError, match="valve must be a Valve, got 5"):
+            operator(slowly, valve=5)
