@@ -130,7 +130,8 @@ class Stage:
 class Batch:
     """A BatchProcessor; ``own_single`` is the form of its own ``process_single``, if it has one.
 
-    Its inputs have so many different ``keys``, if any.
+    Its inputs have so many different ``keys``, if any. Failures go to ``letters``: a function that
+    is ``"sync"``, ``"async"`` or ``"fails"``.
     """
 
     work: Work
@@ -139,6 +140,7 @@ class Batch:
     isolate: str = "context"
     own_single: str = ""
     keys: int = 0
+    letters: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,8 @@ class Case:
     """A run: of what, how it is consumed, over what, and how it is ended.
 
     A ``mistake`` names a part in :mod:`refusals` that is put beside it, and the place.
-    A case with a ``disk`` is run twice, the second time with what the first has recorded.
+    A case with a ``disk``, of a batch or a chain, is run twice, the second time with what the first
+    has recorded.
     An ``indexed`` one emits each output with the index of its source item.
     """
 

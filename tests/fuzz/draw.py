@@ -57,7 +57,7 @@ class _Drawing(LaterDrawing):
             case = replace(case, disk=self.disk(), source=finite, watches=watches)
         case = self.with_many(replace(case, what=self.with_keys(case.what)))
         case = self.with_policies_around(self.with_expansion(case))
-        return self.with_policies(self.with_early_end(case))
+        return self.with_records(self.with_policies(self.with_early_end(case)))
 
     def disk(self) -> Disk:
         fails_at = self.random.randint(1, 8) if self.chance(0.2) else 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .case import Act, Around, Batch, Case, Ending, ManyLeaf, Stage
+from .case import Act, Around, Batch, Case, Disk, Ending, ManyLeaf, Source, Stage
+from .chain_books import RECORDED
 from .draw_policies import PolicyDrawing
 from .many_model import ALL_DIFFERENT
 
 BATCH_WAYS = ("batch", "batch_as_completed", "batch_in_chunks", "observe")
 STAGE_WAYS = ("run", "stream", "observe", "as_operator")
 """The ways in which a run can be given a valve."""
+CHECKPOINT_WAYS = ("run", "stream", "observe")
 
 
 class LaterDrawing(PolicyDrawing):
@@ -69,6 +71,48 @@ class LaterDrawing(PolicyDrawing):
         else:
             ending = Ending(kind, 0, seconds, timeout)
         return replace(case, ending=ending)
+
+    def with_records(self, case: Case) -> Case:
+        """Have what a run has done recorded, and its failures handed over."""
+        return self.with_letters(self.with_chain_checkpoint(case))
+
+    def with_chain_checkpoint(self, case: Case) -> Case:
+        """Have the stages of a chain recorded, and run what is missing in a second run."""
+        what = case.what
+        if isinstance(what, Batch) or case.way not in CHECKPOINT_WAYS:
+            return case
+        if self.chance(0.1):
+            return self.cut_chain(case)
+        if not self.chance(0.25):
+            return case
+        if case.source.length is None or any(stage.stays_apart for stage in what):
+            return case
+        if any(stage.kind not in RECORDED for stage in what):
+            return case
+        fails_at = self.random.randint(1, 8) if self.chance(0.15) else 0
+        return replace(case, disk=Disk(self.one((0.0, 0.0, 0.3, 1.0)), fails_at))
+
+    def cut_chain(self, case: Case) -> Case:
+        """Draw a chain that is ended while a slow disk has a part of what it has done."""
+        stages = tuple(
+            Stage("map", self.leaf(), self.random.randint(1, 5), True)
+            if self.chance(0.7)
+            else Stage("filter", self.leaf(function=True), self.random.randint(1, 5))
+            for _ in range(self.random.randint(1, 3))
+        )
+        kind = "dispose" if case.way == "observe" else self.one(("cancel", "drain"))
+        seconds = self.one((0.7, 1.3, 2.2, 6.0))
+        ending = Ending(kind, 0, seconds, 1.0 if kind == "drain" else None)
+        source = Source(self.one(("list", "generator")), self.one((8, 13, 30)))
+        disk = Disk(self.one((0.3, 1.0)))
+        return replace(case, what=stages, source=source, ending=ending, disk=disk, indexed=False)
+
+    def with_letters(self, case: Case) -> Case:
+        """Have the failures of a batch handed to a function."""
+        if not isinstance(case.what, Batch) or case.way == "lanes" or not self.chance(0.15):
+            return case
+        letters = self.one(("sync", "sync", "async", "fails"))
+        return replace(case, what=replace(case.what, letters=letters))
 
     def with_expansion(self, case: Case) -> Case:
         """Put an expansion between other stages through which items go as they are, or alone."""

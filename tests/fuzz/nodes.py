@@ -32,6 +32,7 @@ from .acts import perform, perform_without_waiting
 from .answers import ANSWERS
 from .case import Around, Batch, Leaf, Nested, Policy, Several, Stage, Work
 from .ledger import Ledger
+from .letters import Letters
 from .many_nodes import make_many
 from .overriding import PROCESSORS, override_execute
 from .policies import LATER, LaterPolicies
@@ -46,6 +47,7 @@ class Builder:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.later = LaterPolicies(ledger)
+        self.letters = Letters(ledger)
         self.limits: dict[tuple[str, float], ConcurrencyLimit] = {}
         self._rates: dict[float, Callable[[BaseNode], BaseNode]] = {}
 
@@ -93,6 +95,7 @@ class Builder:
             trace=trace or False,
             checkpoint=checkpoint,
             key=_make_key(batch.keys),
+            failed_to=self.letters.make_sink(batch.letters),
             **limits,
         )
 

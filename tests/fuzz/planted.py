@@ -14,6 +14,7 @@ from nadoo_flow.streams import Isolation, Subscription, Work, flat_map
 from ..contract import broken_engines
 from ..contract.broken_engines import Engine
 from . import (
+    bugs_of_chains,
     bugs_of_checkpoints,
     bugs_of_composing,
     bugs_of_draining,
@@ -120,6 +121,7 @@ _BUGS = {
     **bugs_of_composing.BUGS,
     **bugs_of_watching.BUGS,
     **bugs_of_checkpoints.BUGS,
+    **bugs_of_chains.BUGS,
 }
 
 PLANTED: dict[str, Planting] = {

@@ -14,11 +14,12 @@ from typing import Any
 from nadoo_flow.testing import DeadlockError
 
 from .accounting import check_end, check_items
-from .case import Case
+from .case import Batch, Case
 from .checkpoint_books import case_of_second_run, check_checkpoint
 from .checkpoints import MemoryCheckpoint
 from .ledger import Ledger
 from .loop import FuzzLoop
+from .memory_steps import MemorySteps
 from .nodes import Builder
 from .policy_books import check_policies
 from .refusals import findings_in_composing
@@ -26,7 +27,7 @@ from .sources import Inputs
 from .threads import findings_in_threads
 from .watch_books import check_watchers
 from .watching import Watchers
-from .ways import consumed
+from .ways import Kept, consumed
 
 _CANCELLING = ("timeout", "each", "hedge", "cancel_itself_and_return")
 
@@ -39,13 +40,17 @@ def findings_of(case: Case) -> list[str]:
         return findings_in_threads(case)
     if case.disk is None:
         return _findings_in_loop(case)
-    checkpoint = MemoryCheckpoint(case.disk)
+    checkpoint: Kept
+    if isinstance(case.what, Batch):
+        checkpoint = MemoryCheckpoint(case.disk)
+    else:
+        checkpoint = MemorySteps(case.disk, case.what)
     return _findings_in_loop(case, checkpoint) or _findings_in_loop(
         case_of_second_run(case), checkpoint
     )
 
 
-def _findings_in_loop(case: Case, checkpoint: MemoryCheckpoint | None = None) -> list[str]:
+def _findings_in_loop(case: Case, checkpoint: Kept | None = None) -> list[str]:
     work = repr(case.what)
     cancels = sum(work.count(f"kind={kind!r}") for kind in _CANCELLING)
     ledger = Ledger(several_cancels=cancels > 1)
@@ -84,7 +89,7 @@ def _outlives_its_run(threads: int) -> bool:
     return threading.active_count() > threads
 
 
-def _run(case: Case, ledger: Ledger, loop: FuzzLoop, checkpoint: MemoryCheckpoint | None) -> None:
+def _run(case: Case, ledger: Ledger, loop: FuzzLoop, checkpoint: Kept | None) -> None:
     if case.eager and sys.version_info >= (3, 12):
         loop.set_task_factory(asyncio.eager_task_factory)
     try:
@@ -116,7 +121,7 @@ def _check_rest(case: Case, ledger: Ledger, told: list[str], warned: list[str]) 
             ledger.find(f"warned: {warning}")
 
 
-async def _main(case: Case, ledger: Ledger, checkpoint: MemoryCheckpoint | None) -> None:
+async def _main(case: Case, ledger: Ledger, checkpoint: Kept | None) -> None:
     logged: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: logged.append(_forget_frames(context)))
@@ -150,6 +155,8 @@ async def _main(case: Case, ledger: Ledger, checkpoint: MemoryCheckpoint | None)
     check_items(case, end, ledger)
     check_checkpoint(case, end, ledger, watchers, checkpoint)
     check_watchers(case, ledger, watchers)
+    if isinstance(case.what, Batch):
+        builder.letters.check(case, case.what, end)
     check_policies(case, ledger, builder.later.changes)
     for shared in builder.limits.values():
         if shared.in_use:

@@ -5,24 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
-import reactivex as rx
 from reactivex import Observable
 
 from nadoo_flow import (
     BatchProcessor,
     BatchResult,
     CheckpointError,
-    NodeContext,
-    NodeError,
-    Pipeline,
-    Trace,
+    DeadLetterError,
     Valve,
-    WorkflowContext,
     streams,
 )
-from nadoo_flow import operators as node_operators
 from tests.work import Mapped
 
 from .case import Batch, Case
@@ -30,10 +24,14 @@ from .checkpoints import MemoryCheckpoint
 from .draining import EARLY, NotedValve, check_early_end, drain_later, early, make_limits
 from .endings import End, until_awaited, until_iterated, until_observed
 from .ledger import Ledger
+from .memory_steps import MemorySteps
 from .nodes import Builder
 from .sources import Inputs
-from .values import parent_of
+from .stage_ways import consume_stages
 from .watching import Watchers
+
+Kept: TypeAlias = MemoryCheckpoint | MemorySteps
+"""What is kept of a run for the next one."""
 
 PULLED = (
     "iterable",
@@ -52,7 +50,7 @@ async def consumed(
     builder: Builder,
     inputs: Inputs,
     watchers: Watchers,
-    checkpoint: MemoryCheckpoint | None,
+    checkpoint: Kept | None,
 ) -> End:
     """Run a case in its way, and say how that ended."""
     if case.ending.kind not in EARLY:
@@ -72,93 +70,29 @@ async def _consumed(
     builder: Builder,
     inputs: Inputs,
     watchers: Watchers,
-    checkpoint: MemoryCheckpoint | None,
+    checkpoint: Kept | None,
     valve: Valve | None,
 ) -> End:
     source = inputs.make()
     if isinstance(case.what, Batch):
         limits = make_limits(case.ending, valve)
-        processor = builder.batch(case.what, watchers.trace, checkpoint, **limits)
+        kept = checkpoint if isinstance(checkpoint, MemoryCheckpoint) else None
+        processor = builder.batch(case.what, watchers.trace, kept, **limits)
         watchers.subscribe(processor)
-        note = (lambda result: None) if checkpoint is None else checkpoint.receive
+
+        def note(result: BatchResult) -> None:
+            builder.letters.receive(result)
+            if kept is not None:
+                kept.receive(result)
+
         end = await _batch(case, case.what, ledger, processor, source, note)
-        if isinstance(end.error, CheckpointError):
+        if isinstance(end.error, (CheckpointError, DeadLetterError)):
             ledger.fatal.append(end.error)
         return end
     stages: Any = builder.stages(case.what)
     watchers.subscribe(stages)
-    trace = watchers.trace
-    receive = _receive_indexed(case, ledger) if case.indexed else ledger.received.append
-    many = case.what[-1].many if case.what[-1].kind == "flat_map" else None
-    if many is not None and "generator" in many.form and case.way not in ("execute", "run"):
-        # One more while the consumer has not taken what is handed to it.
-        ledger.windows[many.name] = 4 * stages.max_concurrency + 1
-    if case.way == "execute":
-
-        async def execute() -> Any:
-            result = await stages.execute(NodeContext({"items": source}), WorkflowContext())
-            ledger.results.append(result)
-            if not result.success:
-                raise NodeError(stages.node_id, str(result.error)) from result.exception
-            return result.output["items"]
-
-        end = await until_awaited(execute, case.ending, ledger)
-    elif case.way == "run":
-
-        async def run() -> Any:
-            # A pipeline of stages that stay apart takes none.
-            given = {} if valve is None or isinstance(stages, Pipeline) else {"valve": valve}
-            return (await stages.run({"items": source}, trace=trace, **given))["items"]
-
-        end = await until_awaited(run, case.ending, ledger)
-    elif case.way == "stream":
-        iterator = stages.stream(
-            source, ordered=case.ordered, trace=trace, indexed=case.indexed, valve=valve
-        )
-        end = await until_iterated(iterator, case.ending, ledger, receive, case.slow)
-    else:
-        observable = _observable(case, stages, builder, source, trace, valve)
-        end = await until_observed(observable, case.ending, ledger, receive)
-    if end.kind == "completed" and case.way in ("execute", "run"):
-        ledger.received.extend([end.value] if case.what[-1].kind == "reduce" else end.value)
-    return end
-
-
-def _receive_indexed(case: Case, ledger: Ledger) -> Callable[[streams.Indexed[Any]], None]:
-    """Receive outputs of which each was made of an input, by one or more stages of many outputs."""
-
-    def receive(indexed: streams.Indexed[Any]) -> None:
-        index, output = indexed
-        ledger.received.append(output)
-        item = output
-        for _ in range(repr(case.what).count("'flat_map'")):
-            item = parent_of(item)
-        if index != item:
-            ledger.find(f"output {output} has the index {index}")
-
-    return receive
-
-
-def _observable(
-    case: Case,
-    stages: Any,
-    builder: Builder,
-    source: Any,
-    trace: Trace | None,
-    valve: Valve | None,
-) -> Observable[Any]:
-    if case.way == "observe":
-        observable: Observable[Any] = stages.observe(
-            source, ordered=case.ordered, trace=trace, indexed=case.indexed, valve=valve
-        )
-        return observable
-    given = source if isinstance(source, Observable) else rx.from_iterable(source)
-    if case.way == "as_operator":
-        return given.pipe(stages.as_operator(ordered=case.ordered, valve=valve))
-    assert not isinstance(case.what, Batch)
-    (stage,) = case.what
-    operator = node_operators.flat_map(builder.node(stage.work), stage.limit, case.ordered)
-    return given.pipe(operator)
+    steps = checkpoint if isinstance(checkpoint, MemorySteps) else None
+    return await consume_stages(case, ledger, builder, stages, source, watchers.trace, valve, steps)
 
 
 async def _batch(
