@@ -19,6 +19,9 @@ from .gate import Gate
 from .protocol import CheckpointError
 from .steps import StageName, StepQuery, StepRecord, StepsFile
 
+QUIET_TURNS = 2
+"""Turns of the loop without anything new after which the disk is called."""
+
 
 class Request:
     """What a lane waits for, or an output.
@@ -168,7 +171,24 @@ class Journal:
     def _call_soon(self) -> None:
         if not self._is_busy:
             self._is_busy = True
-            self._run.loop.call_soon(self._call)
+            self._run.loop.call_soon(self._gather, 0, 0)
+
+    def _gather(self, known: int, quiet: int) -> None:
+        """Call the disk when some turns of the loop have brought nothing more.
+
+        Lanes that the last call has woken may soon have a record again. They wait for the disk, so
+        those that miss a group stand still for two calls instead of one.
+
+        Args:
+            known: How much there was to do in the turn before.
+            quiet: How many turns have brought nothing more.
+        """
+        pending = len(self._reads) + len(self._writes)
+        quiet = quiet + 1 if pending == known else 0
+        if quiet == QUIET_TURNS:
+            self._call()
+        else:
+            self._run.loop.call_soon(self._gather, pending, quiet)
 
     def _call(self) -> None:
         if self._run.stopped:

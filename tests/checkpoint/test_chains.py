@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from nadoo_flow import (
     ReduceNode,
     route,
 )
+from nadoo_flow.checkpoint import StepRecord, StepsFile
 
 from .chains import Work, add, copy_files, fail, halves, refuse, run, stream
 from .helpers import real
@@ -562,3 +563,25 @@ async def test_arguments_that_cannot_work_are_refused_at_the_call(tmp_path: Path
         await chain.run({"items": [1]}, checkpoint=b"file")
     message = await refuse(run(chain, [1], tmp_path / "none" / "file"))
     assert "in a folder that does not exist" in message
+
+
+async def test_the_lanes_of_all_stages_share_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = []
+    write = StepsFile.write
+
+    def write_and_count(file: StepsFile, records: Iterable[StepRecord]) -> None:
+        group = list(records)
+        groups.append(len(group))
+        write(file, group)
+
+    async def work(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    monkeypatch.setattr(StepsFile, "write", write_and_count)
+    stages = [MapNode(name, work, "items", "items", max_concurrency=10) for name in "abc"]
+    await run(stages[0] | stages[1] | stages[2], NUMBERS, tmp_path / "chain.sqlite")
+    # Those of the second and third stage join one after the other, and end so.
+    assert groups == [10, 20, *[30] * 8, 20, 10]
