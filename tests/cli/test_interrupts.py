@@ -26,6 +26,8 @@ PATIENCE = 30.0
 """Seconds after which something is taken to hang."""
 LANES = 3
 INPUTS = 50
+AT_ONCE = 0.2
+"""Seconds after the ends of its nodes in which the command has ended."""
 
 NODES = """
 import asyncio
@@ -46,6 +48,7 @@ async def gated(text):
         return text.upper()
     finally:
         note("ended", text)
+        note("ended at", time.monotonic())
 
 
 def blocking(text):
@@ -136,6 +139,14 @@ def read_notes(folder: Path, file: str) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def check_end_at_once(folder: Path) -> None:
+    """Check that a command which has ended now did not go on for long when its nodes had ended."""
+    late = time.monotonic() - float(read_notes(folder, "ended at")[-1])
+    # Processes that have to wait for their turn are as much slower.
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert late < AT_ONCE * max(1.0, load), f"{late:.3f} s, with a load of {load:.1f}"
+
+
 def read_results(folder: Path) -> list[Any]:
     lines = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
     return sorted(line["output"] for line in lines)
@@ -159,6 +170,7 @@ def test_the_first_ctrl_c_finishes_what_is_in_work(folder: Path) -> None:
         terminal.wait_for("3 in work; Ctrl-C again to cancel them\n")
         (folder / "gate").touch()
         assert terminal.end() == 130
+        check_end_at_once(folder)
     assert "\ninterrupted\n3 results: 3 succeeded, 0 failed, in " in terminal.shown
     assert "\nto resume: " in terminal.shown
     assert "Traceback" not in terminal.shown
@@ -174,6 +186,7 @@ def test_the_second_ctrl_c_cancels_what_is_in_work(folder: Path) -> None:
         terminal.wait_for("3 in work; Ctrl-C again to cancel them\n")
         terminal.press_ctrl_c()
         assert terminal.end() == 130
+        check_end_at_once(folder)
     assert "\ninterrupted\n0 results: 0 succeeded, 0 failed, in " in terminal.shown
     assert "Traceback" not in terminal.shown
     assert sorted(read_notes(folder, "ended")) == ["item 0", "item 1", "item 2"]
