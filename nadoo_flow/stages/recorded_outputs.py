@@ -220,9 +220,10 @@ class _RecordedOutputs(AroundOutputs[RecordedOutput], AsyncIterator[RecordedOutp
 
     async def _pull(self) -> Any:
         """Pull an output of the child, if there is another."""
+        if are_async(self._outputs):
+            return await anext(self._outputs, _NOTHING)
         try:
-            if are_async(self._outputs):
-                return await anext(self._outputs)
-            return next(self._outputs)
-        except (StopIteration, StopAsyncIteration):
-            return _NOTHING
+            return next(self._outputs, _NOTHING)
+        except StopAsyncIteration as error:
+            # It would be taken for the end; Python says this where an async generator raises it.
+            raise RuntimeError("generator raised StopAsyncIteration") from error

@@ -327,3 +327,13 @@ async def test_policies_around_a_generator_try_again_only_before_its_outputs(
         outputs = await run(FlatMapNode("give", node), [1, 2], tmp_path / "a")
         assert outputs == [10, 11, 12, 20, 21, 22]
     assert sorted(tries) == [1, 1, 2]
+
+
+async def test_rule_r64_a_stop_async_iteration_of_a_generator_is_its_error(tmp_path: Path) -> None:
+    def yield_and_stop(number: int) -> Iterator[int]:
+        yield number
+        raise StopAsyncIteration
+
+    stage = FlatMapNode("odd", yield_and_stop, output_key="items")
+    error = await fail(run(stage, [1], tmp_path / "chain.sqlite"))
+    assert "RuntimeError: generator raised StopAsyncIteration" in str(error)

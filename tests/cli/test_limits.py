@@ -126,12 +126,10 @@ def test_a_call_is_expected_to_use_what_those_before_it_have_used_on_average() -
 def test_a_budget_counts_what_the_node_reports(run: Run, nodes: Path) -> None:
     name = write(nodes, "in.txt", make_lines(6))
     budget = ("--budget", "tokens=200/0.3", "--concurrency", 1)
+    began = time.monotonic()
     status, lines, errors = run("paid_nodes:paid", name, *budget)
-    started = outputs(lines)
-    assert (status, errors[:6]) == (0, "6 resu")
-    # Two in any window, which begins a moment before the node is called.
-    assert all(late - early > 0.29 for early, late in zip(started, started[2:], strict=False))
-    assert started[1] - started[0] < 0.29
+    assert (status, len(lines), errors[:9]) == (0, 6, "6 results")
+    assert time.monotonic() - began >= 0.6  # two in a window
 
 
 def test_a_budget_of_requests_needs_no_report(run: Run, nodes: Path) -> None:

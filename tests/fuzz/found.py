@@ -32,6 +32,7 @@ _NEVER_ENDS = Leaf("second", acts=(Act("forever"),))
 _A_SECOND_AND_ONE = ((Act("clean", 1.0),), (Act(), Act()))
 _SWALLOWS_AND_STAYS = ((Act("swallow", FOREVER), Act("forever")),)
 _FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) * 4))
+_RAISES_ODDLY = ((Act("raise", 0.0, "StopAsyncIteration"),),)
 
 FOUND: dict[str, Case] = {
     "a fallback is not asked after the end of the run": _cancelled(
@@ -126,6 +127,14 @@ FOUND: dict[str, Case] = {
         Ending("deadline", seconds=2.2, timeout=0.5),
         watches=(Watch("events"),),
         disk=Disk(1.0),
+    ),
+    "a StopAsyncIteration of a generator is no end of its recorded outputs": Case(
+        0,
+        "stream",
+        (Stage("flat_map", limit=1, many=ManyLeaf("many", "generator", _RAISES_ODDLY)),),
+        Source(length=1),
+        Ending(),
+        disk=Disk(),
     ),
     "an item whose own task is cancelled in its last step keeps its result": Case(
         0,
