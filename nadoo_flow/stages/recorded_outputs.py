@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
+from .._support.tasks import is_closing
 from ..checkpoint import CheckpointError, Fingerprint, Request, StepRecord
 from ..streams import (
     AroundOutputs,
@@ -102,7 +103,9 @@ class RecordedManyWork(ManyWork[Indexed[Any]]):
             if type(answer) is CoroutineType:
                 answer = await answer
             self._work.check(item, answer)
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+            if isinstance(error, GeneratorExit) and is_closing():
+                raise
             # The error would overtake the outputs that were given before.
             await recorded.wait_until_written()
             raise

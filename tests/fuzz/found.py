@@ -33,6 +33,7 @@ _A_SECOND_AND_ONE = ((Act("clean", 1.0),), (Act(), Act()))
 _SWALLOWS_AND_STAYS = ((Act("swallow", FOREVER), Act("forever")),)
 _FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) * 4))
 _RAISES_ODDLY = ((Act("raise", 0.0, "StopAsyncIteration"),),)
+_ONE_AND_AN_EXIT = ((Act(), Act("raise_later", 0.0, "GeneratorExit")),)
 
 FOUND: dict[str, Case] = {
     "a fallback is not asked after the end of the run": _cancelled(
@@ -132,6 +133,14 @@ FOUND: dict[str, Case] = {
         0,
         "stream",
         (Stage("flat_map", limit=1, many=ManyLeaf("many", "generator", _RAISES_ODDLY)),),
+        Source(length=1),
+        Ending(),
+        disk=Disk(),
+    ),
+    "a GeneratorExit takes back no output that is on its way to the disk": Case(
+        0,
+        "stream",
+        (Stage("flat_map", limit=1, many=ManyLeaf("many", acts=_ONE_AND_AN_EXIT)),),
         Source(length=1),
         Ending(),
         disk=Disk(),
