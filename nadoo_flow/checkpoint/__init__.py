@@ -10,9 +10,10 @@ It is below ``stages`` and ``batch``, which record with it. It may import ``node
 
 from ..storage import Codec, JsonCodec
 from .fingerprint import Fingerprint, take_fingerprint
-from .journal import Journal, Request
+from .journal import Journal
 from .protocol import Checkpoint, CheckpointError, Record
 from .recording import Recording
+from .request import Request
 from .sqlite import SqliteCheckpoint, as_checkpoint
 from .steps import StageName, StepQuery, StepRecord, StepsFile
 

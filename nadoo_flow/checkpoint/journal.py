@@ -17,35 +17,11 @@ from ..streams import Indexed, Subscription
 from .disk import DiskThread
 from .gate import Gate
 from .protocol import CheckpointError
+from .request import Request
 from .steps import StageName, StepQuery, StepRecord, StepsFile
 
 QUIET_TURNS = 2
 """Turns of the loop without anything new after which the disk is called."""
-
-
-class Request:
-    """What a lane waits for, or an output.
-
-    Attributes:
-        answer: What was found.
-        is_done: Whether the answer is there.
-        waiter: Wakes the lane.
-    """
-
-    def __init__(self) -> None:
-        self.answer: list[StepRecord] = []
-        self.is_done = False
-        self.waiter: asyncio.Future[None] | None = None
-
-    def finish(self, answer: list[StepRecord]) -> None:
-        """Give the answer, and wake the lane.
-
-        Args:
-            answer: The records that were found; none for what was written.
-        """
-        self.answer, self.is_done = answer, True
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
 
 
 class Journal:

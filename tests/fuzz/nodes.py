@@ -95,7 +95,6 @@ class Builder:
             trace=trace or False,
             checkpoint=checkpoint,
             key=_make_key(batch.keys),
-            failed_to=self.letters.make_sink(batch.letters),
             **limits,
         )
 

@@ -76,6 +76,7 @@ async def _consumed(
     source = inputs.make()
     if isinstance(case.what, Batch):
         limits = make_limits(case.ending, valve)
+        limits["failed_to"] = builder.letters.make_sink(case.what.letters)
         kept = checkpoint if isinstance(checkpoint, MemoryCheckpoint) else None
         processor = builder.batch(case.what, watchers.trace, kept, **limits)
         watchers.subscribe(processor)
