@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
-from .._support.tasks import is_closing
+from .._support.tasks import is_closing, is_to_end
 from ..checkpoint import CheckpointError, Fingerprint, Request, StepRecord
 from ..streams import (
     AroundOutputs,
@@ -109,6 +109,9 @@ class RecordedManyWork(ManyWork[Indexed[Any]]):
             # The error would overtake the outputs that were given before.
             await recorded.wait_until_written()
             raise
+        if is_to_end():
+            # Of an item that swallows the end of its run no more outputs are pulled.
+            raise asyncio.CancelledError
         # A lane takes no other item before it is recorded that this one has no more outputs.
         recorded.record(None, END, b"", recorder.take_usage())
         await recorded.wait_until_written()

@@ -34,6 +34,7 @@ _SWALLOWS_AND_STAYS = ((Act("swallow", FOREVER), Act("forever")),)
 _FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) * 4))
 _RAISES_ODDLY = ((Act("raise", 0.0, "StopAsyncIteration"),),)
 _ONE_AND_AN_EXIT = ((Act(), Act("raise_later", 0.0, "GeneratorExit")),)
+_SWALLOWS_BEFORE_TWO = ((Act("swallow"), Act(), Act()),)
 
 FOUND: dict[str, Case] = {
     "a fallback is not asked after the end of the run": _cancelled(
@@ -143,6 +144,15 @@ FOUND: dict[str, Case] = {
         (Stage("flat_map", limit=1, many=ManyLeaf("many", acts=_ONE_AND_AN_EXIT)),),
         Source(length=1),
         Ending(),
+        disk=Disk(),
+    ),
+    "an item that swallows the end of its run has not given all of its outputs": Case(
+        0,
+        "stream",
+        (Stage("flat_map", limit=1, many=ManyLeaf("many", acts=_SWALLOWS_BEFORE_TWO)),),
+        Source("subject", 2),
+        Ending("aclose", 1),
+        chunk=1,
         disk=Disk(),
     ),
     "an item whose own task is cancelled in its last step keeps its result": Case(
