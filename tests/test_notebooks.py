@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from .conftest import Execute
+from .manual.pages import find_anchors
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_python]
 
@@ -92,6 +93,19 @@ def test_a_notebook_was_committed_after_a_run_from_top_to_bottom(path: Path) -> 
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
     assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_local_link_of_a_notebook_leads_somewhere(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    broken = []
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", prose):
+        name, _, anchor = target.partition("#")
+        found = path.parent / name
+        if not found.exists() or (anchor and anchor not in find_anchors(found)):
+            broken.append(target)
+    assert broken == []
 
 
 def test_notebooks_are_executed_by_the_interpreter_of_the_tests(execute: Execute) -> None:
