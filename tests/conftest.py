@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import hypothesis  # noqa: F401  # or its plugin does so after the last test, and fails on a warning
@@ -49,9 +51,16 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     def run(notebook: NotebookNode) -> None:
         # Where no kernels are installed, "python3" is the running interpreter.
         specs = KernelSpecManager(kernel_dirs=[])
-        manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
         folder = {"metadata": {"path": str(tmp_path)}}
-        client = NotebookClient(notebook, km=manager, timeout=60, resources=folder)
-        asyncio.run(client.async_execute(cleanup_kc=True))
+        with TemporaryDirectory() as sockets:  # whose names must be short
+            # Of two kernels that start at the same time, both may have found the same port free.
+            transport = (
+                {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
+            )
+            manager = AsyncKernelManager(
+                kernel_name="python3", kernel_spec_manager=specs, **transport
+            )
+            client = NotebookClient(notebook, km=manager, timeout=60, resources=folder)
+            asyncio.run(client.async_execute(cleanup_kc=True))
 
     return run
