@@ -112,6 +112,12 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def format_rate(per_second: float) -> str:
+    """Write a rate with three digits that count: ``"2.16 items/s"``, ``"21,600 items/s"``."""
+    rounded = float(f"{per_second:.3g}")
+    return f"{rounded:,.0f} items/s" if rounded >= 100 else f"{rounded:.3g} items/s"
+
+
 def format_count(number: int, noun: str) -> str:
     """Write a number of things: ``"1 item"``, ``"1,200 items"``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .._support.text import format_count, format_duration, shorten_and_escape
+from .._support.text import format_count, format_duration, format_rate, shorten_and_escape
 from .._support.usage import describe_usage
 from ..drawing.svg import BLUE, RED, label, picture, tag, time_axis, title
 from .batch_result import BatchResult
@@ -63,7 +63,7 @@ def _render_headline(summary: Summary) -> str:
     if summary.seconds is not None:
         counts.append(f"in {format_duration(summary.seconds)}")
     if summary.throughput is not None:
-        counts.append(f"{summary.throughput:,.3g} items/s")
+        counts.append(format_rate(summary.throughput))
     html = f"<div>{' · '.join(counts)}</div>"
     if summary.usage or summary.saved:
         used = shorten_and_escape(describe_usage(summary.usage, summary.saved), 200)

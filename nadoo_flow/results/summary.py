@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._support.percentile import compute_percentile
-from .._support.text import format_count, format_duration, shorten
+from .._support.text import format_count, format_duration, format_rate, shorten
 from .._support.usage import describe_usage
 from .batch_result import BatchResult
 from .error_type import get_error_type
@@ -71,7 +71,7 @@ class Summary:
         if self.seconds is not None:
             first += f", in {format_duration(self.seconds)}"
         if self.throughput is not None:
-            first += f" ({self.throughput:,.3g} items/s)"
+            first += f" ({format_rate(self.throughput)})"
         lines = [first]
         if self.p50 is not None and self.p95 is not None and self.p99 is not None:
             latencies = f"p50 {format_duration(self.p50)}, p95 {format_duration(self.p95)}"

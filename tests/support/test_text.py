@@ -8,6 +8,7 @@ from nadoo_flow._support.text import (
     choose_ticks,
     estimate_width,
     format_duration,
+    format_rate,
     shorten,
     shorten_and_escape,
     shorten_to_width,
@@ -87,6 +88,20 @@ def test_sentences_are_broken_into_lines_and_none_of_their_words_is_lost() -> No
 )
 def test_a_duration_has_a_unit_that_suits_it(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("per_second", "words"),
+    [
+        (0.012_34, "0.0123 items/s"),
+        (2.164, "2.16 items/s"),
+        (99.96, "100 items/s"),
+        (999.6, "1,000 items/s"),
+        (21_640, "21,600 items/s"),
+    ],
+)
+def test_a_rate_is_written_without_an_exponent(per_second: float, words: str) -> None:
+    assert format_rate(per_second) == words
 
 
 @pytest.mark.parametrize(
