@@ -7,6 +7,8 @@ import time as wall
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from typing_extensions import override
+
 from .._support.usage import read_numbers
 from ..errors import NO_MESSAGE, NodeError
 from ..events import FINISHED, ItemEnd
@@ -35,6 +37,7 @@ class ResultWork(ItemWork):
         # Added to times of the loop, so that the order of starts outlives a clock that is set.
         self._to_epoch = wall.time() - time()
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         return self.make_result(item, make_item_failure(error), started)
 
@@ -69,9 +72,11 @@ class NodeWork(ResultWork):
         super().__init__(time)
         self._call, self._gives_output = node._bind(workflow_context)
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         return self._call(item[1])
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         index, input_data = item
         if isinstance(answer, NodeResult) or not self._gives_output:
@@ -98,9 +103,11 @@ class SingleWork(ResultWork):
         self._single = single
         self._workflow_context = workflow_context
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         return as_answer(self._single(item[1], item[0], self._workflow_context))
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         try:
             return make_result_sound(answer, "process_single")
@@ -120,9 +127,11 @@ class RaiseFailures(WrappedWork[Indexed[Any], BatchResult]):
         super().__init__(work)
         self._node_id = node_id
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         return self._raise_if_failed(self._finish(item, answer, started))
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         return self._raise_if_failed(self._fail(item, error, started))
 

@@ -9,6 +9,8 @@ from contextlib import closing
 from operator import attrgetter
 from typing import Any
 
+from typing_extensions import override
+
 from ..dead_letters import DeadLetterError, FailedTo, FailureSink
 from ..nodes.context import NodeResult
 from ..nodes.execution import make_failure, make_item_failure
@@ -32,15 +34,18 @@ class LetterWork(Work[Indexed[Any], BatchResult]):
         self._work = work
         self._sink = sink
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         return self._work_and_report(item, started)
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         if isinstance(answer, DeadLetterError):
             raise answer
         result: BatchResult = answer
         return result
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         return self._work.fail(item, error, started)
 

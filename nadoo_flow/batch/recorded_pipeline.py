@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from typing_extensions import override
+
 from .._support.checks import describe_value
 from .._support.tasks import get_running_task
 from .._support.usage import read_numbers
@@ -121,13 +123,16 @@ class RecordedPipelineWork(ResultWork):
             for node in spread(pipeline)
         ]
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         return self._resume(item, started)
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         result: BatchResult = answer
         return result
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
         if isinstance(error, CheckpointError):  # a node's own has become a failure before
             raise error

@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from ..streams import Indexed, Work, WrappedWork
 from .event import scope
 from .instrument import ItemEnd
@@ -38,12 +40,14 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
         self._latencies = meter.latencies
         self._time = meter.time
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         self._in_work[item[0]] = started
         # Each item has a context of its own, so nothing has to be reset.
         scope.set(self._meter)
         return self._start(item, started)
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
         try:
             result = self._finish(item, answer, started)
@@ -58,6 +62,7 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
             self._note(item[0], end)
         return result
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
         try:
             result = self._fail(item, error, started)

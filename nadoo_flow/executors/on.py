@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from .._support.checks import check_positive_int, describe_value
 from .._support.per_loop import PerLoop
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext
@@ -118,6 +120,7 @@ class On(NodePolicy):
         self._make = make
         self._sessions: PerLoop[Session] = PerLoop()
 
+    @override
     def wrap(self, node: NodeLike) -> BaseNode:
         return OnNode(node, self)
 

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from .._support.checks import describe_value
 from ..errors import describe_error
 from ..streams import Indexed, Keys, Work, WrappedWork
@@ -32,6 +34,7 @@ class ItemKeys(Keys[Indexed[Any]]):
         # By the identities of the items, which keep theirs because they are kept too.
         self._errors: dict[int, tuple[Indexed[Any], BaseException]] = {}
 
+    @override
     def get_key(self, item: Indexed[Any]) -> Hashable:
         value = item[1]
         try:

@@ -6,6 +6,8 @@ import asyncio
 from contextvars import Context
 from typing import Any
 
+from typing_extensions import override
+
 from .._support.clock import get_clock
 from .._support.tasks import cancel_as_work, is_ended_by_owner
 from .stopwatch import Stopwatch
@@ -35,6 +37,7 @@ class Allowance(Stopwatch):
         self.expired = False
         self._arm()
 
+    @override
     def start(self) -> None:
         super().start()
         if self._timer is None:

@@ -8,6 +8,8 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from typing_extensions import override
+
 from .._support.checks import (
     check_key,
     check_positive_int,
@@ -105,6 +107,7 @@ class Cache(NodePolicy):
         self._text = text
         self._nameless: set[str] = set()
 
+    @override
     def wrap(self, node: NodeLike) -> BaseNode:
         return CacheNode(node, self)
 

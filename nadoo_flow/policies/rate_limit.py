@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, overload
 
+from typing_extensions import override
+
 from .._support.checks import check_positive_number, describe_value
 from .._support.per_loop import PerLoop
 from ..nodes.execution import Bound
@@ -91,6 +93,7 @@ class RateLimit(NodePolicy):
         self.per = per
         self._queues: PerLoop[_Queue] = PerLoop()
 
+    @override
     def wrap(self, node: NodeLike) -> BaseNode:
         return RateLimitNode(node, self)
 

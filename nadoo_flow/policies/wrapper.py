@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Never, TypeAlias
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from .._support.typevars import Input, Output
 from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
@@ -48,6 +48,7 @@ class FunctionPolicy(NodePolicy[Instead]):
         self._wrap = wrap
         self._text = text
 
+    @override
     def wrap(self, node: NodeLike) -> BaseNode:
         return self._wrap(node)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Iterab
 from typing import Any, TypeAlias
 
 from reactivex import Observable, compose
+from typing_extensions import override
 
 from .._support.checks import check_bool, check_key
 from .._support.typevars import Input, Output
@@ -152,17 +153,20 @@ class ChildWork(ManyWork[Indexed[Any]]):
         self._stage_run = stage_run
         self._call = stage.child_node._bind_many(stage_run.workflow_context).call
 
+    @override
     def pull(self, item: Indexed[Any], outlet: Outlet) -> Any:
         if self._keys is not None:
             self._keys.raise_failure(item)
         return self._call(ManyInput(item[1], outlet))
 
+    @override
     def check(self, item: Indexed[Any], answer: Any) -> None:
         if isinstance(answer, NodeResult):
             self._stage_run.count_usage(answer)
             if not answer.success:
                 raise _FailedError(answer)
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, outputs: int) -> None:
         failed = error.result if isinstance(error, _FailedError) else make_item_failure(error)
         text = failed.error or NO_MESSAGE

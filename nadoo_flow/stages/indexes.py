@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from typing_extensions import override
+
 from ..streams import Indexed
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class OutputIndex(int):
     source: int
     path: str
 
+    @override
     def __new__(cls, number: int, source: int, path: str = "") -> OutputIndex:
         index = super().__new__(cls, number)
         index.source = source

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
+from typing_extensions import override
+
 from .._support.tasks import is_closing, is_to_end
 from ..checkpoint import CheckpointError, Fingerprint, Request, StepRecord
 from ..streams import (
@@ -74,9 +76,11 @@ class RecordedManyWork(ManyWork[Indexed[Any]]):
         self._work = work
         self._refused: CheckpointError | None = None
 
+    @override
     def pull(self, item: Indexed[Any], outlet: Outlet) -> Any:
         return self._pull(item, outlet)
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, outputs: int) -> None:
         if error is self._refused:
             raise error

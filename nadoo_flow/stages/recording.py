@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from typing_extensions import override
+
 from .._support.usage import read_numbers
 from ..checkpoint import CheckpointError, Fingerprint, Journal, Request, StepQuery, StepRecord
 from ..errors import describe_error
@@ -187,13 +189,16 @@ class RecordedWork(WrappedWork[Indexed[Any], Indexed[Any]]):
         self._encode = encode
         self._decode = decode
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         return self._find_or_do(item, started)
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> Indexed[Any]:
         result: Indexed[Any] = answer
         return result
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> Indexed[Any]:
         raise error  # what the work itself makes of an error has been made of it
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from ..errors import NO_MESSAGE, NodeError
 from ..nodes.execution import as_answer, make_item_failure
 from ..streams import Indexed, Work
@@ -31,15 +33,18 @@ class FunctionWork(Work[Indexed[Any], R]):
         """Return what to emit for what the function returned; a subclass writes this."""
         raise NotImplementedError
 
+    @override
     def start(self, item: Indexed[Any], started: float) -> Any:
         return as_answer(self.call(item[1]))
 
+    @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
         try:
             return self.make_result(*item, answer)
         except (Exception, asyncio.CancelledError, GeneratorExit) as error:
             return self.fail(item, error, started)
 
+    @override
     def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
         failed = make_item_failure(error)
         index = get_source_index(item[0])

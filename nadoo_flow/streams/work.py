@@ -6,6 +6,8 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
+from typing_extensions import override
+
 from .._support.tasks import leave_out_caller, run_in_own_task
 
 T = TypeVar("T")
@@ -73,6 +75,7 @@ class InOwnTask(Work[T, R]):
     def __init__(self, work: Work[T, R]) -> None:
         self._work = work
 
+    @override
     def start(self, item: T, started: float) -> Any:
         return run_in_own_task(partial(do_work, self._work, item, started))
 

@@ -6,6 +6,8 @@ import csv
 from contextlib import ExitStack
 from typing import Any
 
+from typing_extensions import override
+
 from ...results.batch_result import BatchResult
 from .columns import Columns, make_text
 from .files import open_to_write
@@ -46,10 +48,12 @@ class CsvOutput(Output):
             self._write_held()
         return result
 
+    @override
     def complete(self) -> None:
         self._open()
         self._write_held()
 
+    @override
     def close(self) -> None:
         with self._closing:
             if self._held:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Protocol, TextIO
 
+from typing_extensions import override
+
 from ...errors import describe_error
 from ...results.batch_result import BatchResult
 from .bad_line import BadLine
@@ -84,9 +86,11 @@ class LineOutput(Output):
         file.write(f"{{{line}}}\n")
         return result
 
+    @override
     def complete(self) -> None:
         self._open()
 
+    @override
     def close(self) -> None:
         self._closing.close()
 

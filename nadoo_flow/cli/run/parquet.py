@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any
 
+from typing_extensions import override
+
 from ...errors import describe_error
 from ...results.batch_result import BatchResult
 from ...results.frames import REST
@@ -110,10 +112,12 @@ class ParquetOutput(Output):
             self._write_group()
         return result
 
+    @override
     def complete(self) -> None:
         self._open()
         self._write_group()
 
+    @override
     def close(self) -> None:
         with self._closing:
             if self._group:

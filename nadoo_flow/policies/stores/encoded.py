@@ -6,6 +6,8 @@ import json
 from time import time
 from typing import Any
 
+from typing_extensions import override
+
 from ...errors import describe_error
 from ...storage import JsonCodec, encode_metadata
 from .entry import CacheError, Entry, EntryStore
@@ -24,6 +26,7 @@ class EncodedStore(EntryStore):
         """The name of the store in a message."""
         raise NotImplementedError
 
+    @override
     async def read(self, key: str) -> Entry | None:
         data = await self._load(key)
         if data is None:
@@ -31,6 +34,7 @@ class EncodedStore(EntryStore):
         entry = self._decode(data)
         return entry if self._is_fresh(entry, time()) else None
 
+    @override
     async def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
         await self._save(key, self._encode(output, metadata))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any, Protocol, runtime_checkable
 
+from typing_extensions import override
+
 from ..._support.checks import describe_value
 from ...errors import describe_error
 from .encoded import EncodedStore
@@ -52,6 +54,7 @@ class ForeignStore(EncodedStore):
         self._store = store
 
     @property
+    @override
     def name(self) -> str:
         return f"the cache {describe_value(self._store)}"
 

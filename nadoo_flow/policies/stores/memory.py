@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from typing_extensions import override
+
 from ..._support.checks import describe_value
 from ..._support.clock import get_clock
 from .entry import CacheError, Entry, EntryStore, copy_containers
@@ -32,6 +34,7 @@ class MemoryStore(EntryStore):
         self._max_entries = max_entries
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
+    @override
     def recall(self, key: str) -> Entry | None:
         with _changing:
             entry = self._entries.get(key)
@@ -44,9 +47,11 @@ class MemoryStore(EntryStore):
             del self._entries[key]
         return None
 
+    @override
     async def read(self, key: str) -> Entry | None:
         return self.recall(key)
 
+    @override
     async def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
         if isinstance(output, (Iterator, AsyncIterator)):
             raise CacheError(

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
+from typing_extensions import override
+
 from ..._support.per_loop import PerLoop
 from ...storage import SqliteFile, begin_transaction, insert_rows
 from .encoded import EncodedStore
@@ -52,6 +54,7 @@ class SqliteStore(EncodedStore):
         self._lines: PerLoop[_Line] = PerLoop()
 
     @property
+    @override
     def name(self) -> str:
         return self._file.name
 

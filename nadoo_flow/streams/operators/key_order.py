@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import abc
+from typing_extensions import override
 
 from ..._support.functions import do_nothing
 from ..direct import CallingObserver
@@ -140,15 +141,18 @@ class KeyOrder(Work[Numbered[T], R], Generic[T, R]):
         """Let nothing more go, because nothing uses it."""
         self.stop(do_nothing)
 
+    @override
     def start(self, item: Numbered[T], started: float) -> Any:
         return self._start(item[1].item, started)
 
+    @override
     def finish(self, item: Numbered[T], answer: Any, started: float) -> R:
         entry = item[1]
         result = self._finish(entry.item, answer, started)
         self._end(entry)
         return result
 
+    @override
     def fail(self, item: Numbered[T], error: BaseException, started: float) -> R:
         entry = item[1]
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from typing_extensions import override
+
 from ..draining import DrainPart
 from ..subscription import Subscription
 
@@ -46,19 +48,23 @@ class LaneDrain(DrainPart):
         self._stop_order = stop_order
         self._unstarted = 0
 
+    @override
     def stop_starting(self) -> None:
         if self._drop_unstarted is not None:
             self._unstarted = self._refuse(self._drop_unstarted)
 
+    @override
     def settle_unstarted(self) -> None:
         if self._drop_unstarted is not None and self._unstarted:
             self._drop_unstarted(self._unstarted)
 
+    @override
     def cut(self) -> None:
         if self._drop_unstarted is None:
             self._count_cancelled(self._refuse(self._count_cancelled))
         self._lanes.withdraw_all()
 
+    @override
     def end_cut(self) -> None:
         self._lanes.forget_all()
 

@@ -12,6 +12,7 @@ from typing import Generic, Self, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
+from typing_extensions import override
 
 from ..._support.checks import check_positive_int, describe_value
 from ..direct import Indexed
@@ -140,6 +141,7 @@ class HotSource(abc.ObserverBase[T], DrainPart, Generic[T]):
         end = StopIteration() if self._make_end is None else self._make_end()
         self._pump.end(end.error if isinstance(end, SourceFailed) else None)
 
+    @override
     def on_next(self, value: T) -> None:
         with self._lock:
             if self._make_end is not None or self._run.stopped:
@@ -149,9 +151,11 @@ class HotSource(abc.ObserverBase[T], DrainPart, Generic[T]):
             self._upstream.dispose()
         self._wake()
 
+    @override
     def on_error(self, error: Exception) -> None:
         self._end_with(partial(SourceFailed, error))
 
+    @override
     def on_completed(self) -> None:
         self._end_with(StopIteration)
 

@@ -7,6 +7,8 @@ from collections import Counter
 from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple, TypedDict
 
+from typing_extensions import override
+
 from ...nodes import BaseNode, NodeContext, NodeResult, WorkflowContext
 
 CLEAN_UP = 0.5
@@ -59,6 +61,7 @@ class ProbeNode(BaseNode[Any, Any]):
         self.cleaning = 0
         self.mixed: list[tuple[int, int]] = []
 
+    @override
     async def execute(
         self, node_context: NodeContext, workflow_context: WorkflowContext
     ) -> NodeResult:

@@ -32,6 +32,7 @@ class Work:
         self.cleaning = 0
 
     async def __call__(self, value: Any) -> Any:
+        """Return the value after a second, or clean up for some time when it is cancelled."""
         self.running += 1
         self.peak = max(self.peak, self.running)
         try:
