@@ -18,17 +18,20 @@ class Question(NamedTuple):
         kind: Whether its next chunk is to be fetched, or the generator to be closed.
         number: Identifies the generator in its process.
         seconds: How long to wait for an output, or for its end.
+        received: How many of its outputs have arrived.
     """
 
     kind: Literal["fetch", "close"]
     number: int
     seconds: float
+    received: int = 0
 
 
 def answer(question: Question) -> bytes:
     """Return the next chunk, pickled as a tuple, or BUSY if a closed generator has not ended yet.
 
-    The answer is empty if the generator is not here, or if it has ended because it was closed.
+    The answer is empty if the generator is not here, if it has ended because it was closed, or if
+    outputs that it gave have not arrived.
     """
     generator = hosting.find(question.number)
     if generator is None:
@@ -37,7 +40,9 @@ def answer(question: Question) -> bytes:
         generator.leave()
         hosting.forget(generator)
         return b"" if generator.wait_for_end(question.seconds) else BUSY
-    chunk = generator.fetch(question.seconds)
+    chunk = generator.fetch(question.seconds, question.received)
+    if chunk is None:
+        return b""
     if chunk.end is not None:
         hosting.forget(generator)
     return pickle.dumps(tuple(chunk))

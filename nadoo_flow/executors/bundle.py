@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -14,8 +15,9 @@ from ..errors import describe_error
 from ..events.event import report_retry
 from ..nodes.context import NodeResult
 from ..nodes.node import BaseNode
+from .packed_result import unpack_result
 from .wire import pack
-from .worker import Digest
+from .worker import Answer, Digest
 
 BUNDLE_SECONDS = 0.05
 """Work in a bundle: enough to make the way there and back negligible, and no more."""
@@ -113,6 +115,15 @@ class Bundle:
         future = self.future
         del self.future
         return future
+
+    def discard_results(self, future: Future[bytes]) -> None:
+        """Give back what its results hold, because they cannot be delivered."""
+        if future.cancelled() or future.exception() is not None:
+            return
+        answer = Answer(*pickle.loads(future.result()))
+        for call, packed in zip(self.calls, answer.results, strict=not answer.missing):
+            if call.discard is not None:
+                call.discard(unpack_result(packed))
 
 
 class BundleSize:

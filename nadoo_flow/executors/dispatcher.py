@@ -6,7 +6,8 @@ import asyncio
 import pickle
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from functools import partial
 from itertools import count
 
 from ..nodes.context import NodeResult
@@ -171,7 +172,12 @@ class Dispatcher:
         future = self._handle.submit(run_bundle, next(_numbers), packed)
         bundle = Bundle(calls, future, alone)
         self._in_work.add(bundle)
-        future.add_done_callback(lambda _: call_soon(self._loop, self._on_return, bundle))
+        future.add_done_callback(partial(self._bring_back, bundle))
+
+    def _bring_back(self, bundle: Bundle, future: Future[bytes]) -> None:
+        # In any thread; the loop of a run that was never closed may be closed before this comes.
+        if not call_soon(self._loop, self._on_return, bundle) and bundle.has_openings:
+            bundle.discard_results(future)
 
     def _on_return(self, bundle: Bundle) -> None:
         self._in_work.discard(bundle)

@@ -39,8 +39,11 @@ class HostedGenerator:
         self._buffer = ChunkBuffer(fixed)
         self._packer = OutputPacker()
         self._changed = Condition(Lock())
-        # Changed under the lock, but read without it before each output.
         self._is_wanted = False
+        # Whether the next step may be taken without a pause; it is read without the lock before
+        # each output. Not set when a call asks for more, so that a generator whose steps take
+        # longer than calls wait pauses between them, too, for the others on its thread.
+        self._goes_on = False
         self._is_left = False
         self._end: PackedResult | None = None
         self.ended: Future[bytes] = Future()
@@ -48,11 +51,13 @@ class HostedGenerator:
         self._task: OwnedTask[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def fetch(self, seconds: float) -> Chunk:
+    def fetch(self, seconds: float, received: int) -> Chunk | None:
         """Return the next chunk, which may be empty and not the last one.
 
         Args:
             seconds: How long to wait for an output.
+            received: How many outputs have arrived. If others were fetched, there is no chunk:
+                Dask calls once more when it has lost what a call returned.
         """
         until = monotonic() + seconds
         with self._changed:
@@ -63,7 +68,9 @@ class HostedGenerator:
                     break
             else:
                 self._buffer.grow()
-            self._is_wanted = False
+            self._is_wanted = self._goes_on = False
+            if received != self.outputs - self._buffer.outputs:
+                return None
             return self._buffer.take(self._end)
 
     def finish(self) -> None:
@@ -76,7 +83,7 @@ class HostedGenerator:
         """Close the generator, as soon as its step has ended."""
         with self._changed:
             self._is_left = True
-            self._is_wanted = False
+            self._is_wanted = self._goes_on = False
             if self._loop is not None and self._task is not None and self._end is None:
                 self._loop.call_soon_threadsafe(self._task.end)
 
@@ -107,7 +114,7 @@ class HostedGenerator:
         pull: Callable[[Any], Any] = anext if is_async else next
         try:
             while True:
-                if not self._is_wanted:
+                if not self._goes_on:
                     await self._wait_until_wanted()
                 try:
                     output = pull(outputs)
@@ -131,7 +138,7 @@ class HostedGenerator:
             else:
                 buffer.add_packed(data)
             if buffer.is_full:
-                self._is_wanted = False
+                self._is_wanted = self._goes_on = False
                 self._changed.notify_all()
 
     async def _wait_until_wanted(self) -> None:
@@ -144,6 +151,7 @@ class HostedGenerator:
                 raise asyncio.CancelledError
             with self._changed:
                 if self._is_wanted:
+                    self._goes_on = True
                     break
                 self._waiter = loop.create_future()
             await self._waiter

@@ -72,7 +72,8 @@ class OpeningNode(BaseNode):
             await asyncio.sleep(0)  # the others of the bundle begin, too
             if must_finish:
                 generator.finish()
-            chunk = generator.fetch(max(0.0, until - asyncio.get_running_loop().time()))
+            chunk = generator.fetch(max(0.0, until - asyncio.get_running_loop().time()), 0)
+            assert chunk is not None
             if chunk.end is None:
                 return Opened(chunk, find_place(request.caller), generator.number)
         except BaseException:  # another node has cancelled this, or no door could be opened

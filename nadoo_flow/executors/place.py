@@ -69,6 +69,9 @@ def ask(place: Place, question: Any) -> bytes:
     except (OSError, EOFError, AuthenticationError):  # another program may listen there by now
         _doors.forget(place)
         return b""
+    except BaseException:  # a KeyboardInterrupt; the answer could be taken for the next one's
+        _doors.forget(place)
+        raise
 
 
 class _Doors(threading.local):
@@ -110,7 +113,10 @@ def _find_dask_worker() -> str | None:
 def _open_door(token: bytes) -> tuple[Any, bytes]:
     key = os.urandom(32)
     # No socket in the file system, which a process that is killed would leave there.
-    listener = Listener(family="AF_PIPE") if os.name == "nt" else Listener(("127.0.0.1", 0))
+    if os.name == "nt":
+        listener = Listener(family="AF_PIPE")
+    else:  # one that comes to a full backlog may believe that it is connected, and wait for ever
+        listener = Listener(("127.0.0.1", 0), backlog=socket.SOMAXCONN)
     threading.Thread(
         target=_receive, args=(listener, key), name="nadoo_flow door", daemon=True
     ).start()

@@ -48,9 +48,9 @@ class RemoteGenerator:
         self._place = place
         self._number = number
 
-    def request_chunk(self) -> Future[bytes]:
-        """Have the worker make the next chunk."""
-        return self._ask(Question("fetch", self._number, FETCHING_SECONDS))
+    def request_chunk(self, received: int) -> Future[bytes]:
+        """Have the worker make the chunk that follows so many outputs."""
+        return self._ask(Question("fetch", self._number, FETCHING_SECONDS, received))
 
     async def receive_chunk(self, requested: Future[bytes]) -> Chunk:
         """Wait for a chunk that was requested.
@@ -71,7 +71,7 @@ class RemoteGenerator:
         if error is not None:
             raise make_executor_lost(self._handle.explain(error))
         if not waiter.result():
-            raise WorkerLost("the worker in which the generator was has ended")
+            raise WorkerLost("the worker of the generator has ended, or lost some of its outputs")
         return Chunk(*pickle.loads(waiter.result()))
 
     def leave(self) -> Future[bytes]:
@@ -109,8 +109,10 @@ class RemoteOutputs:
 
     async def iterate(self) -> AsyncIterator[Any]:
         """Iterate over them; while those of a chunk are taken the worker makes the next one."""
+        received = 0
         while self.chunk.end is None:
-            requested = self._remote.request_chunk()
+            received += self.chunk.outputs
+            requested = self._remote.request_chunk(received)
             try:
                 for output in _unpack(self.chunk):
                     yield output
@@ -132,10 +134,11 @@ class Puller:
     """
 
     def __init__(self, handle: ExecutorHandle, dispatcher: Dispatcher, chunk: int | None) -> None:
+        self._loop = asyncio.get_running_loop()
         self._handle = handle
         self._dispatcher = dispatcher
         self._chunk = chunk
-        self._closings: set[asyncio.Task[None]] = set()
+        self._closings: set[asyncio.Future[bytes]] = set()
 
     async def pull(self, node: PackedNode, payload: bytes, outlet: Outlet) -> NodeResult:
         """Open a generator and give its outputs to an outlet.
@@ -164,29 +167,48 @@ class Puller:
             await outlet.pull(outputs.iterate())
         finally:
             if not outputs.have_ended:
-                closing = remote.leave()
+                closing = self._note_closing(remote.leave())
                 if not is_closing():
-                    await asyncio.shield(self._start_closing(closing))
+                    await self._wait_until_closed(closing)
         return _get_end(outputs.chunk)
 
     async def finish_closing(self, until: float) -> None:
         """Wait until the generators that were left are closed, but not for long."""
         if self._closings:
-            seconds = until - asyncio.get_running_loop().time()
+            seconds = until - self._loop.time()
             await asyncio.wait(self._closings, timeout=max(0.0, seconds))
 
     def _discard(self, result: NodeResult) -> None:
-        """Close a generator that was opened for a call which had been cancelled."""
+        """Close a generator that was opened for a call which had been cancelled.
+
+        When the event loop is closed, it is called in a thread of the executor.
+        """
         if result.success and result.output.place is not None:
             opened: Opened = result.output
             assert opened.place is not None
-            self._start_closing(RemoteGenerator(self._handle, opened.place, opened.number).leave())
+            closing = RemoteGenerator(self._handle, opened.place, opened.number).leave()
+            if not self._loop.is_closed():
+                self._note_closing(closing)
 
-    def _start_closing(self, closing: Future[bytes]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(_wait_until_closed(closing))
-        self._closings.add(task)
-        task.add_done_callback(self._closings.discard)
-        return task
+    def _note_closing(self, requested: Future[bytes]) -> asyncio.Future[bytes]:
+        # Not a task, which would be left where the end of ``asyncio.run`` leaves the generator.
+        closing = asyncio.wrap_future(requested, loop=self._loop)
+        self._closings.add(closing)
+        closing.add_done_callback(self._note_closed)
+        return closing
+
+    async def _wait_until_closed(self, closing: asyncio.Future[bytes]) -> None:
+        await asyncio.wait([closing], timeout=CLOSING_SECONDS + 1)
+        if not closing.done():
+            self._closings.discard(closing)
+            _warn_of_busy_worker()
+
+    def _note_closed(self, closing: asyncio.Future[bytes]) -> None:
+        self._closings.discard(closing)
+        if closing.cancelled() or closing.exception() is not None:
+            return  # the executor is being shut down, with all that is in its workers
+        if closing.result() == BUSY:
+            _warn_of_busy_worker()
 
 
 def _unpack(chunk: Chunk) -> Iterator[Any]:
@@ -198,10 +220,5 @@ def _get_end(chunk: Chunk) -> NodeResult:
     return unpack_result(chunk.end)
 
 
-async def _wait_until_closed(closing: Future[bytes]) -> None:
-    waiter = asyncio.wrap_future(closing)
-    done, _ = await asyncio.wait([waiter], timeout=CLOSING_SECONDS + 1)
-    if waiter.cancelled() or (done and waiter.exception() is not None):
-        return  # the executor is being shut down, with all that is in its workers
-    if not done or waiter.result() == BUSY:
-        _log.warning("a generator that was left is not closed yet, because its worker is busy")
+def _warn_of_busy_worker() -> None:
+    _log.warning("a generator that was left is not closed yet, because its worker is busy")

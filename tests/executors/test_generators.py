@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -293,6 +295,18 @@ class TestInThreads:
         )
 
     @real
+    async def test_a_thread_that_ends_while_it_is_free_is_not_used_again(
+        self, threads: Executor
+    ) -> None:
+        async def exit_later(_: int) -> Any:
+            asyncio.get_running_loop().call_later(0.02, sys.exit)
+            yield threading.get_ident()
+
+        ((ended,), _) = await take_all(many(exit_later, threads), [1])
+        await until(lambda: all(thread.ident != ended for thread in threading.enumerate()))
+        assert await take_all(many(range_of, threads), [3]) == ([0, 1, 2], None)
+
+    @real
     @pytest.mark.parametrize("spoil", ["stop", "cancel"])
     async def test_rule_r26_what_a_generator_does_to_its_loop_fails_it(
         self, threads: Executor, spoil: str
@@ -344,6 +358,31 @@ class TestACancelOfAnOpening:
         assert notes.read_bytes().count(b"x") == 1
         assert count_generators(None) == 0
         assert_only_the_caller_runs()
+
+
+def test_rule_r46_one_that_is_opened_after_the_end_of_the_loop_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nadoo_flow.executors.session.GRACE", 0)  # the worker takes longer
+    executor = ByHand()
+    notes = tmp_path / "notes"
+
+    async def leave() -> None:
+        run = asyncio.create_task(take_all(many(partial(count_up, notes), executor), [ENDLESS]))
+        await turns()
+        executor.bundles[0][0].set_running_or_notify_cancel()
+        run.cancel()
+        await raised_by(run)
+
+    asyncio.run(leave())
+    future, fn, arguments = executor.bundles[0]
+    with ThreadPoolExecutor(1) as worker:
+        future.set_result(worker.submit(fn, *arguments).result())
+    assert count_generators(None) == 0
+    deadline = time.monotonic() + 30
+    while b"x" not in notes.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert notes.read_bytes().count(b"x") == 1
 
 
 EVENTS: list[threading.Event] = []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Client
 from typing import Any
 
@@ -12,6 +16,8 @@ from nadoo_flow.executors.answers import Question
 from nadoo_flow.executors.chunk import Chunk
 from nadoo_flow.executors.host import hosting
 from nadoo_flow.executors.place import Place, ask, find_place
+
+from ..interrupts import interruptible
 
 ELSEWHERE = b"another process"
 
@@ -64,3 +70,41 @@ def test_rule_r46_a_door_does_not_answer_those_who_have_no_key(door: Place) -> N
     with Client(door.door) as connection:  # one that says nothing more holds up no one
         assert ask(door, Question("fetch", 0, 0)) == b""
         assert not connection.closed
+
+
+@pytest.mark.one_python
+def test_all_who_come_to_a_door_at_once_are_answered(door: Place, generator: Any) -> None:
+    together = threading.Barrier(64)
+
+    def come(_: int) -> bytes:
+        together.wait()
+        return ask(door, Question("close", generator.number, 0))
+
+    with ThreadPoolExecutor(64) as pool:
+        assert sorted(pool.map(come, range(64), timeout=30)) == [b""] * 63 + [b"busy"]
+
+
+@pytest.mark.one_python
+def test_a_fetch_that_is_repeated_shows_that_outputs_are_lost(door: Place, generator: Any) -> None:
+    for _ in range(2):
+        generator._put("output")
+    first, second = (Question("fetch", generator.number, 0, received) for received in (0, 2))
+    assert Chunk(*pickle.loads(ask(door, first))).outputs == 2
+    assert ask(door, first) == b""
+    assert Chunk(*pickle.loads(ask(door, second))).outputs == 0
+
+
+@pytest.mark.one_python
+def test_an_answer_that_an_interrupt_kept_from_arriving_is_none_to_the_next_question(
+    door: Place, generator: Any
+) -> None:
+    def interrupt() -> None:
+        while not generator._is_wanted:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        threading.Thread(target=interrupt).start()
+        ask(door, Question("fetch", generator.number, 30))
+    generator.end((b"result", None))
+    assert ask(door, Question("close", generator.number, 0)) == b""
