@@ -65,7 +65,7 @@ class OpeningNode(BaseNode):
 
     async def _open(self, request: OpeningRequest) -> Opened:
         until = asyncio.get_running_loop().time() + BUNDLE_SECONDS
-        must_finish = _ends_after_calls()
+        must_finish = request.caller != hosting.token and _ends_after_calls()
         generator = hosting.make(sys.maxsize if must_finish else request.chunk)
         _here.get_host().begin(generator, self._digest, self._data, request.payload)
         try:
@@ -89,8 +89,13 @@ def _ends_after_calls() -> bool:
 
     It would end with the generators in it, so they have to be finished first.
     """
-    # What a ProcessPoolExecutor passes on to its processes; there is no other way to know.
-    arguments: tuple[object, ...] = getattr(current_process(), "_args", ())
+    process = current_process()
+    if getattr(getattr(process, "_target", None), "__module__", "") != "concurrent.futures.process":
+        return False
+    # What a ProcessPoolExecutor passes on to its processes. Nothing public says it: neither the
+    # executor nor the process has an attribute for it, and a process that ends for this reason
+    # does so as in a shutdown, while the executor already waits for it.
+    arguments: tuple[object, ...] = getattr(process, "_args", ())
     return len(arguments) == 5 and arguments[4] is not None
 
 

@@ -223,6 +223,25 @@ async def test_a_process_that_ends_after_one_call_runs_a_generator_to_its_end() 
 
 
 @pytest.mark.slow
+def test_no_other_process_is_taken_for_one_that_ends_after_some_calls() -> None:
+    process = SPAWN.Process(target=take_one_of_many, args=range(5))
+    process.start()
+    process.join(60)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0
+
+
+def take_one_of_many(*numbers: int) -> None:
+    async def take_one() -> None:
+        async with many(range_of, executor).stream([ENDLESS]) as outputs:
+            assert await anext(outputs) == numbers[0]
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(take_one())
+
+
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("make", [two_processes, partial(ThreadPoolExecutor, 2)])
 async def test_rule_r46_a_pool_that_is_shut_down_in_the_middle_is_an_error(
