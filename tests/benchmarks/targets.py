@@ -8,6 +8,7 @@ from .cases.further_stages import CHAIN, PIPELINE, suspending, sync
 from .cases.further_stages import OWN as OWN_STAGES
 from .cases.growth import watched
 from .cases.keys import OURS_KEYED
+from .cases.many_from_processes import OURS_FROM_PROCESSES, QUEUE_BY_HAND
 from .cases.many_outputs import AIOSTREAM_MANY, OURS_MANY, QUEUE
 from .cases.open_pages import OURS as OPEN_PAGES
 from .cases.pipelines import BY_HAND, FUSED
@@ -62,6 +63,10 @@ def _memory(contestant: str, fewer: int = 10_000) -> Target:
 
 def _outputs(contestant: str, n: int = 1_000_000, *, memory: bool = False) -> Cell:
     return Cell("many-outputs", contestant, {"n": n, "concurrency": 10}, memory)
+
+
+def _outputs_from_processes(contestant: str) -> Cell:
+    return Cell("many-from-processes", contestant, {"n": 1_000_000})
 
 
 def _further_stage(contestant: str) -> Relation:
@@ -226,6 +231,12 @@ TARGETS = (
         2,
         added(_outputs(OURS_MANY, memory=True), _outputs(OURS_MANY, 10_000, memory=True)),
         MEGABYTES,
+    ),
+    Target(
+        "one of 1M outputs of 10 items, FlatMapNode on two processes over multiprocessing by hand",
+        "at most",
+        None,
+        ratio(*map(_outputs_from_processes, (OURS_FROM_PROCESSES, QUEUE_BY_HAND))),
     ),
     *(
         _heartbeat(ours, collector=collector)
