@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from .._support.tasks import is_closing
+from .._support.tasks import OwnedTask, get_running_task, is_closing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -98,7 +98,7 @@ def are_async(outputs: Outputs[Any]) -> bool:
 
 
 async def close_outputs(outputs: Outputs[Any]) -> None:
-    """Close a generator that may have been left.
+    """Close a generator that may have been left; the end of the run does not interrupt that.
 
     Args:
         outputs: The outputs of an item; what is no generator is left alone.
@@ -110,5 +110,10 @@ async def close_outputs(outputs: Outputs[Any]) -> None:
             outputs.close()
         return
     close = getattr(outputs, "aclose", None)
-    if close is not None and not is_closing():
+    if close is None or is_closing():
+        return
+    task = get_running_task()
+    if isinstance(task, OwnedTask):
+        await task.close_undisturbed(close)
+    else:
         await close()

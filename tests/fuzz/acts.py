@@ -207,11 +207,13 @@ async def _close(act: Act, ledger: Ledger) -> None:
         return
     ledger.closed_from_inside = True
     ledger.ask_to_end()
+    is_generator = isinstance(iterator, AsyncGenerator)
     try:
         await iterator.aclose()
-    except (RuntimeError, asyncio.CancelledError):
-        raise
-    if not isinstance(iterator, AsyncGenerator):  # these return at once if they are closed already
+    finally:
+        # Or a failed result would keep an iterator that is to be dropped.
+        del iterator
+    if not is_generator:  # these return at once if they are closed already
         ledger.find("aclose() from inside returned as if the run had ended")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .case import (
     FOREVER,
     Act,
+    Around,
     Batch,
     Case,
     Disk,
@@ -34,6 +35,7 @@ _SWALLOWS_AND_STAYS = ((Act("swallow", FOREVER), Act("forever")),)
 _FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) * 4))
 _RAISES_ODDLY = ((Act("raise", 0.0, "StopAsyncIteration"),),)
 _ONE_AND_AN_EXIT = ((Act(), Act("raise_later", 0.0, "GeneratorExit")),)
+_IS_LATE = ((Act("swallow_and_uncancel", 0.5), Act()),)
 _SWALLOWS_BEFORE_TWO = ((Act("swallow"), Act(), Act()),)
 
 FOUND: dict[str, Case] = {
@@ -161,5 +163,31 @@ FOUND: dict[str, Case] = {
         Batch(Leaf("any", acts=(Act("cancel_itself_and_return"),)), 1, isolate="task"),
         Source(),
         Ending(),
+    ),
+    "an iterator that a node has tried to close can be dropped": Case(
+        0,
+        "batch_in_chunks",
+        Batch(Leaf("leaf", acts=(Act("close"),)), keys=1),
+        Source("async_generator", 8),
+        Ending("drop", 1),
+        chunk=1,
+    ),
+    "the end of a run does not break off how a generator is closed that was late": Case(
+        0,
+        "stream",
+        (
+            Stage(
+                "flat_map",
+                limit=1,
+                many=ManyLeaf("many", acts=_IS_LATE),
+                around=(
+                    Around("fallback", other=ManyLeaf("many", cleans_slowly=True)),
+                    Around("timeout", 0.3),
+                ),
+            ),
+        ),
+        Source("async_generator", 1),
+        Ending("cancel", 1, 1.3),
+        chunk=1,
     ),
 }

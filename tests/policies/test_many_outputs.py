@@ -147,6 +147,14 @@ async def errors_of(stage: Any, items: Any) -> list[str]:
     return [error["error"] for error in result.metadata["errors"]]
 
 
+async def late_by(seconds: float) -> None:
+    """Go on for some seconds after a cancel, as if nothing had been."""
+    try:
+        await asyncio.sleep(1000)
+    except asyncio.CancelledError:
+        await asyncio.sleep(seconds)
+
+
 class TestEachPolicy:
     @each_kind
     async def test_rule_r32_outputs_come_as_they_are_given(self, make: Any) -> None:
@@ -308,6 +316,46 @@ class TestTimeout:
         stage = piped(stubborn, timeout(3), continue_on_error=True, isolate=isolate)
         assert await errors_of(stage, [1, 2]) == ["TimeoutError: not finished within 3 s"] * 2
         assert (now(), closed) == (3, [1, 2])
+        assert_only_the_caller_runs()
+
+    @pytest.mark.parametrize("cancelled_at", [3.5, 5])
+    @both_isolations
+    async def test_rule_r30_the_end_of_the_run_leaves_the_close_of_a_late_generator_alone(
+        self, isolate: Any, cancelled_at: float
+    ) -> None:
+        closed: list[float] = []
+
+        async def late(item: int) -> AsyncIterator[int]:
+            try:
+                await late_by(1)
+                yield item
+            finally:
+                await asyncio.sleep(2)
+                closed.append(now())
+
+        stage = piped(late, timeout(3), fallback(late), continue_on_error=True, isolate=isolate)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(cancelled_at):
+                await errors_of(stage, [1])
+        assert (now(), closed) == (6, [6])
+        assert_only_the_caller_runs()
+
+    @both_isolations
+    async def test_rule_r10_the_close_of_a_late_generator_has_five_seconds_more(
+        self, isolate: Any
+    ) -> None:
+        async def late(item: int) -> AsyncIterator[int]:
+            try:
+                await late_by(1)
+                yield item
+            finally:
+                await asyncio.sleep(1000)
+
+        stage = piped(late, timeout(3), continue_on_error=True, isolate=isolate)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await errors_of(stage, [1])
+        assert now() == 5 + 5
         assert_only_the_caller_runs()
 
     async def test_of_one_item_does_not_reach_the_next_in_its_slot(self) -> None:

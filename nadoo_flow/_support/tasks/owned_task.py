@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from types import coroutine
 from typing import Any, TypeVar
@@ -14,8 +14,8 @@ from ..report_error import report_error
 T = TypeVar("T")
 
 PATIENCE = 5.0
-"""Seconds that the clean-up of an earlier cancellation may take before the end of the task
-interrupts it."""
+"""Seconds that a clean-up which has begun earlier may take before the end of the task interrupts
+it."""
 
 
 class OwnedTask(asyncio.Task[T]):
@@ -43,6 +43,7 @@ class OwnedTask(asyncio.Task[T]):
 
     __slots__ = (
         "_is_caller_inside",
+        "_is_closing",
         "_is_delivered",
         "_is_on_its_way",
         "_mark",
@@ -64,6 +65,7 @@ class OwnedTask(asyncio.Task[T]):
         self.cancelled_from_outside = False
         self.has_strays = False
         self._is_caller_inside = is_caller_inside
+        self._is_closing = False
         self._is_delivered = False
         self._is_on_its_way = False
         self._may_finish = False
@@ -109,9 +111,11 @@ class OwnedTask(asyncio.Task[T]):
 
         While the work is unwinding an earlier cancellation the end waits, so that the ``finally``
         blocks can finish. It also waits for a cancellation that was requested and has not arrived,
-        because the work could not distinguish the two. If the work takes the end back, as a
-        timeout may, the end is delivered again.
+        because the work could not distinguish the two, and for :meth:`close_undisturbed`. If the
+        work takes the end back, as a timeout may, the end is delivered again.
         """
+        if self._is_closing and not self._is_delivered:
+            return
         is_waited_for = self._is_delivered or self._is_unwinding or self._is_on_its_way
         if not (self._may_finish or (self.cancelling() and is_waited_for)):
             self._insist()
@@ -123,6 +127,14 @@ class OwnedTask(asyncio.Task[T]):
         # A block of the work that handles the exception keeps it alive, and with it the mark.
         vars(error)["nadoo_flow_mark"] = mark
         self._mark = ref(mark)
+
+    async def close_undisturbed(self, close: Callable[[], Awaitable[object]]) -> None:
+        """Close something in the task; its end waits for that, but no longer than ``PATIENCE``."""
+        was_closing, self._is_closing = self._is_closing, True
+        try:
+            await close()
+        finally:
+            self._is_closing = was_closing
 
     def let_finish(self) -> None:
         """Never interrupt the work again, because only its clean-up is left."""
