@@ -15,7 +15,17 @@ from ..nodes.holding import warn_of
 from ..nodes.item_keys import ItemKeys
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
-from ..streams import Buffering, Indexed, Plan, Source, Subscription, Valve, emit, flat_map
+from ..streams import (
+    Buffering,
+    Indexed,
+    Plan,
+    Source,
+    Subscription,
+    Valve,
+    emit,
+    flat_map,
+    map_directly,
+)
 from .item import ItemWork, NodeWork, ProcessSingle, RaiseFailures, SingleWork, make_item_end
 from .outcome import Outcome
 from .reporting import BatchReporting
@@ -175,9 +185,7 @@ class BatchRun:
 def _replace_indexes(
     items: Observable[Indexed[Any]], indexes: Sequence[int]
 ) -> Observable[Indexed[Any]]:
-    from reactivex import operators as ops
-
     def replace_index(indexed: Indexed[Any]) -> Indexed[Any]:
         return indexes[indexed[0]], indexed[1]
 
-    return items.pipe(ops.map(replace_index))
+    return items.pipe(map_directly(replace_index))

@@ -22,6 +22,7 @@ from ..streams import (
     OverflowStrategy,
     Plan,
     emit,
+    map_directly,
 )
 from .context import NodeResult
 from .execution import Bound, as_answer, check_answer
@@ -106,12 +107,9 @@ def iterate_outputs(value: Any) -> Outputs[Any]:
 
 
 def _iterate_observable(observable: Observable[Any]) -> Outputs[Any]:
-    # Imported late, because most programs have no node that gives an Observable.
-    from reactivex import operators as ops
-
     buffering = Buffering(overflow=OverflowStrategy.BUFFER)
     return CloseableAsyncIterator(
-        Plan(lambda run: emit(run, observable, buffering).pipe(ops.map(_get_value)), 1)
+        Plan(lambda run: emit(run, observable, buffering).pipe(map_directly(_get_value)), 1)
     )
 
 

@@ -9,7 +9,6 @@ from operator import itemgetter
 from typing import Any, Generic, TypeAlias, overload
 
 from reactivex import Observable
-from reactivex import operators as ops
 
 from .._support.checks import (
     check_non_empty_str,
@@ -60,6 +59,7 @@ from ..streams import (
     compute_default_window,
     drain,
     emit,
+    map_directly,
 )
 from ..tracing.trace import Trace
 from .fusion import Link, OnFailed, OnUsage, Operator, StageRun, fuse
@@ -407,7 +407,9 @@ class ListStage(
     def _plan_values(self, source: Source[Any], options: RunOptions) -> Plan[Any]:
         """Plan runs that emit values, and log items that are left out."""
         emit_value = make_indexed_output if options.indexed else itemgetter(1)
-        return self._plan(source, options, _log_failed, _ignore_usage).pipe(ops.map(emit_value))
+        return self._plan(source, options, _log_failed, _ignore_usage).pipe(
+            map_directly(emit_value)
+        )
 
     def _report(
         self, run: Subscription, items: object, watching: WatchOptions

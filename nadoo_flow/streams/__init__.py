@@ -39,6 +39,7 @@ from .operators import (
     expand,
     flat_map,
     flat_map_many,
+    map_directly,
     observe_on_loop,
     split,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "find_outermost_run",
     "flat_map",
     "flat_map_many",
+    "map_directly",
     "observe",
     "observe_on_loop",
     "split",

@@ -10,6 +10,7 @@ from .flat_map import Isolation, flat_map
 from .flat_map_many import flat_map_many
 from .in_order import InOrder
 from .key_order import Keys
+from .map_directly import map_directly
 from .observe_on_loop import observe_on_loop
 from .split import split
 
@@ -22,6 +23,7 @@ __all__ = [
     "expand",
     "flat_map",
     "flat_map_many",
+    "map_directly",
     "observe_on_loop",
     "split",
 ]
