@@ -72,8 +72,11 @@ async def check_silence(probe: ProbeNode, rule: str, situation: str, interrupted
     if left:
         text = "; ".join(describe_tasks(left))
         raise BrokenRuleError(rule, f"{situation} a task is left: {text}")
-    if probe.running.total() or probe.cleaning > interrupted:
+    if probe.running.total():
         raise BrokenRuleError(rule, f"{situation} a call of the node has not ended.")
+    if probe.cleaning > interrupted:
+        text = "a call of the node was broken off in its clean-up, as by a second cancel"
+        raise BrokenRuleError(rule, f"{situation} {text}.")
     calls = len(probe.calls)
     await asyncio.sleep(PATIENCE)
     if len(probe.calls) > calls:

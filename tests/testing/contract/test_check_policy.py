@@ -106,6 +106,16 @@ def test_what_a_cancelled_batch_leaves_is_found(make: Callable[[], Policy], rule
     assert caught.value.rule == rule
 
 
+def test_a_clean_up_that_a_second_cancel_breaks_off_is_named() -> None:
+    with pytest.raises(BrokenRuleError) as caught:
+        check_policy(timeout(1))
+    assert caught.value.rule == "R4"
+    assert caught.value.text == (
+        "The run of one input (answer after 1 s), cancelled after 0.5 s, has ended, and a call of "
+        "the node was broken off in its clean-up, as by a second cancel."
+    )
+
+
 def test_a_policy_that_makes_no_node_is_told_so() -> None:
     def policy(node: BaseNode) -> Any:
         return node.run
