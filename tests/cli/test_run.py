@@ -306,6 +306,10 @@ def test_of_many_kinds_of_errors_the_most_frequent_are_told(run: Run, folder: Pa
             "cannot import missing_module: ModuleNotFoundError: ",
         ),
         (["broken_nodes:odd", "in.txt"], "cannot import broken_nodes: ZeroDivisionError: "),
+        (
+            ["shell_nodes.py:odd", "in.txt"],
+            "cannot import shell_nodes.py (write shell_nodes:odd): ModuleNotFoundError: ",
+        ),
         (["shell_nodes:missing", "in.txt"], "shell_nodes has no missing"),
         (["shell_nodes:odd.fn", "in.txt"], "shell_nodes has no odd.fn"),
         (

@@ -30,7 +30,8 @@ def find_node(name: str) -> BaseNode:
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
-        raise CommandError(f"cannot import {module_name}: {describe_error(error)}") from error
+        hint = f" (write {module_name[:-3]}:{attributes})" if module_name.endswith(".py") else ""
+        raise CommandError(f"cannot import {module_name}{hint}: {describe_error(error)}") from error
     for attribute in attributes.split("."):
         try:
             found = getattr(found, attribute)
