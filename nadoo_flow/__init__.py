@@ -12,6 +12,15 @@ from .streams import BufferOverflowError, OverflowStrategy, Valve
 from .tracing import Trace
 
 if TYPE_CHECKING:
+    from . import checkpoint as checkpoint
+    from . import dashboard as dashboard
+    from . import dead_letters as dead_letters
+    from . import executors as executors
+    from . import operators as operators
+    from . import policies as policies
+    from . import stages as stages
+    from . import telemetry as telemetry
+    from . import testing as testing
     from .batch import DynamicBatchProcessor
     from .checkpoint import Checkpoint, CheckpointError, SqliteCheckpoint
     from .dead_letters import DeadLetter, DeadLetterError, read_failed
@@ -67,6 +76,17 @@ __all__ = [
 ]
 
 # Imported when they are first used, so that a program which does without them starts sooner.
+_LATE_ROOMS = {
+    "checkpoint",
+    "dashboard",
+    "dead_letters",
+    "executors",
+    "operators",
+    "policies",
+    "stages",
+    "telemetry",
+    "testing",
+}
 _LATE = {
     "AdaptiveLimit": ".policies",
     "Checkpoint": ".checkpoint",
@@ -95,6 +115,8 @@ if not TYPE_CHECKING:  # a checker would take any name for one of the module's
     def __getattr__(name: str) -> object:
         if name == "__version__":
             return import_module("importlib.metadata").version("nadoo-flow")
+        if name in _LATE_ROOMS:
+            return import_module(f".{name}", __name__)
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATE[name], __name__), name)

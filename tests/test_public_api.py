@@ -178,7 +178,7 @@ class TestImports:
 
     @pytest.mark.parametrize("package", [m for m in MODULES if MODULES[m].name == "__init__.py"])
     def test_a_package_only_gives_names_of_its_modules(self, package: str) -> None:
-        late = {"TYPE_CHECKING", "_LATE", "__getattr__", "__dir__"}
+        late = {"TYPE_CHECKING", "_LATE", "_LATE_ROOMS", "__getattr__", "__dir__"}
         for statement in TREES[package].body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)]) | ast.FunctionDef(name=name):
@@ -267,6 +267,14 @@ def test_what_not_every_program_uses_is_imported_when_it_is_used() -> None:
     code = f"import nadoo_flow, sys; print(set({late}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_room_can_be_used_without_an_import_of_its_own() -> None:
+    rooms = sorted(nadoo_flow._LATE_ROOMS)
+    # In a process of its own, since other tests have imported them here.
+    code = f"import nadoo_flow; print([getattr(nadoo_flow, room).__name__ for room in {rooms}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{[f'nadoo_flow.{room}' for room in rooms]}\n"
 
 
 def test_the_version_is_that_of_the_package() -> None:

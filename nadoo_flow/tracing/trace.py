@@ -97,5 +97,8 @@ class Trace(Watcher):
         return History(self.events, list(self._runs.values()), self.left_out)
 
     def __repr__(self) -> str:
+        from .._support.text import format_count
+
         left_out = f", {self.left_out:,} left out" if self.left_out else ""
-        return f"<Trace of {len(self._events):,} events of {len(self._runs):,} runs{left_out}>"
+        events = format_count(len(self._events), "event")
+        return f"<Trace of {events} of {format_count(len(self._runs), 'run')}{left_out}>"
