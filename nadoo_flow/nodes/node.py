@@ -541,7 +541,8 @@ def _has_own_or(value: object) -> bool:
 def _refuse_uncalled(policy: object) -> None:
     """Refuse a function of this package in the place of the policy that it would return."""
     package = __name__.partition(".")[0]
-    if inspect.isfunction(policy) and policy.__module__.partition(".")[0] == package:
+    # A function that exec() has made may have no module.
+    if inspect.isfunction(policy) and str(policy.__module__).partition(".")[0] == package:
         name = policy.__name__
         raise TypeError(
             f"a policy must be called with its settings before pipe() gets it, got {name}; "

@@ -153,6 +153,12 @@ class TestPipe:
         with pytest.raises(TypeError, match=r"^the policy <function .* must return a node, got "):
             _Echo().pipe(lambda _: made)
 
+    def test_takes_functions_without_a_module(self) -> None:
+        namespace: dict[str, Any] = {}
+        exec("def policy(node): return node", namespace)
+        node = _Echo()
+        assert node.pipe(namespace["policy"]) is node
+
     def test_needs_policies_that_can_be_called(self) -> None:
         with pytest.raises(TypeError, match=r"^policy must be a function, got 3 \(int\)$"):
             _Echo().pipe(3)  # type: ignore[arg-type]
