@@ -52,7 +52,8 @@ class FlakyService(BaseNode[Any, Any]):
             that returns them.
         failures: Which calls fail with a :class:`ServiceError`: a share from 0 to 1, or a function
             of the input and the number of the call with an equal input, from 1. It is called when
-            the latency has passed, and returns a bool, or the exception to raise, or None.
+            the latency has passed, and returns a bool, or the exception to raise, or None; it may
+            not be async.
         rate: Most calls in any span of ``per`` seconds; others are refused with status 429. There
             is no such limit by default.
         per: The length of that span.
@@ -63,6 +64,10 @@ class FlakyService(BaseNode[Any, Any]):
         answer: Makes the output of the input; the input itself by default.
         seed: Of the random latencies and failures.
         node_id: The name in errors.
+
+    Raises:
+        TypeError: If an argument is of a wrong type.
+        ValueError: If a number is out of its range, or ``when_full`` is another word.
 
     Attributes:
         started: When each call came, by the clock of the loop, the refused ones among them.
@@ -76,7 +81,6 @@ class FlakyService(BaseNode[Any, Any]):
     Example:
         >>> from nadoo_flow import BatchProcessor
         >>> from nadoo_flow.testing import virtual_time
-        >>> from nadoo_flow.policies import retry
         >>> from nadoo_flow.policies import retry
         >>> service = FlakyService(latency=1, failures=lambda value, attempt: attempt < 3)
         >>> processor = BatchProcessor(service.pipe(retry(wait=60)), max_concurrency=5)
@@ -143,6 +147,10 @@ class FlakyService(BaseNode[Any, Any]):
 
         Args:
             seconds: The length of the span, which does not contain its end.
+
+        Raises:
+            TypeError: If it is no number.
+            ValueError: If it is not above 0.
         """
         seconds = check_positive_number(seconds, "seconds")
         busiest = first = 0
@@ -159,7 +167,12 @@ class FlakyService(BaseNode[Any, Any]):
         Args:
             since: Its begin, by the clock of the loop.
             until: Its end, which does not belong to it.
+
+        Raises:
+            ValueError: If it does not end after its begin.
         """
+        if not since < until:
+            raise ValueError(f"until must be after since, got since={since}, until={until}")
         return sum(since <= time < until for time, _ in self.answered) / (until - since)
 
     async def execute(
@@ -172,7 +185,7 @@ class FlakyService(BaseNode[Any, Any]):
             workflow_context: Ignored.
 
         Raises:
-            ServiceError: If it fails or is refused.
+            ServiceError: If it fails or is refused; or the exception that ``failures`` returned.
         """
         value = unwrap_item(node_context.input_data)
         came_at = asyncio.get_running_loop().time()
@@ -230,9 +243,11 @@ class FlakyService(BaseNode[Any, Any]):
         self._queue.append(turn)
         try:
             await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
+        except BaseException:
+            # It is cancelled, or closed, which leaves the turn as it is.
+            if turn.done() and not turn.cancelled():
                 self._leave()
+            turn.cancel()
             raise
 
     def _start(self) -> None:

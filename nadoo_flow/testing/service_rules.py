@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
 
-from .._support.checks import check_non_negative_number, describe_value
+from .._support.checks import check_non_negative_number, check_sync_function, describe_value
 
 Latency: TypeAlias = "float | tuple[float, float] | Callable[[], float]"
 FailureRule: TypeAlias = "float | Callable[[Any, int], bool | BaseException | None]"
@@ -45,11 +45,11 @@ def as_latency(latency: object, random: Random) -> Callable[[], float]:
     """Return a function that draws the seconds of a call.
 
     Raises:
-        TypeError: If the argument ``latency`` is no number, no pair of them and no function.
-        ValueError: If it is negative, or the pair is none.
+        TypeError: If the argument ``latency`` is no number, no pair of them and no sync function.
+        ValueError: If a number is negative, or a tuple has not two of them.
     """
     if callable(latency):
-        return latency
+        return check_sync_function(latency, "latency")
     if isinstance(latency, tuple):
         if len(latency) != 2:
             raise ValueError(f"latency must be (low, high), got {describe_value(latency)}")
@@ -63,15 +63,24 @@ def as_failure_rule(failures: object, random: Random) -> FindFailure:
     """Return a function that finds the failure of a call, if it fails.
 
     Raises:
-        TypeError: If the argument ``failures`` is neither a number nor a function.
+        TypeError: If the argument ``failures`` is neither a number nor a sync function.
         ValueError: If it is a number that is no share.
     """
-    decide = failures if callable(failures) else _make_random_rule(failures, random)
+    decide: Callable[[Any, int], object]
+    if callable(failures):
+        decide = check_sync_function(failures, "failures")
+    else:
+        decide = _make_random_rule(failures, random)
 
     def find_failure(value: Any, attempt: int) -> BaseException | None:
         decided = decide(value, attempt)
         if isinstance(decided, BaseException):
             return decided
+        if isinstance(decided, type):
+            raise TypeError(
+                "failures must return a bool, an exception or None, "
+                f"got the class {decided.__name__}; return {decided.__name__}(...)"
+            )
         return ServiceError("the service failed", 500) if decided else None
 
     return find_failure

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nadoo_flow import BatchProcessor
+from nadoo_flow import BatchProcessor, NodeContext, WorkflowContext
 from nadoo_flow.policies import retry, timeout
 from nadoo_flow.testing import FlakyService, ServiceError
 
@@ -75,6 +75,11 @@ class TestFailures:
         assert isinstance(result.exception, ServiceError)
         assert result.error == "ServiceError: the service failed"
         assert result.exception.status_code == 500
+
+    async def test_may_not_be_classes(self) -> None:
+        service = FlakyService(failures=lambda value, attempt: TimeoutError)  # type: ignore[arg-type, return-value]
+        error = str(await raised_by(service.run(1)))
+        assert "got the class TimeoutError; return TimeoutError(...)" in error
 
     async def test_may_be_exceptions_of_ones_own(self) -> None:
         result = await outcome(FlakyService(failures=lambda *_: OSError("no route")), 1)
@@ -143,6 +148,16 @@ class TestACapacity:
         assert await calls[2] == 2
         assert isinstance(await raised_by(calls[1]), asyncio.CancelledError)
 
+    async def test_is_not_used_up_by_a_call_that_is_closed_while_it_waits(self) -> None:
+        service = FlakyService(latency=1, capacity=1, when_full="wait")
+        first = asyncio.create_task(service.run(1))
+        await asyncio.sleep(0)
+        closed = service.execute(NodeContext(2), WorkflowContext())
+        closed.send(None)
+        closed.close()
+        assert await first == 1
+        assert (await service.run(3), now(), service.running) == (3, 2, 0)
+
 
 async def test_counters() -> None:
     service = FlakyService(latency=1)
@@ -152,6 +167,8 @@ async def test_counters() -> None:
     assert [service.count_busiest_window(seconds) for seconds in (1, 1.5, 9)] == [5, 8, 9]
     assert [service.compute_throughput(0, until) for until in (1, 2, 4)] == [0, 1.5, 2.25]
     assert FlakyService().count_busiest_window(1) == 0
+    with pytest.raises(ValueError, match=r"^until must be after since, got since=1, until=1$"):
+        service.compute_throughput(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +183,8 @@ async def test_counters() -> None:
         (lambda: FlakyService(per=0), r"per must be above 0, got 0"),
         (lambda: FlakyService(capacity=1.5), r"capacity must be a positive int, got 1.5"),  # type: ignore[arg-type]
         (lambda: FlakyService(when_full="queue"), r"when_full must be 'reject' or 'wait', got"),  # type: ignore[arg-type]
+        (lambda: FlakyService(latency=asyncio.sleep), "latency must be a function that is not"),  # type: ignore[arg-type]
+        (lambda: FlakyService(failures=asyncio.sleep), "failures must be a function that is not"),
         (
             lambda: FlakyService(answer=asyncio.sleep),
             "answer must be a function that is not",
