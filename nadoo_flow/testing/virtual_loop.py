@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, TypeVarTuple
 
+from .._support.checks import check_non_negative_number
 from .waiting_tasks import describe_tasks
 
 Arguments = TypeVarTuple("Arguments")
@@ -133,8 +134,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
         Args:
             seconds: How much time passes.
+
+        Raises:
+            TypeError: If it is no number.
+            ValueError: If it is negative, infinite or nan.
         """
-        self._jumping.now += seconds
+        self._jumping.now += check_non_negative_number(seconds, "seconds")
 
 
 def virtual_time() -> VirtualTimeLoop:
@@ -161,6 +166,8 @@ def advance(seconds: float) -> None:
 
     Raises:
         RuntimeError: If the running loop has no virtual time, or no loop runs.
+        TypeError: If ``seconds`` is no number.
+        ValueError: If it is negative, infinite or nan.
 
     Example:
         >>> async def compute():

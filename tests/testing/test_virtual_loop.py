@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +121,14 @@ def test_a_deadlock_is_an_error_that_says_who_waits_and_where(main: Any, places:
     assert f"wait_for_ever (testing/{__file__.rpartition('/')[2]}:{line})" in text
 
 
+def test_a_package_whose_name_begins_as_this_one_is_no_part_of_it() -> None:
+    path = Path(virtual_loop.__file__).parents[1].with_name("nadoo_flow_nodes") / "ask.py"
+    namespace: dict[str, Any] = {"wait_for_ever": wait_for_ever}
+    exec(compile("async def ask(): await wait_for_ever()", path, "exec"), namespace)
+    with pytest.raises(DeadlockError, match=r"waits in ask \(nadoo_flow_nodes/ask.py:1\) > wait_f"):
+        in_virtual_time(namespace["ask"])
+
+
 def test_a_loop_may_be_given_up_that_turns_for_ever() -> None:
     cleaned = False
 
@@ -138,6 +147,12 @@ def test_a_loop_may_be_given_up_that_turns_for_ever() -> None:
     ):
         runner.run(turn_for_ever())
     assert cleaned
+
+
+async def test_time_does_not_go_back() -> None:
+    with pytest.raises(ValueError, match=r"^seconds must not be negative, got -1$"):
+        advance(-1)
+    assert asyncio.get_running_loop().time() == 0
 
 
 def test_a_deadlock_beside_a_thread_is_one_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
