@@ -15,10 +15,11 @@ from reactivex.observable.marbles import parse
 
 from .._support.checks import check_positive_number, describe_value
 from ..streams import Source
-from .signals import Signal, watch
+from .signals import Signal, make_signal, watch
 from .virtual_loop import VirtualTimeLoop
 
 PARENTHESES = re.compile(r"(?:[^()]|\([^()]*\))*")
+"""What has its parentheses in pairs, and none inside of another."""
 
 
 def marbles(
@@ -44,6 +45,7 @@ def marbles(
         step: Seconds for each character.
 
     Raises:
+        TypeError: If an argument is of a wrong type.
         ValueError: If the diagram is wrong: something follows its end, or a parenthesis is open.
 
     Example:
@@ -58,10 +60,14 @@ def marbles(
     if not isinstance(diagram, str):
         raise TypeError(f"diagram must be a str, got {describe_value(diagram)}")
     if not PARENTHESES.fullmatch(diagram):
-        raise ValueError(f"diagram has a parenthesis too many, got {diagram!r}")
+        raise ValueError(f"diagram must have its parentheses in pairs, got {diagram!r}")
+    if values is not None and not isinstance(values, Mapping):
+        raise TypeError(f"values must be a mapping, got {describe_value(values)}")
+    if error is not None and not isinstance(error, Exception):
+        raise TypeError(f"error must be an exception, got {describe_value(error)}")
     step = check_positive_number(step, "step")
     parsed = parse(diagram, step, lookup=values, error=error, raise_stopped=True)
-    signals = [Signal.of(cast(float, time), notification) for time, notification in parsed]
+    signals = [make_signal(cast(float, time), notification) for time, notification in parsed]
     return Marbles(signals, error is None, len(diagram.replace(" ", "")), step)
 
 
@@ -120,6 +126,7 @@ class Marbles(Observable[Any]):
             AssertionError: If it does not. The text shows the signals that are missing (``-``) and
                 those that came instead (``+``).
             RuntimeError: If the running loop has no virtual time.
+            TypeError: If ``source`` is neither an Observable nor an async iterable.
         """
         if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
             raise RuntimeError("expect() needs a loop with virtual time: loop_factory=virtual_time")

@@ -30,15 +30,6 @@ class Signal(NamedTuple):
     kind: Kind
     value: Any = None
 
-    @staticmethod
-    def of(time: float, notification: Notification[Any]) -> Signal:
-        """Make a signal of what Rx's parser of diagrams has found."""
-        if isinstance(notification, OnNext):
-            return Signal(time, "next", notification.value)
-        if isinstance(notification, OnError):
-            return Signal(time, "error", notification.exception)
-        return Signal(time, "completed")
-
     def deliver(self, observer: abc.ObserverBase[Any]) -> None:
         """Send it to an observer."""
         if self.kind == "next":
@@ -67,8 +58,19 @@ class Signal(NamedTuple):
         return f"{self.time:.9g} s: {what}"
 
 
+def make_signal(time: float, notification: Notification[Any]) -> Signal:
+    """Make a signal of what Rx's parser of diagrams has found."""
+    if isinstance(notification, OnNext):
+        return Signal(time, "next", notification.value)
+    if isinstance(notification, OnError):
+        return Signal(time, "error", notification.exception)
+    return Signal(time, "completed")
+
+
 async def watch(source: Source[Any], seconds: float) -> list[Signal]:
     """Collect the signals of a source until it ends, and leave it after some time.
+
+    An error that it raises as it is left is one of its signals too.
 
     Args:
         source: An Observable or an async iterable.
@@ -123,7 +125,7 @@ async def _iterate(source: AsyncIterable[Any], seconds: float, log: _Log) -> Non
                 log.on_next(value)
             log.on_completed()
     except Exception as error:
-        if not limit.expired():
+        if not (limit.expired() and isinstance(error, TimeoutError)):
             log.on_error(error)
     finally:
         aclose = getattr(iterator, "aclose", None)

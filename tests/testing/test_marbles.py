@@ -149,6 +149,16 @@ class TestAsAnExpectation:
         with assert_nothing_left():
             await marbles("---").expect(stage.stream(aiter(marbles("a"))))
 
+    async def test_an_error_of_a_source_that_is_left_is_shown(self) -> None:
+        async def fail_at_the_end() -> AsyncIterator[str]:
+            try:
+                yield await asyncio.sleep(99, "a")
+            finally:
+                raise ValueError("not closed")
+
+        with pytest.raises(AssertionError, match=r"\+ 2.5 s: ValueError: not closed"):
+            await marbles("---").expect(fail_at_the_end())
+
     @pytest.mark.asyncio(loop_factories=["real"])
     async def test_it_needs_virtual_time(self) -> None:
         with pytest.raises(RuntimeError, match="needs a loop with virtual time"):
@@ -159,13 +169,19 @@ class TestAsAnExpectation:
             await marbles("a|").expect(["a"])
 
 
+@pytest.mark.parametrize("diagram", ["a|b", "a,b"])
+def test_what_the_parser_of_rx_refuses_is_refused(diagram: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # its words are those of Rx
+        marbles(diagram)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: marbles("a|b"), "Elements cannot be declared after"),
-        (lambda: marbles("a-(b|"), r"diagram has a parenthesis too many, got 'a-\(b\|'"),
-        (lambda: marbles("a)"), "diagram has a parenthesis too many"),
-        (lambda: marbles("a,b"), "Comma"),
+        (lambda: marbles("a-(b|"), r"diagram must have its parentheses in pairs, got 'a-\(b\|'"),
+        (lambda: marbles("a)"), "diagram must have its parentheses in pairs"),
+        (lambda: marbles("a", values=["b"]), r"values must be a mapping, got \['b'\] \(list\)"),  # type: ignore[arg-type]
+        (lambda: marbles("#", error=ValueError), "error must be an exception, got <class 'ValueE"),  # type: ignore[arg-type]
         (lambda: marbles(["a"]), r"diagram must be a str, got \['a'\] \(list\)"),  # type: ignore[arg-type]
         (lambda: marbles("a", step=0), "step must be above 0, got 0"),
     ],
