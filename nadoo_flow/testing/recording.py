@@ -123,7 +123,12 @@ def record(node: BaseNode[Any, Any]) -> Iterator[Recording]:
     as a BatchProcessor. It is not for several threads.
 
     Args:
-        node: A stage, a chain of stages, a pipeline of nodes or stages, or one node.
+        node: A stage, a chain of stages, a pipeline of nodes or stages, or one node. One that
+            stands in a pipeline twice has one record. What a generator gives is seen as the outputs
+            of the stage whose child it is, so record the stage.
+
+    Raises:
+        TypeError: If it is no node.
 
     Example:
         >>> from nadoo_flow import FilterNode, MapNode
@@ -138,7 +143,7 @@ def record(node: BaseNode[Any, Any]) -> Iterator[Recording]:
     """
     if not isinstance(node, BaseNode):
         raise TypeError(f"node must be a node, got {describe_value(node)}")
-    parts = list(_list_parts(node))
+    parts = list({id(part): part for part in _list_parts(node)}.values())
     recording = Recording([StageRecord(part.node_id) for part in parts])
     with ExitStack() as stack:
         for part, own in zip(parts, recording, strict=True):

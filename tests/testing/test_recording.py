@@ -138,6 +138,13 @@ async def test_the_nodes_of_a_pipeline() -> None:
     assert seen["own"].inputs == [1]
 
 
+async def test_a_node_that_stands_in_a_pipeline_twice_has_one_record() -> None:
+    node = FunctionNode(lambda text: text + "!", "shout")
+    with record(node | node) as seen:
+        assert await (node | node).run("a") == "a!!"
+    assert (seen["shout"].inputs, seen["shout"].outputs) == (["a", "a!"], ["a!", "a!!"])
+
+
 async def test_stages_inside_a_pipeline() -> None:
     pipeline = MapNode("map", slow_double) | len
     with record(pipeline) as seen:
