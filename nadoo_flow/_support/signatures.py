@@ -37,6 +37,15 @@ def check_takes(function: Callable[..., Any], parameter: str, *arguments: str) -
         ) from None
 
 
+def accepts(function: Callable[..., Any], arguments: int) -> bool:
+    """Return whether a function says that it can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * arguments)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def check_returns(function: Callable[..., Any], parameter: str, returned: str) -> None:
     """Check that a function which is written in Python returns something somewhere.
 
@@ -60,7 +69,7 @@ def check_returns(function: Callable[..., Any], parameter: str, returned: str) -
 
 
 def _returns_only_none(code: CodeType) -> bool:
-    """Return whether each ``return`` of a function, of which there is one, is one of None."""
+    """Return whether a function has a way out, and none that returns anything but None."""
     found = False
     before: dis.Instruction | None = None
     for instruction in dis.get_instructions(code):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..._support.checks import check_function, check_positive_int
+from ..._support.signatures import accepts
 from ...nodes.node import Policy
 from .policy_case import PolicyCase
 from .policy_checks import (
@@ -74,7 +74,7 @@ def check_policy(
     max_examples = check_positive_int(max_examples, "max_examples")
     check_outside_of_loops("check_policy")
     strategies = import_strategies()
-    make: MakePolicy = policy if _takes_nothing(policy) else lambda: policy  # type: ignore[assignment, return-value]
+    make: MakePolicy = policy if accepts(policy, 0) else lambda: policy  # type: ignore[assignment, return-value]
     check_loops(make)
     for check, cases in (
         (check_results, _draw_cases(strategies, [0.0], ["answer"])),
@@ -87,14 +87,6 @@ def check_policy(
         (check_contexts, _draw_cases(strategies)),
     ):
         search(partial(check, make), cases, max_examples)
-
-
-def _takes_nothing(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind()
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _draw_cases(

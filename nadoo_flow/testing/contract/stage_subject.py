@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from ..._support.checks import describe_value
+from ..._support.signatures import accepts
 from ...stages import ListStage
 
 CLEAN_UP = 0.5
@@ -103,8 +103,8 @@ def make_subject_maker(make: MakeStage) -> Callable[[], Subject]:
     refusal = f"stage must be a stage, or a function that makes one, got {describe_value(make)}"
     if not callable(make):
         raise TypeError(refusal)
-    takes_work = _takes(make, 1) and not _takes(make, 0)
-    if not (takes_work or _takes(make, 0)):
+    takes_work = accepts(make, 1) and not accepts(make, 0)
+    if not (takes_work or accepts(make, 0)):
         raise TypeError(
             f"{refusal}, which takes several arguments; "
             "write lambda work: MyStage('id', work), or without a parameter"
@@ -118,11 +118,3 @@ def make_subject_maker(make: MakeStage) -> Callable[[], Subject]:
         return Subject(stage, work)
 
     return make_subject
-
-
-def _takes(function: Callable[..., Any], arguments: int) -> bool:
-    try:
-        inspect.signature(function).bind(*[None] * arguments)
-    except (TypeError, ValueError):
-        return False
-    return True
