@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, cast
 
+from .._support.checks import describe_value
 from .._support.percentile import compute_percentile
 from .._support.text import format_count, shorten
 from ..drawing.svg import BLUE, RED
@@ -25,7 +26,7 @@ FEWEST_IN_A_BIN = 20
 """Items without which a percentile of them would say little."""
 
 FEWEST_BINS = 5
-"""Bins without which a line through them would."""
+"""Bins without which a line through their percentiles would say little."""
 
 _BINS = 60
 _SIZE = (10, 5.5)
@@ -74,12 +75,18 @@ def plot_results(results: Sequence[BatchResult], figure: Figure | SubFigure | No
 
     Raises:
         ImportError: If matplotlib is not installed.
+        TypeError: If ``figure`` is no figure, such as axes.
     """
     try:
         # Not pyplot, which would keep the figure, and choose a display for the whole process.
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure, FigureBase
     except ImportError as error:
         raise ImportError("plot() needs matplotlib: pip install 'nadoo-flow[plot]'") from error
+    if figure is not None and not isinstance(figure, FigureBase):
+        raise TypeError(
+            f"figure must be a figure of matplotlib, got {describe_value(figure)}; "
+            "write plt.figure()"
+        )
     if figure is None:
         figure = Figure(figsize=_SIZE, layout="constrained")
     axes: Any = figure.subplot_mosaic(

@@ -126,6 +126,11 @@ class TestItsManners:
         assert (plots.latencies.figure, plots.figure) == (part, figure)
         assert plots._repr_png_().startswith(b"\x89PNG")
 
+    def test_it_refuses_axes(self) -> None:
+        axes: Any = Figure().subplots()
+        with pytest.raises(TypeError, match=r"^figure must be a figure of matplotlib, got .*Axes"):
+            made((0, 1, None)).plot(axes)
+
     def test_it_has_the_colours_of_the_style_in_use(self) -> None:
         items = [(float(at), 1.0, None) for at in range(100)]
         with mpl.rc_context({"text.color": "white", "axes.labelcolor": "white"}):
