@@ -26,7 +26,7 @@ class NodeContext:
 
     input_data: Any = field(default_factory=dict)
 
-    if not TYPE_CHECKING:  # a checker says so itself
+    if not TYPE_CHECKING:  # a type checker reports it before
 
         def __getitem__(self, key: object) -> object:
             raise TypeError(
@@ -57,7 +57,7 @@ class WorkflowContext:
 
     variables: dict[str, Any] = field(default_factory=dict)
 
-    if not TYPE_CHECKING:  # a checker says so itself
+    if not TYPE_CHECKING:  # a type checker reports it before
 
         def __getitem__(self, key: object) -> object:
             raise TypeError(

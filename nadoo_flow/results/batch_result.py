@@ -59,7 +59,7 @@ class BatchResult(Generic[Input_co, Output_co]):
     metadata: dict[str, Any] = field(default_factory=dict)
     started: float | None = field(default=None, repr=False, compare=False)
 
-    if not TYPE_CHECKING:  # a checker says so itself
+    if not TYPE_CHECKING:  # a type checker reports it before
 
         def __getitem__(self, key: object) -> object:
             raise TypeError(

@@ -110,6 +110,7 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
 
         Raises:
             ImportError: If matplotlib is not installed.
+            TypeError: If ``figure`` is no figure, such as axes.
 
         Example:
             >>> results = asyncio.run(BatchProcessor(str.upper).batch(["a", "b"]))
@@ -174,7 +175,7 @@ class BatchResults(list[BatchResult[Input, Output]], Generic[Input, Output]):
         frame: pl.DataFrame = polars.DataFrame(series)
         return frame
 
-    if not TYPE_CHECKING:  # a checker says so itself
+    if not TYPE_CHECKING:  # a type checker reports it before
 
         def __getattr__(self, name: str) -> object:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"

@@ -45,7 +45,7 @@ class CloseableAsyncIterator(AsyncIterator[T]):
     def __aiter__(self) -> Self:
         return self
 
-    if not TYPE_CHECKING:  # a checker says so itself
+    if not TYPE_CHECKING:  # a type checker reports it before
 
         def __iter__(self) -> Never:
             raise TypeError(
