@@ -10,13 +10,14 @@ from nadoo_flow.stages import resuming
 
 from .case import Disk, Stage
 from .ledger import Ledger
+from .memory_file import MemoryFile
 from .replacing import replaced
 
 Place = tuple[str, str, int]
 """A stage, an item of it, and the position of an output of that."""
 
 
-class MemorySteps:
+class MemorySteps(MemoryFile):
     """Keeps the records of a case, and finds what it may not be asked.
 
     Attributes:
@@ -31,16 +32,12 @@ class MemorySteps:
     name = "the checkpoint"
 
     def __init__(self, disk: Disk, stages: tuple[Stage, ...]) -> None:
-        self.disk = disk
+        super().__init__(disk)
         self.stages = stages
         self.records: dict[Place, StepRecord] = {}
         self.before: frozenset[Place] = frozenset()
-        self.has_failed = False
         self.earlier: Ledger | None = None
-        self.ledger = Ledger()
         self._stages: list[StageName] | None = None
-        self._is_open = False
-        self._calls = 0
         self._runs = 0
 
     def begin(self, ledger: Ledger) -> None:
@@ -58,10 +55,7 @@ class MemorySteps:
 
     def open(self, stages: Sequence[StageName]) -> dict[str, int]:
         """Note that it is in use, and count the items of each stage."""
-        if self._is_open:
-            self.ledger.find("a checkpoint is opened twice")
-        self._work()
-        self._is_open = True
+        self._open()
         if self._stages is not None and self._stages != [*stages]:
             self.ledger.find("the stages have other names in the second run")
         self._stages = [*stages]
@@ -83,16 +77,6 @@ class MemorySteps:
                 self.ledger.find("what is recorded is recorded again")
             self.records[place] = record
 
-    def close(self) -> None:
-        """Note that it is no longer in use."""
-        self._check_open()
-        self._is_open = False
-
-    def check_end(self) -> None:
-        """Check that it is left closed."""
-        if self._is_open:
-            self.ledger.find("a checkpoint is left open")
-
     def _find(self, query: StepQuery) -> list[StepRecord]:
         places = sorted(
             place
@@ -100,15 +84,3 @@ class MemorySteps:
             if place[:2] == (query.stage, query.item) and place[2] >= query.start
         )
         return [self.records[place] for place in places[: query.limit]]
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            self.ledger.find("a checkpoint is used that is not open")
-
-    def _work(self) -> None:
-        self._calls += 1
-        if self._calls == self.disk.fails_at:
-            self.has_failed = True
-            error = OSError(28, "planned")
-            self.ledger.closing.append(error)
-            raise error
