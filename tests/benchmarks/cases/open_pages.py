@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from time import process_time
+from functools import partial
 
 from .._worker import agreed
 from ..model import Case, Contestant, Outcome, Params, Run, as_measured
 from ..nodes import expected_total, inputs, make_work
 from ..pages import Pages
+from ..timed_batch import time_batch
 
 OURS = "nadoo-flow, a dashboard with open pages"
 TURNS = 5
@@ -22,18 +23,9 @@ def _prepare(params: Params) -> Run:
     work, given = make_work(params["node"]), inputs(params["n"])
     answers: list[list[int]] = []
 
-    async def timed(processor: BatchProcessor) -> float:
-        count = total = 0
-        started = process_time()
-        async for result in processor.batch_as_completed(given):
-            count += 1
-            total += result.output
-        seconds = process_time() - started
-        answers.append([count, total])
-        return seconds
-
     async def once() -> Outcome:
         processor = BatchProcessor(work, params["concurrency"])
+        timed = partial(time_batch, processor, given, answers)
         dashboard = Dashboard(processor)
         ratios = []
         async with (
@@ -41,11 +33,11 @@ def _prepare(params: Params) -> Run:
             Pages(dashboard, server.url, params["pages"]) as pages,
         ):
             for _ in range(TURNS):
-                less = [await timed(processor)]
+                less = [await timed()]
                 await pages.open()
-                more = await timed(processor) + await timed(processor)
+                more = await timed() + await timed()
                 await pages.close()
-                less.append(await timed(processor))
+                less.append(await timed())
                 ratios.append(more / sum(less))
         return Outcome(agreed(answers), (statistics.median(ratios) - 1) * 100)
 

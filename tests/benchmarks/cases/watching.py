@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import statistics
 from functools import partial
-from time import process_time
-from typing import Any
 
 from .._worker import agreed
 from ..model import Case, Contestant, Outcome, Params, Run, as_measured
 from ..nodes import expected_total, inputs, make_work
+from ..timed_batch import time_batch
 from ..watchers import WATCHERS, Make, left, plain
 
 TURNS = 5
@@ -21,15 +20,7 @@ def _prepare(make: Make, params: Params) -> Run:
     answers: list[list[int]] = []
 
     async def timed(make: Make) -> float:
-        processor: Any = make(work, params["concurrency"])
-        count = total = 0
-        started = process_time()
-        async for result in processor.batch_as_completed(given):
-            count += 1
-            total += result.output
-        seconds = process_time() - started
-        answers.append([count, total])
-        return seconds
+        return await time_batch(make(work, params["concurrency"]), given, answers)
 
     async def once() -> Outcome:
         # Neighbours in time, so that a change of the machine's pace hits both, in either order.
