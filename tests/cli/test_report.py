@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import signal
 import subprocess
@@ -154,6 +156,16 @@ def test_of_an_error_only_the_beginning_is_kept() -> None:
     for error in ("x" * 10_000, "short", None):
         trace.on_event(Event("failed", "stage", 0, 0, 1.0, error=error))
     assert [event.error for event in trace.events] == ["x" * 299 + "…", "short", None]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_does_not_hide_how_the_run_ended(run: Run, folder: Path) -> None:
+    bad = write(folder, "in.jsonl", "1\n{\n")
+    options = ("-o", "out.jsonl", "--bad-lines", "stop", "--report", "/dev/full")
+    status, _, errors = run("report_nodes:odd", bad, *options)
+    ended, _, unwritten = errors.splitlines()[-1].rpartition("; cannot write /dev/full: ")
+    assert (status, unwritten) == (2, os.strerror(errno.ENOSPC))
+    assert "the input in.jsonl: line 2" in ended
 
 
 def test_a_dry_run_writes_none(run: Run, folder: Path) -> None:

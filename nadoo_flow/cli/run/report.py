@@ -101,8 +101,14 @@ class Report:
         try:
             with open_to_write(self._path) as file:
                 file.write(self._render(self._node, exc))
-        except OSError as error:
-            raise CommandError(f"cannot write {self._path}: {error.strerror}") from exc
+        except (CommandError, OSError) as error:
+            text = (
+                f"cannot write {self._path}: {error.strerror}"
+                if isinstance(error, OSError)
+                else str(error)
+            )
+            # Only the last error is printed, and that of the run must not be lost.
+            raise CommandError(f"{exc}; {text}" if isinstance(exc, CommandError) else text) from exc
 
     def _render(self, node: BaseNode, error: BaseException | None) -> str:
         from ...results.html import BINS, render_summary
