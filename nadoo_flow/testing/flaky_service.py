@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from random import Random
@@ -18,6 +17,7 @@ from .._support.checks import (
 from ..nodes import BaseNode, NodeContext, NodeResult, WorkflowContext
 from ..nodes.context import unwrap_item
 from .service_rules import FailureRule, Latency, ServiceError, as_failure_rule, as_latency
+from .service_turns import Turns
 
 
 class Answered(NamedTuple):
@@ -75,8 +75,6 @@ class FlakyService(BaseNode[Any, Any]):
         failed: When each call failed that was not refused.
         rejected: When each call was refused.
         cancelled: How many calls were cancelled.
-        running: How many calls are in work, without those that wait or are refused.
-        peak: Most calls that were in work at a time.
 
     Example:
         >>> from nadoo_flow import BatchProcessor
@@ -109,14 +107,13 @@ class FlakyService(BaseNode[Any, Any]):
         self._find_failure = as_failure_rule(failures, Random(f"{seed} failures"))
         self._rate = None if rate is None else check_positive_int(rate, "rate")
         self._per = check_positive_number(per, "per")
-        self._capacity = _as_capacity(capacity)
+        self._turns = Turns(capacity)
         if when_full not in ("reject", "wait"):
             raise ValueError(
                 f"when_full must be 'reject' or 'wait', got {describe_value(when_full)}"
             )
         self._waits = when_full == "wait"
         self._answer = None if answer is None else check_sync_function(answer, "answer")
-        self._queue: deque[asyncio.Future[None]] = deque()
         self._accepted: deque[float] = deque()
         self._calls_by_input: Counter[Hashable] = Counter()
         self.started: list[float] = []
@@ -124,8 +121,6 @@ class FlakyService(BaseNode[Any, Any]):
         self.failed: list[float] = []
         self.rejected: list[float] = []
         self.cancelled = 0
-        self.running = 0
-        self.peak = 0
 
     @property
     def calls(self) -> int:
@@ -135,12 +130,21 @@ class FlakyService(BaseNode[Any, Any]):
     @property
     def capacity(self) -> int | None:
         """Most calls at a time, if there is such a limit."""
-        return None if self._capacity == math.inf else int(self._capacity)
+        return self._turns.capacity
 
     @capacity.setter
     def capacity(self, capacity: int | None) -> None:
-        self._capacity = _as_capacity(capacity)
-        self._admit()
+        self._turns.capacity = capacity
+
+    @property
+    def running(self) -> int:
+        """How many calls are in work, without those that wait or are refused."""
+        return self._turns.running
+
+    @property
+    def peak(self) -> int:
+        """Most calls that were in work at a time."""
+        return self._turns.peak
 
     def count_busiest_window(self, seconds: float) -> int:
         """Count the calls in the busiest span of time: most that came in any so many seconds.
@@ -197,7 +201,7 @@ class FlakyService(BaseNode[Any, Any]):
                 await asyncio.sleep(self._draw_latency())
                 failure = self._find_failure(value, attempt)
             finally:
-                self._leave()
+                self._turns.give_back()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -226,10 +230,10 @@ class FlakyService(BaseNode[Any, Any]):
             await self._reject(ServiceError("too many calls", 429, retry_after))
         if self._rate is not None:
             self._accepted.append(now)
-        if self.running < self._capacity and not self._queue:
-            self._start()
-        elif self._waits:
-            await self._wait_for_turn()
+        if self._turns.take():
+            return
+        if self._waits:
+            await self._turns.wait()
         else:
             await self._reject(ServiceError("too many calls at a time", 503))
 
@@ -237,34 +241,3 @@ class FlakyService(BaseNode[Any, Any]):
         await asyncio.sleep(self._draw_latency())
         self.rejected.append(asyncio.get_running_loop().time())
         raise error
-
-    async def _wait_for_turn(self) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except BaseException:
-            # It is cancelled, or closed, which leaves the turn as it is.
-            if turn.done() and not turn.cancelled():
-                self._leave()
-            turn.cancel()
-            raise
-
-    def _start(self) -> None:
-        self.running += 1
-        self.peak = max(self.peak, self.running)
-
-    def _leave(self) -> None:
-        self.running -= 1
-        self._admit()
-
-    def _admit(self) -> None:
-        while self._queue and self.running < self._capacity:
-            turn = self._queue.popleft()
-            if not turn.cancelled():
-                self._start()
-                turn.set_result(None)
-
-
-def _as_capacity(capacity: object) -> float:
-    return math.inf if capacity is None else check_positive_int(capacity, "capacity")
