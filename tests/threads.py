@@ -36,6 +36,8 @@ def in_loops(
         for number in range(rounds):
             barrier.wait()
             own.append(await use(number))
+        # A loop that is closed before hands on what it holds, and others may still begin the round.
+        barrier.wait()
 
     def run(own: list[T]) -> None:
         sys.settrace(_let_others_in)
