@@ -121,6 +121,20 @@ class TestWhatIsShown:
             await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True)  # 0 fails; 10, 5, 2, 1
         assert bars(terminal.getvalue()) == ["map 5/5 failed=1", "filter 4/4", "sum 2/2"]
 
+    async def test_a_stage_that_is_complete_keeps_its_own_time_and_mean_rate(
+        self, terminal: Terminal
+    ) -> None:
+        chain = MapNode("fast", slowly, "a", "b", max_concurrency=1) | MapNode(
+            "slow", lambda _: asyncio.sleep(9), "b", "c", max_concurrency=1
+        )
+        with redirect_stderr(terminal):
+            await chain.run({"a": [1, 3, 1, 3]}, progress=True)
+        last = dict(re.findall(r"(fast|slow): 100%[^\[]*4/4 (\[.*?\])", terminal.getvalue()))
+        assert last == {
+            "fast": "[00:08<00:00,  2.00s/it]",
+            "slow": "[00:37<00:00,  9.25s/it]",
+        }
+
     async def test_behind_operators_nobody_knows_how_many_come(self, terminal: Terminal) -> None:
         chain = (
             MapNode("map", double, "a", "b")
@@ -295,6 +309,17 @@ ready.set()
 await run;
 """
 
+UNEVEN = """
+import asyncio, gc, re
+from ipywidgets import HTML
+from nadoo_flow import BatchProcessor
+
+results = await BatchProcessor(asyncio.sleep, 1, progress=True).batch(iter([0.8, 0.1, 0.1, 0.1]))
+(value,) = [w.value for w in gc.get_objects() if isinstance(w, HTML) and "4/?" in w.value]
+number, unit = re.search(r"([\\d.]+)(it/s|s/it)", value).groups()
+print(float(number) if unit == "it/s" else 1 / float(number), results.summary().throughput)
+"""
+
 INSTALL = "for progress bars a notebook needs ipywidgets: pip install 'nadoo-flow[notebook]'"
 
 
@@ -312,13 +337,34 @@ class TestInANotebook:
         widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         values = [str(widget["state"].get("value")) for widget in widgets.values()]
         assert [value for value in values if re.search(r"4/4\s\[.*failed=2", value)]
+        (bar,) = [w["state"] for w in widgets.values() if "max" in w["state"]]
+        assert bar["bar_style"] == "warning"
 
     def test_its_widgets_are_full_where_not_all_items_came(self, execute: Execute) -> None:
         notebook = new_notebook(cells=[new_code_cell(CHAIN)])
         execute(notebook)
         widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         states = [widget["state"] for widget in widgets.values()]
-        assert [(s["value"], s["max"]) for s in states if "max" in s] == [(5, 5), (5, 5), (2, 2)]
+        bars = [state for state in states if "max" in state]
+        assert [(bar["value"], bar["max"]) for bar in bars] == [(5, 5), (5, 5), (2, 2)]
+        assert {bar["bar_style"] for bar in bars} == {"success"}
+
+    def test_its_widgets_begin_at_one_place(self, execute: Execute) -> None:
+        notebook = new_notebook(cells=[new_code_cell(CHAIN)])
+        execute(notebook)
+        widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+        widths = [widget["state"].get("min_width") for widget in widgets.values()]
+        (width,) = {width for width in widths if width}
+        assert widths.count(width) == 3
+
+    def test_its_widget_ends_with_the_mean_rate_also_without_a_total(
+        self, execute: Execute
+    ) -> None:
+        notebook = new_notebook(cells=[new_code_cell(UNEVEN)])
+        execute(notebook)
+        (printed,) = [o for o in notebook.cells[0].outputs if o.output_type == "stream"]
+        shown, mean = map(float, printed.text.split())
+        assert shown == pytest.approx(mean, rel=0.1)
 
     def test_its_widget_says_while_nothing_ends_what_is_in_work(self, execute: Execute) -> None:
         notebook = new_notebook(cells=[new_code_cell(SLOW)])
