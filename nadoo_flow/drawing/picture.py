@@ -5,6 +5,8 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+from .embedding import embed_with_still
+
 
 class Picture:
     """An SVG picture.
@@ -25,7 +27,7 @@ class Picture:
 
     def _repr_html_(self) -> str:
         # Inline, because an <img> would not show the titles of elements on hover.
-        return self.svg
+        return embed_with_still(self.svg)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.svg):,} characters of SVG; save it with .save()>"

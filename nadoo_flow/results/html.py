@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .._support.text import format_count, format_duration, format_rate, shorten_and_escape
 from .._support.usage import describe_usage
+from ..drawing.embedding import embed_live
 from ..drawing.svg import BLUE, RED, label, picture, tag, time_axis, title
 from .batch_result import BatchResult
 from .digest import FailedItem
@@ -112,7 +113,7 @@ def _render_histogram(histogram: Histogram) -> str:
                     )
                 )
     parts += time_axis(_LEFT, floor, _WIDTH - _LEFT - 30, longest)
-    return f"<div>{picture(_WIDTH, _HEIGHT, 'latencies', parts)}</div>"
+    return embed_live(picture(_WIDTH, _HEIGHT, "latencies", parts))
 
 
 def _render_errors(summary: Summary) -> Iterator[str]:
