@@ -99,7 +99,8 @@ def run_tests(tmp_path: Path) -> RunTests:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *options],
             cwd=tmp_path,
-            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            # Without the options of the run that this test is part of.
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
             capture_output=True,
             text=True,
             check=False,
