@@ -38,13 +38,12 @@ def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     (folder / "gates.py").write_text(NODE)
     (folder / "in.txt").write_text("first\nsecond\nthird\nfourth\n")
     command = f"-m nadoo_flow run gates:gated in.txt -o out.jsonl --concurrency 2 {options[0]}"
-    with subprocess.Popen(
-        [sys.executable, *command.split()],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=interruptible,
-    ) as process:
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, *command.split()], cwd=folder, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         assert process.stderr is not None
         url = process.stderr.readline().removeprefix("live page: ").strip()
         parts = urlsplit(url)

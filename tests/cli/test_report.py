@@ -202,13 +202,15 @@ def test_a_run_that_cannot_begin_leaves_the_last_report_alone(run: Run, folder: 
 def test_an_interrupted_run_has_one(again: bool, folder: Path) -> None:
     write(folder, "in.txt", "0\n1\n2\n3\n4\n")
     command = "-m nadoo_flow run report_nodes:gated in.txt -o out --concurrency 2"
-    with subprocess.Popen(
-        [sys.executable, *command.split(), "--report", "report.html"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=interruptible,
-    ) as process:
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, *command.split(), "--report", "report.html"],
+            cwd=folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stderr is not None
         deadline = time.monotonic() + 30
         while not (folder / "out").exists() and time.monotonic() < deadline:
