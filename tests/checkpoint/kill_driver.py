@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,6 +172,9 @@ def drive(driven: Driven) -> None:
     # What is imported now need not be by each child.
     (folder / "warm").mkdir()
     driven.run(folder / "warm", seed)
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join()  # it is about to end, and a process that has one must not fork
     killed, in_the_middle, resumed, wrong = 0, 0, 0, {}
     for number in range(runs):
         one = folder / str(number)

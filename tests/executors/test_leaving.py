@@ -56,7 +56,8 @@ class TestAnEarlyBreak:
 
         await first_of_many(FunctionNode(rest).pipe(on(make)))
         assert len(made) == 1
-        assert set(multiprocessing.active_children()) == processes
+        # Those of other tests may have ended meanwhile.
+        assert set(multiprocessing.active_children()) <= processes
         assert set(threading.enumerate()) <= threads
 
     @pytest.mark.slow

@@ -40,7 +40,7 @@ def own_pipelines_are_spread() -> AbstractContextManager[None]:
     def spread(node: BaseNode) -> tuple[BaseNode, ...]:
         return node.nodes if isinstance(node, Pipeline) else (node,)
 
-    return replaced(node_module, "_spread", spread)
+    return replaced(node_module, "spread", spread)
 
 
 def own_single_is_given_the_context() -> AbstractContextManager[None]:
