@@ -236,7 +236,7 @@ BUGS: dict[Planting, str] = {
     count_hides_the_end: "",
     count_ends_a_source: "",
     strays_reach_the_next_item: "cancel_itself",
-    end_is_delivered_once: "unwind",
+    end_is_delivered_once: "swallow_and_uncancel|unwind_often",
     clean_up_is_broken_off: "",
     generator_exit_of_a_node_passes: "GeneratorExit",
     generator_exit_of_a_source_passes: "source=Source.*GeneratorExit",

@@ -28,8 +28,8 @@ from .draw import draw_case
 from .replacing import Planting, replaced_everywhere
 from .run import findings_of
 
-WITHIN = 60.0
-"""Seconds within which a planted bug is found."""
+WITHIN = 180.0
+"""Seconds within which a planted bug is found, also where the machine has other work to do."""
 
 
 def find_planted(planting: Planting, first: int = 0, about: str = "") -> str | None:
