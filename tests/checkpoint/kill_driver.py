@@ -7,6 +7,7 @@ forks: each run is a child of this warm process, so that it takes milliseconds t
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -172,9 +173,10 @@ def drive(driven: Driven) -> None:
     # What is imported now need not be by each child.
     (folder / "warm").mkdir()
     driven.run(folder / "warm", seed)
+    gc.collect()  # some threads end when what has started them is garbage
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
-            thread.join()  # it is about to end, and a process that has one must not fork
+            thread.join(5)  # a process that has one must not fork
     killed, in_the_middle, resumed, wrong = 0, 0, 0, {}
     for number in range(runs):
         one = folder / str(number)
