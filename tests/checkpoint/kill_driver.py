@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +135,35 @@ def complaints(folder: Path) -> list[str]:
     if last[-1] != ["ended"]:
         wrong.append("the last life did not end")
     return wrong
+
+
+def find_repetitions(log: Path) -> tuple[list[str], list[list[Any]]]:
+    """Say what a run of several nodes has done again, or otherwise, that it had recorded before.
+
+    Returns:
+        The complaints, and what the last life has written.
+    """
+    wrong = []
+    before: Counter[str] = Counter()
+    delivered: dict[str, Any] = {}
+    repeated, kills, lanes = 0, -1, 0
+    last: list[list[Any]] = []
+    for last in lives(log):
+        kills += 1
+        lanes = next((entry[1] for entry in last if entry[0] == "lanes"), lanes)
+        executed = Counter(str(entry[1:]) for entry in last if entry[0] == "executed")
+        if executed and max(executed.values()) > 1:
+            wrong.append(f"executed twice in one life: {executed.most_common(2)}")
+        repeated += (before & executed).total()
+        before |= executed
+        for _, item, output, _ in (entry for entry in last if entry[0] == "delivered"):
+            if delivered.setdefault(str(item), output) != output:
+                wrong.append(f"item {item} gave {output} after {delivered[str(item)]}")
+    if repeated > kills * lanes:
+        wrong.append(f"{repeated} executions repeated after {kills} kills, with {lanes} lanes")
+    if last[-1] != ["ended"]:
+        wrong.append("the last life did not end")
+    return wrong, last
 
 
 def kill_at(moments: random.Random, child: int, log: Path) -> int:
