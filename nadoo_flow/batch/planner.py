@@ -140,6 +140,9 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         self.progress = as_progress(progress)
         self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
 
+    # Python names it in the error for a misspelt argument, and users call it by this name.
+    __init__.__qualname__ = "BatchProcessor.__init__"
+
     async def process_single(
         self, input_data: Input, index: int, workflow_context: WorkflowContext | None = None
     ) -> BatchResult[Input, Output]:

@@ -456,6 +456,11 @@ class TestBatchResult:
         assert BatchResult(0, {}, True).metadata == {}
 
 
+def test_a_misspelt_option_is_an_error_that_names_the_processor() -> None:
+    with pytest.raises(TypeError, match=r"^BatchProcessor\.__init__\(\) .*'max_concurency'"):
+        BatchProcessor(double, max_concurency=3)  # type: ignore[call-overload]
+
+
 async def _take_all(processor: BatchProcessor, inputs: Any, into: list[Any]) -> None:
     async for result in processor.batch_as_completed(inputs):
         into.append(result.output)
