@@ -54,6 +54,10 @@ class DynamicBatchProcessor(Generic[Input, Output]):
         self.target_time = check_positive_number(target_time, "target_time")
         self.batch_size = self.FIRST_SIZE
 
+    def __repr__(self) -> str:
+        target = f"target_time={self.target_time:g}"
+        return f"{type(self).__name__}({self.node!r}, {target}, batch_size={self.batch_size})"
+
     async def process(
         self,
         items: Iterable[Input] | AsyncIterable[Input],

@@ -143,6 +143,9 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
     # Python names it in the error for a misspelt argument, and users call it by this name.
     __init__.__qualname__ = "BatchProcessor.__init__"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.node!r}, max_concurrency={self.max_concurrency})"
+
     async def process_single(
         self, input_data: Input, index: int, workflow_context: WorkflowContext | None = None
     ) -> BatchResult[Input, Output]:

@@ -80,6 +80,10 @@ class Dashboard:
         self._make_refusal = make_refusal
         self._app: Any = make_app(self._boards, self._updates, control=self.control)
 
+    def __repr__(self) -> str:
+        nodes = ", ".join(repr(board.node.node_id) for board in self._boards)
+        return f"<{type(self).__name__} {self.name!r} of {nodes}>"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as an ASGI app."""
         app = self._app

@@ -33,6 +33,12 @@ class Valve:
         self._lock = threading.Lock()
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        from .._support.text import format_count
+
+        state = "closed" if self._is_closed else "open"
+        return f"<{type(self).__name__}: {state}, {format_count(len(self._runs), 'run')}>"
+
     @property
     def closed(self) -> bool:
         """Whether it has been drained, so that no run with it starts anything."""

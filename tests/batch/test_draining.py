@@ -37,7 +37,9 @@ async def test_rule_r50_every_form_of_a_batch_can_be_drained() -> None:
     chunks = asyncio.create_task(chunked())
     observing = asyncio.create_task(observed(processor.observe(range(100)), emitted))
     await asyncio.sleep(1.5)
+    assert repr(valve) == "<Valve: open, 3 runs>"
     assert await valve.drain() == 0
+    assert repr(valve) == "<Valve: closed, 0 runs>"
     assert [result.output for result in await batch] == [0, 1, 2, 3]
     assert [inputs_of(chunk) for chunk in await chunks] == [[0, 1, 2], [3]]
     assert (await observing, inputs_of(emitted), now()) == (None, [0, 1, 2, 3], 2)

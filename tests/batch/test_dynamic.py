@@ -236,3 +236,9 @@ async def test_gives_what_the_dynamic_batching_of_the_page_gives(seconds: float)
     assert [result.output for result in processed] == [result.output for result in results]
     assert ours.sizes == by_hand.node.sizes
     assert processor.batch_size == by_hand.batch_size
+
+
+def test_its_repr_says_how_large_the_next_batch_is() -> None:
+    assert repr(DynamicBatchProcessor(double, 2)) == (
+        "DynamicBatchProcessor(FunctionNode('double'), target_time=2, batch_size=10)"
+    )

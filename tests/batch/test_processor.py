@@ -456,6 +456,12 @@ class TestBatchResult:
         assert BatchResult(0, {}, True).metadata == {}
 
 
+def test_its_repr_names_the_node_and_the_concurrency() -> None:
+    assert repr(BatchProcessor(double, 3)) == (
+        "BatchProcessor(FunctionNode('double'), max_concurrency=3)"
+    )
+
+
 def test_a_misspelt_option_is_an_error_that_names_the_processor() -> None:
     with pytest.raises(TypeError, match=r"^BatchProcessor\.__init__\(\) .*'max_concurency'"):
         BatchProcessor(double, max_concurency=3)  # type: ignore[call-overload]

@@ -36,6 +36,7 @@ async def last(dashboard: Dashboard) -> dict[str, Any]:
 async def test_what_a_page_shows_at_the_end_is_what_the_run_says() -> None:
     processor = BatchProcessor(FunctionNode(fail_on_three, "three"), 2)
     dashboard = Dashboard(processor, name="Mine")
+    assert repr(dashboard) == "<Dashboard 'Mine' of 'three'>"
     results = await processor.batch([1, 3, 2, 3])
     (snapshot,) = await watch(dashboard)
     assert (snapshot["name"], snapshot["control"]) == ("Mine", False)
