@@ -40,7 +40,7 @@ def open_to_write(path: str, newline: str | None = None) -> TextIO:
             return cast(TextIO, gzip.open(path, "wt", **form))  # type: ignore[call-overload]
         return open(path, "w", buffering=1, **form)  # type: ignore[call-overload, no-any-return]
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+        raise make_write_error(path, error) from error
 
 
 def open_bytes_to_write(path: str) -> BinaryIO:
@@ -52,7 +52,12 @@ def open_bytes_to_write(path: str) -> BinaryIO:
     try:
         return open(path, "wb")
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+        raise make_write_error(path, error) from error
+
+
+def make_write_error(path: str, error: OSError) -> CommandError:
+    """Make the error that says why a file cannot be written."""
+    return CommandError(f"cannot write {path}: {error.strerror}")
 
 
 def is_compressed(file: str | int) -> bool:

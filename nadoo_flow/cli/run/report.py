@@ -18,7 +18,7 @@ from ...results.digest import Digest
 from ...tracing.trace import Trace
 from ..console import CommandError
 from .bad_line import BadLine
-from .files import open_to_write
+from .files import make_write_error, open_to_write
 from .interrupts import NAMES
 from .report_page import Section, render_page
 
@@ -74,7 +74,7 @@ class Report:
             with open(self._path, "ab"):
                 pass
         except OSError as error:
-            raise CommandError(f"cannot write {self._path}: {error.strerror}") from error
+            raise make_write_error(self._path, error) from error
         self._node = node
         self._began = time.time()
         self._started = time.monotonic()
@@ -102,11 +102,7 @@ class Report:
             with open_to_write(self._path) as file:
                 file.write(self._render(self._node, exc))
         except (CommandError, OSError) as error:
-            text = (
-                f"cannot write {self._path}: {error.strerror}"
-                if isinstance(error, OSError)
-                else str(error)
-            )
+            text = str(make_write_error(self._path, error) if isinstance(error, OSError) else error)
             # Only the last error is printed, and that of the run must not be lost.
             raise CommandError(f"{exc}; {text}" if isinstance(exc, CommandError) else text) from exc
 
