@@ -66,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
 
     That is 1 if an input failed or a limit ended the run, 128 and the signal that ended it, else 0.
     """
+    if options.checkpoint_each and options.checkpoint is None:
+        raise CommandError("--checkpoint-each says what --checkpoint FILE records; name a file too")
     if options.dry_run is not None:
         leave_files_alone(options)
     check_files_differ(options)
@@ -87,6 +89,7 @@ def _run(options: argparse.Namespace, report: Report | None) -> int:
                 choose_concurrency(options),
                 progress="always" if options.progress else sys.stderr.isatty(),
                 checkpoint=options.checkpoint,
+                checkpoint_each=options.checkpoint_each and options.checkpoint is not None,
                 codec=LineCodec(),
                 trace=False if report is None else report.trace,
                 deadline=options.deadline,

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from ...errors import describe_error
-from ...nodes.node import BaseNode, Policy, as_node
+from ...nodes.node import BaseNode, Pipeline, Policy, as_node, spread
 from ...policies import cache, rate_limit, retry, timeout
 from ..console import CommandError
 from .bad_line import refuse_bad_lines
@@ -50,14 +50,21 @@ def apply_policies(
 ) -> BaseNode:
     """Wrap a node in the policies that the options ask for, in the recommended order.
 
+    Where each node of a pipeline is recorded, they go around each of them.
+
     Args:
         node: The node.
         options: The options.
         in_workers: Executes the node in workers, if that is not to be done here.
 
     Raises:
-        CommandError: If options exclude each other.
+        CommandError: If options exclude each other, or the node has no nodes to be recorded.
     """
+    if options.checkpoint_each and spread(node) == (node,):
+        raise CommandError(
+            f"--checkpoint-each needs a pipeline, whose nodes it records, and {options.node} is "
+            f"{node!r}"
+        )
     if options.rate is not None and options.budget is not None:
         raise CommandError("--rate and --budget exclude each other")
     policies: list[Policy] = []
@@ -73,4 +80,7 @@ def apply_policies(
         policies.append(retry(attempts=options.retries + 1))
     if options.cache is not None:
         policies.append(cache(options.cache))
-    return refuse_bad_lines(node.pipe(*policies))
+    if not options.checkpoint_each:
+        return refuse_bad_lines(node.pipe(*policies))
+    first, *others = (inner.pipe(*policies) for inner in spread(node))
+    return Pipeline(refuse_bad_lines(first), *others, node_id=node.node_id)

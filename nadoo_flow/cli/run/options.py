@@ -25,8 +25,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         nargs="?",
         default="-",
-        help="a file: .jsonl, .csv with a header, .parquet, a file of --failed; any other holds "
-        "text lines, as does the standard input (-)",
+        help="a .jsonl, .csv (with a header), .parquet or --failed file; any other, and the "
+        "standard input (-), is text",
     )
     add("-o", "--output", metavar="FILE", help="where results go: .jsonl, .csv, .parquet (stdout)")
     add("--failed", metavar="FILE", help="keep what fails, for a later run with it as INPUT")
@@ -75,6 +75,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--checkpoint",
         metavar="FILE",
         help="record successes; the same command then goes on",
+    )
+    add(
+        "--checkpoint-each",
+        action="store_true",
+        help="record each node of a pipeline, not whole inputs",
     )
     add("--report", metavar="FILE", help="write a page of HTML about the run, however it ends")
     add("--progress", action="store_true", help="show progress also where there is no terminal")
