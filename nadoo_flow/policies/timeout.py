@@ -24,6 +24,11 @@ def timeout(seconds: float, *, each: bool = False) -> NodePolicy:
     The item is cancelled, and its ``finally`` blocks have run before the failure is reported and
     its slot is used again. A node that swallows the cancellation fails too, when it ends.
 
+    A run that is cancelled lets the node clean up, however long that takes. Around a node that is
+    executed by itself the limit goes on meanwhile: when it passes, it cancels the clean-up too, as
+    ``asyncio.timeout`` does, since the caller's cancel cannot be told from one that the node has
+    swallowed. ``check_policy`` reports that as R4 if it is given a limit of less than some seconds.
+
     In a ``FlatMapNode`` the time in which outputs wait until they are wanted does not count.
 
     Args:

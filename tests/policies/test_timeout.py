@@ -269,3 +269,32 @@ class TestACancelDuringTheCleanUp:
             assert isinstance(await raised_by(task), asyncio.CancelledError)
             assert now() == pytest.approx(started + 5 + CLEAN_UP)
             assert probe.cleaned == [10]
+
+
+class TestACleanUpDuringWhichTheLimitPasses:
+    """The cancel comes at 4.5, the ``finally`` block would end at 5.5."""
+
+    async def test_of_a_batch_goes_on(self) -> None:
+        probe = Probe()
+        task = asyncio.create_task(BatchProcessor(FunctionNode(probe).pipe(timeout(5))).batch([10]))
+        await asyncio.sleep(5 - CLEAN_UP / 2)
+        task.cancel()
+        assert isinstance(await raised_by(task), asyncio.CancelledError)
+        assert (now(), probe.cleaned) == (5 + CLEAN_UP / 2, [10])
+
+    @pytest.mark.parametrize("is_ours", [False, True])
+    async def test_of_a_node_by_itself_is_broken_off_as_by_the_limit_of_asyncio(
+        self, is_ours: bool
+    ) -> None:
+        probe = Probe()
+
+        async def within_the_limit_of_asyncio() -> None:
+            async with asyncio.timeout(5):
+                await probe(10)
+
+        ours = FunctionNode(probe).pipe(timeout(5)).run
+        task = asyncio.create_task(ours(10) if is_ours else within_the_limit_of_asyncio())
+        await asyncio.sleep(5 - CLEAN_UP / 2)
+        task.cancel()
+        assert isinstance(await raised_by(task), asyncio.CancelledError)
+        assert (now(), probe.cleaned) == (5, [])
