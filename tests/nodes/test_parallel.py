@@ -301,6 +301,23 @@ async def test_what_is_fatal_in_a_losers_clean_up_propagates(strategy: ParallelS
     assert_only_the_caller_runs()
 
 
+async def test_what_is_fatal_in_the_future_of_a_loser_propagates_though_it_loses_now() -> None:
+    fatal, loop = KeyboardInterrupt("stop"), asyncio.get_running_loop()
+
+    async def wait_for_future(_: Any) -> None:
+        future: asyncio.Future[None] = loop.create_future()
+        # It raises when the other has failed, and this has not been cancelled for it yet.
+        loop.call_later(0, future.set_exception, fatal)
+        await future
+
+    def fail(_: Any) -> None:
+        raise ValueError
+
+    node = ParallelNode([fail, wait_for_future])
+    assert await raised_by(answer(node, {})) is fatal
+    assert_only_the_caller_runs()
+
+
 async def test_a_loser_that_ends_well_in_its_clean_up_changes_nothing() -> None:
     async def stubborn(_: Any) -> str:
         try:

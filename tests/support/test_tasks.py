@@ -52,6 +52,45 @@ async def test_what_is_fatal_leaves_a_task_without_tearing_the_loop_down(
     assert await raised_by(run_in_own_task(partial(_raise, fatal))) is fatal
 
 
+@pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.parametrize("fatal", _FATAL)
+async def test_what_is_fatal_in_a_future_is_not_dropped_for_a_cancel_in_the_same_turn(
+    fatal: BaseException, raises: bool
+) -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cleaned_at: list[float] = []
+
+    async def work() -> None:
+        try:
+            await future
+        except asyncio.CancelledError:
+            await asyncio.sleep(1)
+            cleaned_at.append(now())
+            if raises:
+                raise
+
+    task = start_owned(work)
+    await asyncio.sleep(0)
+    future.set_exception(fatal)
+    await end_and_join([task])
+    assert cleaned_at == [1]
+    error = task.exception()
+    assert isinstance(error, FatalError)
+    assert error.error is fatal
+
+
+@pytest.mark.parametrize("error", _ORDINARY)
+async def test_what_is_not_fatal_in_a_future_is_dropped_for_a_cancel_in_the_same_turn(
+    error: BaseException,
+) -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    task = start_owned(lambda: asyncio.wait_for(future, None))
+    await asyncio.sleep(0)
+    future.set_exception(error)
+    await end_and_join([task])
+    assert task.cancelled()
+
+
 async def test_a_task_that_is_cancelled_before_its_first_step_has_made_nothing() -> None:
     made: list[object] = []
 

@@ -40,6 +40,11 @@ async def _run_contained(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             continue
         except (KeyboardInterrupt, SystemExit) as error:
             raise FatalError(error) from error
+        except BaseException:
+            if driver.dropped is None:
+                raise
+        if driver.dropped is not None:
+            raise FatalError(driver.dropped) from driver.dropped
         if task.has_strays and not task.is_to_end:
             # A task that the work cancelled in its last step would otherwise have no result.
             await take_strays_off(task)
