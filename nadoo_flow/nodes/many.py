@@ -6,7 +6,8 @@ one; the answer says how that ended. So a policy wraps both in the same way.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from types import CoroutineType
 from typing import Any, NamedTuple
 
@@ -115,3 +116,17 @@ def _iterate_observable(observable: Observable[Any]) -> Outputs[Any]:
 
 def _get_value(indexed: Indexed[Any]) -> Any:
     return indexed[1]
+
+
+def collect_from(fn: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function that returns a list of what a generator function yields."""
+
+    async def collect(outputs: AsyncGenerator[Any, None]) -> list[Any]:
+        async with aclosing(outputs):
+            return [output async for output in outputs]
+
+    def call(value: Any) -> Any:
+        outputs = fn(value)
+        return collect(outputs) if isinstance(outputs, AsyncGenerator) else list(outputs)
+
+    return call

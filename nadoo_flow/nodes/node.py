@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable
 from types import CoroutineType
 from typing import Any, Generic, TypeAlias, cast, overload
-
-from reactivex import Observable
 
 from .._support.checks import (
     check_callable,
@@ -24,7 +19,7 @@ from .._support.checks import (
 from .._support.signatures import check_takes
 from .._support.tasks import get_running_task, leave_out_caller
 from .._support.typevars import Input, Input_contra, Next, Output, Output_co
-from ..drawing.parts import Box, Part
+from ..drawing.parts import Part
 from ..errors import NO_MESSAGE, NodeError, describe_error
 from ..events.event import ProgressArgument, Watcher, WatchOptions, use_watch_options
 from ..streams import Isolation
@@ -36,6 +31,7 @@ from .context import (
     check_workflow_context,
     unwrap_item,
 )
+from .drawn import Drawn
 from .execution import (
     READY,
     Bound,
@@ -47,8 +43,8 @@ from .execution import (
     make_failure,
     raise_if_ended,
 )
-from .many import bind_answer_to_outlet, bind_function_to_outlet
-from .policy import PolicyMark
+from .many import bind_answer_to_outlet, bind_function_to_outlet, collect_from
+from .policy import PolicyMark, hint_at_operator, refuse_uncalled
 from .usage import add_usage
 
 NodeLike: TypeAlias = "BaseNode[Input, Output] | Callable[[Input], Output | Awaitable[Output]]"
@@ -74,7 +70,7 @@ class _Nothing:
     """Stands for what no function returns."""
 
 
-class BaseNode(Generic[Input_contra, Output_co]):
+class BaseNode(Drawn, Generic[Input_contra, Output_co]):
     """A unit of work.
 
     Subclass it and write ``execute``. A ``BaseNode[str, Answer]`` takes a str and gives an Answer;
@@ -205,12 +201,12 @@ class BaseNode(Generic[Input_contra, Output_co]):
         """
         node: BaseNode[Any, Any] = self
         for policy in policies:
-            _refuse_uncalled(policy)
+            refuse_uncalled(policy)
             wrapped = check_function(policy, "policy")(node)
             if not isinstance(wrapped, BaseNode):
                 raise TypeError(
                     f"the policy {describe_value(policy)} must return a node, "
-                    f"got {describe_value(wrapped)}{_hint_at_operator(wrapped)}"
+                    f"got {describe_value(wrapped)}{hint_at_operator(wrapped)}"
                 )
             node = wrapped
         return node
@@ -234,46 +230,6 @@ class BaseNode(Generic[Input_contra, Output_co]):
     def _join_next(self, following: BaseNode) -> tuple[BaseNode, ...]:
         """Say what this node and the one that follows it in a pipeline amount to."""
         return (self, following)
-
-    def to_mermaid(self) -> str:
-        """Write the node, or what the pipeline is made of, as a Mermaid flowchart.
-
-        Example:
-            >>> print((FunctionNode(str.strip) | FunctionNode(str.upper)).to_mermaid())
-            flowchart TD
-                node0["strip<br/>FunctionNode"]
-                node1["upper<br/>FunctionNode"]
-                node0 --> node1
-        """
-        from ..drawing.diagram import write_mermaid
-
-        return write_mermaid(self._describe_parts())
-
-    def _repr_svg_(self) -> str:
-        from ..drawing.diagram import draw_diagram
-
-        return draw_diagram(self.node_id, self._describe_parts())
-
-    def _describe_parts(self) -> tuple[Part, ...]:
-        """Say what the node is made of, to be drawn."""
-        return (Part((self._describe_box(),)),)
-
-    def _describe_box(self) -> Box:
-        """Say what is to be drawn of a node that is one; policies around it are named."""
-        policies: list[str] = []
-        node = self
-        while isinstance(inner := getattr(node, "node", None), BaseNode):
-            policies.append(_name_policy(node))
-            node = inner
-        details = [
-            node._describe_detail(),
-            f"with {', '.join(reversed(policies))}" if policies else "",
-        ]
-        return Box(self.node_id, type(node).__name__, " · ".join(filter(None, details)))
-
-    def _describe_detail(self) -> str:
-        """Say what is special about the node, to be drawn."""
-        return ""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node_id!r})"
@@ -355,7 +311,7 @@ class FunctionNode(BoundNode[Input, Output]):
         super().__init__(name_function(fn) if node_id is None else node_id)
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        fn = _collect_from(self.fn) if self.yields else self.fn
+        fn = collect_from(self.fn) if self.yields else self.fn
 
         def call_function(value: Any) -> Any:
             # What unwrap_item() and as_answer() do, whose calls would double the cost.
@@ -507,54 +463,15 @@ def _executes_as_bound(node: BoundNode) -> bool:
     return False
 
 
-def _collect_from(fn: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Return a function that returns a list of what a generator function yields."""
-
-    async def collect(outputs: AsyncGenerator[Any, None]) -> list[Any]:
-        async with aclosing(outputs):
-            return [output async for output in outputs]
-
-    def call(value: Any) -> Any:
-        outputs = fn(value)
-        return collect(outputs) if isinstance(outputs, AsyncGenerator) else list(outputs)
-
-    return call
-
-
 def name_stage(node_id: str, failed: NodeResult) -> NodeResult:
     """Return the failure of a pipeline in which a node has failed."""
     error = f"stage {node_id!r}: {failed.error}"
     return NodeResult(False, None, error, failed.metadata, failed.exception)
 
 
-def _name_policy(policy: BaseNode) -> str:
-    """Write ``rate_limit`` for a RateLimitNode."""
-    name = type(policy).__name__.removesuffix("Node")
-    return re.sub(r"(?<=.)(?=[A-Z])", "_", name).lower()
-
-
 def _has_own_or(value: object) -> bool:
     # Not by hasattr(), which would find what classes have of their own.
     return any("__ror__" in vars(kind) for kind in type(value).__mro__)
-
-
-def _refuse_uncalled(policy: object) -> None:
-    """Refuse a function of this package in the place of the policy that it would return."""
-    package = __name__.partition(".")[0]
-    # A function that exec() has made may have no module.
-    if inspect.isfunction(policy) and str(policy.__module__).partition(".")[0] == package:
-        name = policy.__name__
-        raise TypeError(
-            f"a policy must be called with its settings before pipe() gets it, got {name}; "
-            f"write pipe({name}(...))"
-        )
-
-
-def _hint_at_operator(value: object) -> str:
-    """Return a hint for an error message where an operator of Rx took the place of a policy."""
-    if not isinstance(value, Observable):
-        return ""
-    return "; an operator of Rx belongs behind stage.observe(source)"
 
 
 def _is_node_like(value: object) -> bool:
