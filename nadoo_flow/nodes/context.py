@@ -129,12 +129,7 @@ BARE = frozenset({str, int, float, bytes, bool, type(None), list, tuple})
 """Types of values that are certainly no mappings."""
 
 
-def is_bare_item(data: Any) -> bool:
-    """Tell whether a mapping is exactly ``{"item": value}``, the envelope of a bare value."""
-    is_mapping = type(data) is dict or isinstance(data, Mapping)
-    return is_mapping and len(data) == 1 and "item" in data
-
-
 def unwrap_item(data: Any) -> Any:
     """Undo :func:`as_input`: take a bare value out of its envelope, leave the rest as it is."""
-    return data["item"] if type(data) not in BARE and is_bare_item(data) else data
+    is_mapping = type(data) is dict or (type(data) not in BARE and isinstance(data, Mapping))
+    return data["item"] if is_mapping and len(data) == 1 and "item" in data else data
