@@ -7,11 +7,11 @@ One item on its way:
 2. The source (``sources``) has demand while fewer than ``window`` items are outstanding. It pulls
    an input, counts it as outstanding, and emits it with its index to the first operator.
 3. ``flat_map`` queues the item. A free lane, one of ``max_concurrent`` tasks, takes it from the
-   queue and does the :class:`Work` on it, in a context of the item's own: ``start`` returns the
-   answer, or a coroutine that the lane drives to the answer; ``finish`` makes the result of it, or
-   ``fail`` of what was raised; the lane emits the result. In a batch ``start`` calls the node that
-   was bound for the run, which for a function is the call of the function itself
-   (``nodes.execution``), and the result is a BatchResult (``batch.item``).
+   queue (``operators.lanes``) and does the :class:`Work` on it, in a context of the item's own:
+   ``start`` returns the answer, or a coroutine that the lane drives to the answer; ``finish`` makes
+   the result of it, or ``fail`` of what was raised; the lane emits the result. In a batch ``start``
+   calls the node that was bound for the run, which for a function is the call of the function
+   itself (``nodes.execution``), and the result is a BatchResult (``batch.item``).
    Where items have keys, one whose key is at work is queued when that work has ended
    (``operators.key_order``).
    ``flat_map`` is the only operator that works concurrently. The others restore the order, move

@@ -8,27 +8,26 @@ from typing import Any
 
 from nadoo_flow.nodes.many import has_given_outputs
 from nadoo_flow.policies import limit
-from nadoo_flow.streams import are_async, expand, flat_map_many
+from nadoo_flow.streams import are_async, expand
+from nadoo_flow.streams.operators.pulling import Pulling
 from nadoo_flow.streams.places import Places, Taker
 
 from .replacing import Planting, replaced, replaced_everywhere
 
-many_module: Any = sys.modules[flat_map_many.__module__]
 work_module: Any = sys.modules[are_async.__module__]
 _Expansion: Any = sys.modules[expand.__module__]._Expansion  # type: ignore[attr-defined]
 _Hold: Any = sys.modules[limit.__module__]._Hold  # type: ignore[attr-defined]
-_Pulling: Any = many_module._Pulling
 
 
 def held_outputs_end_with_their_item() -> AbstractContextManager[None]:
     """Forget what waits for an earlier item when the item that has given it ends."""
-    end = _Pulling._end
+    end = Pulling._end
 
     def end_and_forget(pulling: Any, parent: Any) -> None:
         parent.held.clear()
         end(pulling, parent)
 
-    return replaced(_Pulling, "_end", end_and_forget)
+    return replaced(Pulling, "_end", end_and_forget)
 
 
 def places_are_kept() -> AbstractContextManager[None]:
@@ -53,14 +52,14 @@ def places_are_unlimited() -> AbstractContextManager[None]:
 
 def outputs_overtake_each_other() -> AbstractContextManager[None]:
     """Emit the outputs of each item at once, where they are to be in order too."""
-    give = _Pulling._give
+    give = Pulling._give
 
     def give_at_once(pulling: Any, parent: Any, output: Any) -> None:
         ordered, pulling._ordered = pulling._ordered, False
         give(pulling, parent, output)
         pulling._ordered = ordered
 
-    return replaced(_Pulling, "_give", give_at_once)
+    return replaced(Pulling, "_give", give_at_once)
 
 
 def generators_are_left_open() -> AbstractContextManager[None]:
@@ -93,7 +92,7 @@ def tries_come_after_outputs() -> AbstractContextManager[None]:
 
 def permits_are_held_while_outputs_wait() -> AbstractContextManager[None]:
     """Give no permit back while outputs wait for demand."""
-    return replaced(_Pulling, "_wait_for_place", lambda self, parent: self._places.wait(parent))
+    return replaced(Pulling, "_wait_for_place", lambda self, parent: self._places.wait(parent))
 
 
 def permits_are_given_back_twice() -> AbstractContextManager[None]:

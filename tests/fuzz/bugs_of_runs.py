@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +15,7 @@ from nadoo_flow._support.tasks import OwnedTask, take_strays_off
 from nadoo_flow.nodes import execution
 from nadoo_flow.policies.rate_limit import RateLimit
 from nadoo_flow.streams import Subscription, allow_one_subscription, flat_map, observe_on_loop
+from nadoo_flow.streams.operators import lanes
 from nadoo_flow.streams.operators.key_order import KeyOrder
 from nadoo_flow.streams.run_scope import RunScope
 from nadoo_flow.streams.sources import async_source
@@ -24,8 +24,6 @@ from nadoo_flow.streams.turn import LoopTurn
 
 from ..contract.broken_engines import Operator
 from .replacing import Planting, replaced, replaced_everywhere
-
-engine_module: Any = sys.modules[flat_map.__module__]
 
 
 @contextmanager
@@ -64,7 +62,7 @@ def _left_on(task: OwnedTask[Any]) -> Generator[Any, Any, None]:
 
 def strays_reach_the_next_item() -> AbstractContextManager[None]:
     """Leave what an item left on the count of its lane to the next one."""
-    return replaced(engine_module, "take_strays_off", _left_on)
+    return replaced(lanes, "take_strays_off", _left_on)
 
 
 def end_is_delivered_once() -> AbstractContextManager[None]:
@@ -183,12 +181,12 @@ def limiters_race() -> AbstractContextManager[None]:
 
 def limit_is_not_reached() -> AbstractContextManager[None]:
     """Have four lanes at most, whatever the limit."""
-    start = engine_module._Lanes._start_lanes
+    start = lanes.Lanes._start_lanes
 
-    def start_lanes(lanes: Any, wanted: int) -> None:
-        start(lanes, min(wanted, 4 - len(lanes._lanes)))
+    def start_lanes(self: lanes.Lanes[Any, Any], wanted: int) -> None:
+        start(self, min(wanted, 4 - len(self._lanes)))
 
-    return replaced(engine_module._Lanes, "_start_lanes", start_lanes)
+    return replaced(lanes.Lanes, "_start_lanes", start_lanes)
 
 
 def parked_lanes_are_forgotten() -> AbstractContextManager[None]:

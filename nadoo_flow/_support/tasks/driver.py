@@ -65,7 +65,7 @@ class Driver(Generic[T]):
     def drive(self) -> Generator[Any, Any, T]:
         """Step the coroutine to its end.
 
-        The lanes of ``flat_map`` repeat this loop for speed.
+        The lanes of ``flat_map`` repeat this loop for speed (``streams.operators.lanes``).
 
         Raises:
             Interrupted: To be called again.

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 from typing_extensions import override
 
 from ..draining import DrainPart
 from ..subscription import Subscription
-
-
-class Lanes(Protocol):
-    """The lanes, as far as they are drained."""
-
-    def refuse(self, leave_out: Callable[[int], None]) -> int:
-        """Take no more items, and return how many were waiting."""
-
-    def withdraw_all(self) -> None:
-        """End all lanes."""
-
-    def forget_all(self) -> None:
-        """Note that all lanes have ended."""
+from .lanes import Lanes
 
 
 class LaneDrain(DrainPart):
@@ -38,7 +26,7 @@ class LaneDrain(DrainPart):
     def __init__(
         self,
         run: Subscription,
-        lanes: Lanes,
+        lanes: Lanes[Any, Any],
         drop_unstarted: Callable[[int], None] | None,
         stop_order: Callable[[Callable[[int], None]], int] | None = None,
     ) -> None:
