@@ -35,7 +35,7 @@ FLOORS_OF_STREAMS = (
     ("places", "valve"),
     ("subscription", "timed_context"),
     ("draining",),
-    ("direct", "turn", "run_scope", "run_tasks", "work", "many_work", "begun"),
+    ("demand", "direct", "turn", "run_scope", "run_tasks", "work", "many_work", "begun"),
 )
 """The same inside the room that has rooms of its own."""
 

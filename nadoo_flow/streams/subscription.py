@@ -13,6 +13,7 @@ from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
 from .._support.functions import do_nothing
 from .._support.report_error import report_error
+from .demand import Demand
 from .direct import CallingObserver
 from .draining import Draining
 from .run_scope import RunScope, find_scopes
@@ -24,13 +25,8 @@ T = TypeVar("T")
 Build: TypeAlias = "Callable[[Subscription], Observable[T]]"
 
 
-class Subscription(RunScope):
+class Subscription(Demand, RunScope):
     """The scope of one run: every operator, lane and source of the run belongs to it.
-
-    Demand: an item is outstanding from the moment the source emits it until it is settled with
-    :meth:`release`, because it was handed to the consumer, dropped, or folded. The source emits
-    only while ``outstanding < window``, and is asked again when ``outstanding`` has fallen to
-    ``low``.
 
     End: the terminal signal (completion or error) reaches the observer once, after the last task
     of the run has ended and its sources are closed. After :meth:`cancel` there is no signal.
@@ -47,39 +43,26 @@ class Subscription(RunScope):
         context: The context that nodes and sources run in; each item gets a copy.
         tasks: The lanes and sources.
         draining: How it is drained.
-        window: Most items outstanding.
-        limit: Most items outstanding for the source to emit another. It is less than the window
-            where operators make items of their own.
-        max_concurrent: Most items in work at a time.
         source_ended: Whether the source emits no more.
         pulled: How many items the source has emitted.
-        outstanding: How many of them are not settled.
         dropped: How many items an Observable emitted in vain, because its buffer was full.
-        stopped: Whether the run is to end; what is emitted from now on is discarded.
         completed: Whether it ends by completion, and not by an error or a cancellation.
         error: The error by which it ends, until it has ended.
         finished: Whether it has ended, with all its tasks.
     """
 
     def __init__(self, window: int, max_concurrent: int) -> None:
+        super().__init__(window, max_concurrent)
         self.loop = _get_running_loop()
         self.turn = LoopTurn.of(self.loop)
         self.context = copy_context()
         self.enter_in(self.context)
-        self.window = self.limit = window
-        self.max_concurrent = max_concurrent
         self.source_ended = False
-        self.low = _compute_low(window, max_concurrent)
-        self._reserved = 0
-        self._takers: list[Callable[[], None]] = []
         self.pulled = 0
-        self.outstanding = 0
-        self.stopped = False
         self.completed = False
         self.error: BaseException | None = None
         self.finished = False
         self.dropped = 0
-        self._on_demand: Callable[[], None] = do_nothing
         self._fatal: BaseException | None = None
         self._signal: Callable[[], None] = do_nothing
         self._joiners: list[asyncio.Future[None]] = []
@@ -121,35 +104,6 @@ class Subscription(RunScope):
         else:
             self._chain = chain
 
-    def set_pump(self, pump: Callable[[], None]) -> None:
-        """Register the source: ``pump`` is called when it may emit again.
-
-        Args:
-            pump: Emits while there is demand, and returns.
-        """
-        if not self.stopped:
-            self._on_demand = pump
-
-    def release(self, n: int = 1) -> None:
-        """Settle items and let the source emit as many again; nothing happens after the end.
-
-        Args:
-            n: How many.
-
-        Raises:
-            ValueError: If more is settled than was outstanding.
-        """
-        if self.stopped:
-            return
-        outstanding = self.outstanding - n
-        if outstanding < 0:
-            raise ValueError(f"released {n} items, but only {self.outstanding} are outstanding")
-        self.outstanding = outstanding
-        for take in self._takers:
-            take()
-        if self.outstanding <= self.low:
-            self._on_demand()
-
     def is_waiting_for(self, items: int) -> bool:
         """Return whether nothing happens in the run until some of its items in work go on.
 
@@ -160,33 +114,6 @@ class Subscription(RunScope):
             return False
         is_full = items >= self.max_concurrent or self.outstanding >= self.limit
         return is_full or self.source_ended
-
-    def reserve_place(self) -> int:
-        """Reserve a place in the window for an operator that makes items of its own.
-
-        Returns:
-            How many places of the window have been reserved before, for the operators behind it.
-        """
-        reserved = self._reserved
-        self._reserved += 1
-        if self.window == self._reserved:
-            self.window += 1
-        # Items that wait for a lane would otherwise leave the outputs of others no more than that
-        # one place, and the event loop would take a turn for each.
-        half = max(self.window // 2, self.max_concurrent)
-        self.limit = min(half, self.window - self._reserved)
-        self.low = _compute_low(self.limit, self.max_concurrent)
-        return reserved
-
-    def add_taker(self, take: Callable[[], None]) -> None:
-        """Register an operator that makes items of its own: called when items were settled.
-
-        Those behind it must have been registered before.
-
-        Args:
-            take: Takes places that have become free, and returns.
-        """
-        self._takers.append(take)
 
     def add_cleanup(self, cleanup: Callable[[], Awaitable[None]]) -> None:
         """Have something awaited after the last task and before the terminal signal.
@@ -271,9 +198,8 @@ class Subscription(RunScope):
     def _stop(self, signal: Callable[[], None]) -> None:
         if self.stopped:
             return
-        self.stopped = True
+        self.end_demand()
         self._signal = signal
-        self._on_demand = do_nothing
         if self._chain is not None:
             self._chain.dispose()
         self.tasks.end()
@@ -332,10 +258,6 @@ def find_innermost_run() -> Subscription | None:
 def _find_runs() -> list[Subscription]:
     loop = _get_running_loop()
     return [run for run in find_scopes() if isinstance(run, Subscription) and run.loop is loop]
-
-
-def _compute_low(limit: int, max_concurrent: int) -> int:
-    return min(limit - 1, max(limit - limit // 4, max_concurrent))
 
 
 def _get_running_loop() -> asyncio.AbstractEventLoop:
