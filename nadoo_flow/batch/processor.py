@@ -35,6 +35,8 @@ from .overrides import call_with_context, iterate_results
 from .planner import BatchPlanner
 from .retrying import restore_indexes, retry_results
 
+_UNLIMITED = Buffering(overflow=OverflowStrategy.BUFFER)
+
 
 class BatchProcessor(BatchPlanner[Input, Output]):
     """Run a node over many inputs, so many at a time.
@@ -123,8 +125,7 @@ class BatchProcessor(BatchPlanner[Input, Output]):
                 async with aclosing(reporting.report_results(iterate)) as completed:
                     results.extend([result async for result in completed])
         else:
-            unlimited = Buffering(overflow=OverflowStrategy.BUFFER)
-            plan = self._plan(inputs, workflow_context, unlimited, outcome, watching)
+            plan = self._plan(inputs, workflow_context, _UNLIMITED, outcome, watching)
             try:
                 await drain(plan, results.append)
             except Exception as error:
