@@ -132,6 +132,8 @@ class RunTasks:
         if task.cancelled() and not self._is_ending and task not in self._withdrawn:
             self._fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
         self._withdrawn.discard(task)
+        if task.dropped is not None:
+            self._fail(task.dropped)
         if self._at_lane_end:
             self.call_those_waiting()
         if self._is_ending:

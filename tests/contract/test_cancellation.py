@@ -772,6 +772,20 @@ async def test_what_is_fatal_in_a_clean_up_wins_over_the_first_error(run: Run) -
     assert_only_the_caller_runs()
 
 
+@pytest.mark.parametrize("run", FIRST_ERRORS.values(), ids=FIRST_ERRORS)
+async def test_what_is_fatal_at_the_time_of_the_first_error_wins_over_it(run: Run) -> None:
+    loop, fatal = asyncio.get_running_loop(), KeyboardInterrupt("again")
+    bad, worse = loop.create_future(), loop.create_future()
+    loop.call_at(2, bad.set_exception, ValueError("bad"))
+    loop.call_at(2, worse.set_exception, fatal)
+
+    async def work(item: float) -> float:
+        return await (bad if item == 0 else worse)  # type: ignore[no-any-return]
+
+    assert await raised_by(run(work)) is fatal
+    assert_only_the_caller_runs()
+
+
 @every_observable
 async def test_what_is_fatal_in_a_clean_up_is_told_to_the_loop_where_nobody_waits(
     observe: Callable[[Any], Observable[Any]],

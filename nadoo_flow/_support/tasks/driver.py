@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from types import CodeType, FunctionType, coroutine
@@ -33,10 +32,6 @@ class Driver(Generic[T]):
         make: Makes the coroutine when the task takes its first step; one that is cancelled before
             that never starts.
         in_context: Calls a function in the context of the coroutine; that of the task by default.
-
-    Attributes:
-        dropped: The KeyboardInterrupt or SystemExit of a future that the coroutine awaited and
-            never got, because asyncio threw a cancellation in its place.
     """
 
     def __init__(
@@ -48,7 +43,6 @@ class Driver(Generic[T]):
         self._in_context = in_context or call
         self._work: Coroutine[Any, Any, T] | None = None
         self._thrown: BaseException | None = None
-        self.dropped: BaseException | None = None
 
     def interrupt(self, error: GeneratorExit) -> Interrupted:
         """Return what to raise where a future raised GeneratorExit.
@@ -93,20 +87,10 @@ class Driver(Generic[T]):
                 close_work(work, self._in_context)
                 raise
             except asyncio.CancelledError as error:
-                task.note_thrown(error)
-                self.dropped = self.dropped or _find_fatal(awaited)
+                task.note_thrown(error, awaited)
                 step, argument = work.throw, leave_out_caller(error)
             except BaseException as error:
                 step, argument = work.throw, leave_out_caller(error)
-
-
-def _find_fatal(awaited: object) -> BaseException | None:
-    """Return the KeyboardInterrupt or SystemExit that a future holds, if it is a future."""
-    # Not by its own methods, which a subclass may override.
-    if not isinstance(awaited, Future) or not Future.done(awaited) or Future.cancelled(awaited):
-        return None
-    error = Future.exception(awaited)
-    return error if isinstance(error, (KeyboardInterrupt, SystemExit)) else None
 
 
 def close_work(work: Coroutine[Any, Any, object], in_context: Callable[..., object]) -> None:

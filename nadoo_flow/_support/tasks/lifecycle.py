@@ -41,10 +41,10 @@ async def _run_contained(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         except (KeyboardInterrupt, SystemExit) as error:
             raise FatalError(error) from error
         except BaseException:
-            if driver.dropped is None:
+            if task.dropped is None:
                 raise
-        if driver.dropped is not None:
-            raise FatalError(driver.dropped) from driver.dropped
+        if task.dropped is not None:
+            raise FatalError(task.dropped) from task.dropped
         if task.has_strays and not task.is_to_end:
             # A task that the work cancelled in its last step would otherwise have no result.
             await take_strays_off(task)

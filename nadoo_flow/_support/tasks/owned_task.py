@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from types import coroutine
@@ -39,6 +40,8 @@ class OwnedTask(asyncio.Task[T]):
             the end of ``asyncio.run``.
         has_strays: Whether its cancellation count may have been left raised; see
             :func:`take_strays_off`.
+        dropped: The KeyboardInterrupt or SystemExit of a future that the work awaited and never
+            got, because asyncio threw a cancellation in its place.
     """
 
     __slots__ = (
@@ -49,6 +52,7 @@ class OwnedTask(asyncio.Task[T]):
         "_mark",
         "_may_finish",
         "cancelled_from_outside",
+        "dropped",
         "ended_by_owner",
         "has_strays",
     )
@@ -64,6 +68,7 @@ class OwnedTask(asyncio.Task[T]):
         self.ended_by_owner = False
         self.cancelled_from_outside = False
         self.has_strays = False
+        self.dropped: BaseException | None = None
         self._is_caller_inside = is_caller_inside
         self._is_closing = False
         self._is_delivered = False
@@ -120,9 +125,15 @@ class OwnedTask(asyncio.Task[T]):
         if not (self._may_finish or (self.cancelling() and is_waited_for)):
             self._insist()
 
-    def note_thrown(self, error: asyncio.CancelledError) -> None:
-        """Remember a cancellation that is thrown into the work, to see when it was handled."""
+    def note_thrown(self, error: asyncio.CancelledError, awaited: object) -> None:
+        """Remember a cancellation that is thrown into the work, to see when it was handled.
+
+        Args:
+            error: The cancellation.
+            awaited: What the work awaited.
+        """
         self._is_on_its_way = False
+        self.dropped = self.dropped or _find_fatal(awaited)
         mark = _Mark()
         # A block of the work that handles the exception keeps it alive, and with it the mark.
         vars(error)["nadoo_flow_mark"] = mark
@@ -148,6 +159,15 @@ class OwnedTask(asyncio.Task[T]):
         if not self._may_finish:
             self._is_delivered = self.has_strays = True
             _cancel_safely(self, super().cancel)
+
+
+def _find_fatal(awaited: object) -> BaseException | None:
+    """Return the KeyboardInterrupt or SystemExit that a future holds, if it is a future."""
+    # Not by its own methods, which a subclass may override.
+    if not isinstance(awaited, Future) or not Future.done(awaited) or Future.cancelled(awaited):
+        return None
+    error = Future.exception(awaited)
+    return error if isinstance(error, (KeyboardInterrupt, SystemExit)) else None
 
 
 class _Mark:

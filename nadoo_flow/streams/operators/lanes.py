@@ -214,7 +214,7 @@ class Lanes(abc.ObserverBase[T], Generic[T, R]):
                         close_work(coroutine, in_context)
                         raise
                     except asyncio.CancelledError as error:
-                        lane.note_thrown(error)
+                        lane.note_thrown(error, awaited)
                         step, argument = coroutine.throw, leave_out_caller(error)
                     except BaseException as error:
                         step, argument = coroutine.throw, leave_out_caller(error)
