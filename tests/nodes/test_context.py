@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nadoo_flow import NodeContext, NodeResult, WorkflowContext
-from nadoo_flow.nodes.context import as_input, is_bare_item, unwrap_item
+from nadoo_flow.nodes.context import as_input, unwrap_item
 
 _MAPPINGS: list[Any] = [{}, {"prompt": "x"}, MappingProxyType({"a": 1}), UserDict(a=1)]
 _BARE_VALUES: list[Any] = [None, 0, "text", b"bytes", [1, 2], ("a", 1), [("a", 1)]]
@@ -65,13 +65,11 @@ def test_a_mapping_is_an_input_as_it_is(data: Any) -> None:
 @pytest.mark.parametrize("value", _BARE_VALUES)
 def test_any_other_value_travels_in_an_envelope_and_comes_out_of_it(value: Any) -> None:
     assert as_input(value) == {"item": value}
-    assert is_bare_item(as_input(value))
     assert unwrap_item(as_input(value)) is value
 
 
 @pytest.mark.parametrize("data", [*_MAPPINGS, *_BARE_VALUES, {"item": 1, "more": 2}])
 def test_what_is_no_envelope_is_not_unwrapped(data: Any) -> None:
-    assert not is_bare_item(data)
     assert unwrap_item(data) is data
 
 

@@ -42,6 +42,19 @@ class CloseableAsyncIterator(AsyncIterator[T]):
         # caller drops the handle.
         self._inbox: _Inbox[T] | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(self._describe_progress())}>"
+
+    def _describe_progress(self) -> list[str]:
+        inbox = self._inbox
+        if inbox is None or self._closed:
+            return ["closed" if self._closed else "not begun"]
+        waiting = len(inbox.items)
+        counts = {"pulled": inbox.run.pulled, "in work": self.in_work, "to be taken": waiting}
+        progress = [f"{count:,} {name}" for name, count in counts.items() if count]
+        state = "ended" if inbox.ended else "drained" if self.drained else "running"
+        return [*progress, state]
+
     def __aiter__(self) -> Self:
         return self
 

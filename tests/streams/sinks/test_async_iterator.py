@@ -85,6 +85,21 @@ async def test_each_result_comes_as_soon_as_it_is_there() -> None:
     assert times == [(1, 1), (2, 2), (4, 4)]
 
 
+async def test_its_repr_says_how_far_it_is() -> None:
+    async with iterate([1, 1, 3], sleeping) as iterator:
+        assert repr(iterator) == "<CloseableAsyncIterator: not begun>"
+        await anext(iterator)
+        await asyncio.sleep(0.5)
+        expected = "3 pulled, 1 in work, 1 to be taken, running"
+        assert repr(iterator) == f"<CloseableAsyncIterator: {expected}>"
+        iterator.drain()
+        expected = "3 pulled, 1 in work, 1 to be taken, drained"
+        assert repr(iterator) == f"<CloseableAsyncIterator: {expected}>"
+        assert [item async for item in iterator] == [1, 3]
+        assert repr(iterator) == "<CloseableAsyncIterator: 3 pulled, ended>"
+    assert repr(iterator) == "<CloseableAsyncIterator: closed>"
+
+
 @both_kinds
 async def test_rule_104_an_error_is_raised_after_all_that_was_finished(kind: str) -> None:
     error, taken = OSError("the source broke"), list[int]()
