@@ -47,6 +47,7 @@ class StageMeter:
         in_work: When the items in work were started, by their indexes, the oldest first.
         latencies: How many items took how long: a number for each class of :data:`BOUNDS`, and a
             last one for those above. Each item that has ended counts.
+        last_end: When the last of them ended; when the run began as long as there is none.
         failed: Items that have failed.
         dropped: Items that a filter did not accept.
         cancelled: Items that were cancelled.
@@ -54,13 +55,17 @@ class StageMeter:
         retried: How often an item was tried again.
         count: What the items used.
         failures: The latest failures.
+        on_start: Called when an item is started, if a reader has set it to wait for the next one.
     """
+
+    on_start: Callable[[], None] | None = None
 
     def __init__(self, info: StageInfo, time: Callable[[], float]) -> None:
         self.info = info
         self.time = time
         self.in_work: dict[int, float] = {}
         self.latencies = [0] * (len(BOUNDS) + 1)
+        self.last_end = time()
         self.failed = self.dropped = self.cancelled = self.overflowed = self.retried = 0
         self.count = UsageCount()
         self.failures: deque[Failure] = deque(maxlen=MOST_FAILURES)
@@ -87,20 +92,24 @@ class StageMeter:
         elif index is None:
             self.overflowed += 1
         elif event.kind == "started":
+            if self.on_start is not None:
+                self.on_start()
             self.in_work[index] = event.time
         else:
-            self.end_item(index, event.time - self.in_work.get(index, event.time))
+            self.end_item(index, self.in_work.get(index, event.time), event.time)
             self.note_end(index, event.kind, event.error, event.usage)
 
-    def end_item(self, index: int, seconds: float) -> None:
+    def end_item(self, index: int, started: float, ended: float) -> None:
         """Count an item that has ended.
 
         Args:
             index: The position of the item in its source.
-            seconds: How long the stage worked on it.
+            started: When the stage took it.
+            ended: When it ended.
         """
         self.in_work.pop(index, None)
-        self.latencies[bisect_left(BOUNDS, seconds)] += 1
+        self.latencies[bisect_left(BOUNDS, ended - started)] += 1
+        self.last_end = ended
 
     def note_end(self, index: int, kind: Kind, error: str | None, usage: Usage | None) -> None:
         """Note how an item has ended that was counted.

@@ -42,9 +42,12 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
 
     @override
     def start(self, item: Indexed[Any], started: float) -> Any:
+        meter = self._meter
+        if meter.on_start is not None:
+            meter.on_start()
         self._in_work[item[0]] = started
         # Each item has a context of its own, so nothing has to be reset.
-        scope.set(self._meter)
+        scope.set(meter)
         return self._start(item, started)
 
     @override
@@ -55,8 +58,9 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
             self._end(item[0], describe_end(error), started)
             raise
         # What _end() does, whose call would be paid for each item.
+        now = self._meter.last_end = self._time()
         self._in_work.pop(item[0], None)
-        self._latencies[bisect_left(BOUNDS, self._time() - started)] += 1
+        self._latencies[bisect_left(BOUNDS, now - started)] += 1
         end = FINISHED if self._get_end is None else self._get_end(result)
         if end is not FINISHED or scope.get() is not self._meter:
             self._note(item[0], end)
@@ -74,7 +78,7 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
         return result
 
     def _end(self, index: int, end: ItemEnd, started: float) -> None:
-        self._meter.end_item(index, self._time() - started)
+        self._meter.end_item(index, started, self._time())
         self._note(index, end)
 
     def _note(self, index: int, end: ItemEnd) -> None:

@@ -9,17 +9,19 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from .._support.text import estimate_width, shorten
-from .._support.usage import UsageCount, format_number
-from .event import Event, RunInfo, StageInfo, Watcher
+from .._support.usage import format_number
+from .event import RunInfo, Watcher
+from .meter import StageMeter
+from .run_meter import RunMeter
 
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
-ENDS = ("finished", "failed", "dropped")
-
 PAUSE = 0.25
-"""Seconds after which a bar is drawn anew while items are in work, since none of them may end."""
+"""Seconds after which the bars show the counts anew."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,71 +29,101 @@ _log = logging.getLogger(__name__)
 class ProgressBars(Watcher):
     """Shows a bar for each stage of a run: a line in a terminal, a widget in a notebook.
 
+    They read the meter of the run a few times a second while items are in work, and receive no
+    events.
+
     Args:
+        meter: That of the run.
         always: Whether to write also if stderr is not a terminal, such as to a log.
     """
 
-    def __init__(self, always: bool = False) -> None:
+    def __init__(self, meter: RunMeter, always: bool = False) -> None:
+        self._stages, self._began = meter.stages, meter.began
         # With None tqdm disables itself where stderr is not a terminal.
         self._disable = False if always else None
-        self._bars: dict[int, list[_Bar]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._bars: list[_Bar] = []
 
+    @override
     def on_begin(self, run: RunInfo) -> None:
         """Show the bars, all at 0."""
         total = run.total
-        bars = self._bars[run.number] = []
-        for stage in run.stages:
-            total = None if stage.renumbers else total
-            bars.append(_Bar(stage, total, self._disable))
-        widest = max((bar.label_width for bar in bars), default=0.0)
-        for bar in bars:
+        for stage in self._stages:
+            total = None if stage.info.renumbers else total
+            self._bars.append(_Bar(stage, self._began, total, self._disable))
+        widest = max((bar.label_width for bar in self._bars), default=0.0)
+        for bar in self._bars:
             bar.align(widest)
+        if any(bar.is_shown for bar in self._bars):
+            self._set_on_start(self._update_soon)
 
-    def on_event(self, event: Event) -> None:
-        """Count an item that starts or ends; later stages do not expect one that is lost."""
-        if event.index is None or event.kind == "retried":
-            return
-        bars = self._bars[event.run]
-        bar = bars[event.position]
-        if event.kind == "started":
-            bar.start()
-            return
-        bar.end(event)
-        if event.kind in ("failed", "dropped"):
-            for later in bars[event.position + 1 :]:
-                later.expect_one_less()
-
+    @override
     def on_end(self, run: RunInfo) -> None:
-        """Close the bars; they stay visible."""
-        for bar in self._bars.pop(run.number):
+        """Show the last counts and close the bars; they stay visible."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._update()
+        for bar in self._bars:
             bar.close()
+
+    def _set_on_start(self, on_start: Callable[[], None] | None) -> None:
+        for stage in self._stages:
+            stage.on_start = on_start
+
+    def _update_soon(self) -> None:
+        self._set_on_start(None)
+        self._timer = self._loop.call_later(PAUSE, self._update_and_go_on)
+
+    def _update_and_go_on(self) -> None:
+        # If this raises, which the loop then reports, it is not called again.
+        self._update()
+        if any(stage.in_work for stage in self._stages):
+            self._update_soon()
+        else:
+            # A timer would have a loop with virtual time go on for ever.
+            self._set_on_start(self._update_soon)
+
+    def _update(self) -> None:
+        lost = 0
+        for bar in self._bars:
+            lost += bar.update(lost)
 
 
 class _Bar:
     """The bar of one stage."""
 
-    def __init__(self, stage: StageInfo, total: int | None, disable: bool | None) -> None:
-        self._in_work = self._failed = 0
-        self._count = UsageCount()
-        self._loop = asyncio.get_running_loop()
-        self._began = self._last_end = self._loop.time()
-        self._refreshing: asyncio.TimerHandle | None = None
+    def __init__(
+        self, stage: StageMeter, began: float, total: int | None, disable: bool | None
+    ) -> None:
+        self._stage = stage
+        self._began = began
+        self._total = total
         kind = _choose_bar_class()
         if _is_text_in_a_notebook(kind):
             disable = False
-        self._name = shorten(stage.stage, 30)
-        self._bar: Any = _make_steady(kind)(desc=self._name, total=total, disable=disable)
+        self._name = shorten(stage.info.stage, 30)
+        # By default tqdm waits for about as many items as came between two updates before.
+        self._bar: Any = _make_steady(kind)(
+            desc=self._name, total=total, disable=disable, miniters=1
+        )
         # An object instead of a text, which is written only as often as the bar is drawn.
         self._bar.postfix = self
         self._bar.get_final_seconds = self._get_final_seconds
 
     def __str__(self) -> str:
         """Write what stands behind the counts of tqdm."""
-        notes = {"in work": f"{self._in_work:,}"} if self._in_work else {}
-        if self._failed:
-            notes["failed"] = f"{self._failed:,}"
-        notes |= {name: format_number(n) for name, n in self._count.usage.items()}
+        stage = self._stage
+        notes = {"in work": f"{len(stage.in_work):,}"} if stage.in_work else {}
+        if stage.failed:
+            notes["failed"] = f"{stage.failed:,}"
+        notes |= {name: format_number(n) for name, n in stage.count.usage.items()}
         return "".join(f", {name}={value}" for name, value in notes.items())
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is drawn at all."""
+        return not self._bar.disable
 
     @property
     def label_width(self) -> float:
@@ -105,43 +137,34 @@ class _Bar:
         if widget is not None:
             widget.children[0].layout.min_width = f"{width:.0f}px"
 
-    def start(self) -> None:
-        self._in_work += 1
-        self._refresh_soon()
+    def update(self, lost: int) -> int:
+        """Show the counts as they are now, and return how many items the stage has lost.
 
-    def end(self, event: Event) -> None:
-        self._in_work -= 1
-        if event.kind == "failed":
-            self._failed += 1
-        if event.usage is not None:
-            self._count.add({"usage": event.usage})
-        if event.kind in ENDS:
-            self._last_end = self._loop.time()
-            if self._bar.update():
-                self._fit_widget()
+        Args:
+            lost: How many items the stages before have lost, which this one does not expect.
+        """
+        stage, bar = self._stage, self._bar
+        if self._total is not None:
+            bar.total = self._total - lost
+        ended = stage.ended - stage.cancelled - bar.n
+        if ended or stage.in_work:
+            # Without an item that has ended, or soon after it has drawn, tqdm does not draw.
+            if not bar.update(ended):
+                bar.refresh()
+            self._fit_widget()
+        return stage.failed + stage.dropped
 
-    def expect_one_less(self) -> None:
-        if self._bar.total is not None:
-            self._bar.total -= 1
-
-    def _refresh_soon(self) -> None:
-        if self._refreshing is None and not self._bar.disable:
-            self._refreshing = self._loop.call_later(PAUSE, self._refresh)
-
-    def _refresh(self) -> None:
-        # If this raises, which the loop then reports, it is not called again.
+    def close(self) -> None:
+        self._bar.close()
+        # Last, because tqdm paints any bar green that is full.
         self._fit_widget()
-        self._bar.refresh()
-        self._refreshing = None
-        if self._in_work:
-            self._refresh_soon()
 
     def _is_complete(self) -> bool:
         return self._bar.total is not None and self._bar.n >= self._bar.total
 
     def _get_final_seconds(self) -> float | None:
         """Return how long a stage took that is complete, though later ones are not."""
-        return self._last_end - self._began if self._is_complete() else None
+        return self._stage.last_end - self._began if self._is_complete() else None
 
     def _fit_widget(self) -> None:
         """Update what tqdm sets only once in a widget: its total, and the colour in the end."""
@@ -151,16 +174,7 @@ class _Bar:
         _, bar, _ = widget.children
         bar.max = self._bar.total
         if self._is_complete():
-            bar.bar_style = "warning" if self._failed else "success"
-
-    def close(self) -> None:
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-        self._in_work = 0
-        self._bar.refresh()
-        self._bar.close()
-        # Last, because tqdm paints any bar green that is full.
-        self._fit_widget()
+            bar.bar_style = "warning" if self._stage.failed else "success"
 
 
 def _is_text_in_a_notebook(kind: type[tqdm[None]]) -> bool:
@@ -180,6 +194,7 @@ def _make_steady(kind: type[tqdm[None]]) -> type[tqdm[None]]:
     """
 
     class Steady(kind):  # type: ignore[misc]
+        monitor_interval = 0  # or tqdm starts a thread to draw bars that are not updated any more
         get_final_seconds: Callable[[], float | None] | None = None
 
         @property

@@ -10,7 +10,7 @@ from itertools import count
 from .._support.functions import do_nothing
 from .._support.report_error import report_error
 from ..streams import Subscription
-from .event import Event, RunInfo, StageInfo, Watcher, WatchOptions
+from .event import Event, RunInfo, StageInfo, WatchOptions
 from .guard import Guard
 from .instrument import Instrument, RunFollower, StageFollower, around, readers
 from .meter import StageMeter
@@ -88,14 +88,9 @@ def start_reporting(
         run: The subscription, whose end is then reported.
         instrument: Follows the subscription.
     """
-    watchers: list[Watcher] = [] if watching.trace is None else [watching.trace]
-    if watching.progress:
-        from .progress import ProgressBars
-
-        watchers.append(ProgressBars(always=watching.progress == "always"))
     loop = asyncio.get_running_loop()
     report = partial(report_error, loop)
-    guards = [Guard(watcher, report) for watcher in watchers]
+    guards = [] if watching.trace is None else [Guard(watching.trace, report)]
     common: list[Emit] = [guard.on_event for guard in guards]
     if to_all is not None and to_all.observed:
         common.append(partial(to_all.emit, report))
@@ -106,7 +101,8 @@ def start_reporting(
         for own in to_each or [None] * len(stages)
     ]
     meter_readers = find_readers(to_all, *to_each)
-    if not (any(sinks) or instrument or readers or meter_readers):
+    is_metered = bool(meter_readers or watching.progress)
+    if not (any(sinks) or instrument or readers or is_metered):
         return None
     info = RunInfo(next(_numbers), tuple(stages), _find_length(source))
     follower = None
@@ -117,9 +113,14 @@ def start_reporting(
         [None] * len(stages) if follower is None else follower.stages
     )
     only_meters: Sequence[StageMeter | None] = [None] * len(stages)
-    if meter_readers:
+    if is_metered:
         meter = RunMeter(info, meter_readers, run)
         guards.append(Guard(meter, report))
+        if watching.progress:
+            from .progress import ProgressBars
+
+            bars = ProgressBars(meter, always=watching.progress == "always")
+            guards.append(Guard(bars, report))
         if not (any(sinks) or follower or readers):
             only_meters = meter.stages
         sinks = [[*sink, stage.on_event] for sink, stage in zip(sinks, meter.stages, strict=True)]

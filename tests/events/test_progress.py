@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from reactivex import Subject
 from reactivex import operators as ops
 
 from nadoo_flow import (
@@ -23,7 +24,10 @@ from nadoo_flow import (
     NodeError,
     OperatorNode,
     ReduceNode,
+    Trace,
 )
+from nadoo_flow.events import RunMeter
+from nadoo_flow.testing import DeadlockError, VirtualTimeLoop, advance, assert_nothing_left
 
 from ..conftest import Execute
 from ..stand_ins import double, log_of_the_loop, raised_by, slowly
@@ -50,6 +54,11 @@ def bars(written: str) -> list[str]:
             failed = re.search(r"failed=\d+", bar)
             last[found[1]] = f"{found[1]} {found[2]}" + (f" {failed[0]}" if failed else "")
     return list(last.values())
+
+
+def counts(written: str) -> list[str]:
+    """Return the counts that were drawn, each once."""
+    return list(dict.fromkeys(re.findall(r"\d+/\d+", written)))
 
 
 def even(value: int) -> bool:
@@ -109,16 +118,21 @@ class TestWhatIsShown:
             await OneByOne(FunctionNode(double, "double"), progress=True).batch([1, 2])
         assert bars(terminal.getvalue()) == ["double 2/2"]
 
+    @pytest.mark.parametrize("beside", ["nothing", "a trace", "a subscriber"])
     async def test_each_stage_has_a_bar_that_waits_for_what_still_comes(
-        self, terminal: Terminal
+        self, beside: str, terminal: Terminal
     ) -> None:
         chain = (
             MapNode("map", lambda x: 10 // x, "a", "b", continue_on_error=True)
             | FilterNode("filter", even, "b", "c")
             | ReduceNode("sum", lambda total, x: total + x, 0, "c", "d")
         )
+        if beside == "a subscriber":
+            chain.events.subscribe()
+        trace = Trace() if beside == "a trace" else None
         with redirect_stderr(terminal):
-            await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True)  # 0 fails; 10, 5, 2, 1
+            # 0 fails; 10, 5, 2, 1
+            await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True, trace=trace)
         assert bars(terminal.getvalue()) == ["map 5/5 failed=1", "filter 4/4", "sum 2/2"]
 
     async def test_a_stage_that_is_complete_keeps_its_own_time_and_mean_rate(
@@ -134,6 +148,17 @@ class TestWhatIsShown:
             "fast": "[00:08<00:00,  2.00s/it]",
             "slow": "[00:37<00:00,  9.25s/it]",
         }
+
+    async def test_a_bar_is_drawn_every_quarter_of_a_second(self, terminal: Terminal) -> None:
+        processor = BatchProcessor(FunctionNode(slowly, "slow"), 1, progress=True)
+        with redirect_stderr(terminal):
+            await processor.batch([0.011] * 90)
+        assert counts(terminal.getvalue()) == ["0/90", "22/90", "45/90", "68/90", "90/90"]
+
+    async def test_it_is_drawn_between_items_that_block_the_loop(self, terminal: Terminal) -> None:
+        with redirect_stderr(terminal):
+            await BatchProcessor(advance, progress=True).batch([1, 1, 1])
+        assert counts(terminal.getvalue()) == ["0/3", "1/3", "2/3", "3/3"]
 
     async def test_behind_operators_nobody_knows_how_many_come(self, terminal: Terminal) -> None:
         chain = (
@@ -225,6 +250,19 @@ class TestWhereItIsShown:
             MapNode("map", double).stream([1], progress=progress)
 
 
+class Reader:
+    """Reads how runs end."""
+
+    def __init__(self) -> None:
+        self.ends: list[str | None] = []
+
+    def add_run(self, meter: RunMeter) -> None:
+        pass
+
+    def end_run(self, meter: RunMeter) -> None:
+        self.ends.append(meter.end)
+
+
 class Broken(io.StringIO):
     """A stderr that cannot be written to."""
 
@@ -234,11 +272,17 @@ class Broken(io.StringIO):
 
 # What tqdm began to make of the bar may raise again when it is garbage.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_bar_that_cannot_be_shown_breaks_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bar_that_cannot_be_shown_breaks_no_run_and_no_other_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     logged = log_of_the_loop()
     monkeypatch.setattr(sys, "stderr", Broken())
-    results = await BatchProcessor(double, progress="always").batch([1, 2])
+    processor = BatchProcessor(double, progress="always")
+    reader = Reader()
+    processor.events.add_reader(reader)
+    results = await processor.batch([1, 2])
     assert results.outputs == [2, 4]
+    assert reader.ends == ["completed"]
     assert [entry["message"] for entry in logged()] == [
         "a watcher of a run raised, so it gets no more events"
     ]
@@ -263,12 +307,56 @@ async def test_inputs_whose_length_cannot_be_read_are_run_all_the_same(terminal:
     assert bars(terminal.getvalue()) == ["double 2it"]
 
 
+async def test_a_bar_leaves_no_thread_behind(terminal: Terminal) -> None:
+    with redirect_stderr(terminal), assert_nothing_left():
+        await BatchProcessor(double, progress=True).batch([1, 2])
+
+
 async def test_two_runs_at_a_time_have_a_bar_each(terminal: Terminal) -> None:
     one = BatchProcessor(FunctionNode(slowly, "one"), progress=True)
     two = BatchProcessor(FunctionNode(slowly, "two"), progress=True)
     with redirect_stderr(terminal):
         await asyncio.gather(one.batch([1, 2]), two.batch([2, 1, 3]))
     assert sorted(bars(terminal.getvalue())) == ["one 2/2", "two 3/3"]
+
+
+def test_one_processor_shows_its_bars_in_two_loops() -> None:
+    processor = BatchProcessor(slowly, 1, progress=True)
+    for _ in range(2):
+        terminal = Terminal()
+        with redirect_stderr(terminal), asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(processor.batch([0.3, 0.3]))
+        assert counts(terminal.getvalue()) == ["0/2", "1/2", "2/2"]
+
+
+@pytest.mark.parametrize(("ending", "last"), [("not yet", 10.5), ("closed", 2.3), ("failed", 10.3)])
+def test_a_run_without_items_in_work_has_no_timer(
+    ending: str, last: float, terminal: Terminal
+) -> None:
+    async def main() -> None:
+        inputs: Subject[float] = Subject()
+        async with BatchProcessor(slowly, progress=True).batch_as_completed(inputs) as run:
+            asking = asyncio.ensure_future(anext(run))
+            await asyncio.sleep(1)
+            inputs.on_next(0.3)
+            await asking
+            inputs.on_next(9)
+            asking = asyncio.ensure_future(anext(run))
+            await asyncio.sleep(1)
+            if ending == "closed":
+                await run.aclose()
+            elif ending == "failed":
+                inputs.on_error(ValueError())
+            await asyncio.wait([asking])
+            await asyncio.Event().wait()
+
+    with (
+        redirect_stderr(terminal),
+        asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(max_turns=1_000)) as runner,
+    ):
+        with pytest.raises(DeadlockError, match="no timer"):
+            runner.run(main())
+        assert runner.get_loop().time() == pytest.approx(last)
 
 
 BATCH = """
