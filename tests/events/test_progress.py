@@ -135,22 +135,27 @@ class TestWhatIsShown:
             await chain.run({"a": [0, 1, 2, 5, 10]}, progress=True, trace=trace)
         assert bars(terminal.getvalue()) == ["map 5/5 failed=1", "filter 4/4", "sum 2/2"]
 
+    @pytest.mark.parametrize("traced", [False, True])
     async def test_a_stage_that_is_complete_keeps_its_own_time_and_mean_rate(
-        self, terminal: Terminal
+        self, traced: bool, terminal: Terminal
     ) -> None:
         chain = MapNode("fast", slowly, "a", "b", max_concurrency=1) | MapNode(
             "slow", lambda _: asyncio.sleep(9), "b", "c", max_concurrency=1
         )
         with redirect_stderr(terminal):
-            await chain.run({"a": [1, 3, 1, 3]}, progress=True)
+            trace = Trace() if traced else None
+            await chain.run({"a": [1, 3, 1, 3]}, progress=True, trace=trace)
         last = dict(re.findall(r"(fast|slow): 100%[^\[]*4/4 (\[.*?\])", terminal.getvalue()))
         assert last == {
             "fast": "[00:08<00:00,  2.00s/it]",
             "slow": "[00:37<00:00,  9.25s/it]",
         }
 
-    async def test_a_bar_is_drawn_every_quarter_of_a_second(self, terminal: Terminal) -> None:
-        processor = BatchProcessor(FunctionNode(slowly, "slow"), 1, progress=True)
+    @pytest.mark.parametrize("traced", [False, True])
+    async def test_a_bar_is_drawn_every_quarter_of_a_second(
+        self, traced: bool, terminal: Terminal
+    ) -> None:
+        processor = BatchProcessor(slowly, 1, progress=True, trace=traced)
         with redirect_stderr(terminal):
             await processor.batch([0.011] * 90)
         assert counts(terminal.getvalue()) == ["0/90", "22/90", "45/90", "68/90", "90/90"]
@@ -329,6 +334,21 @@ def test_one_processor_shows_its_bars_in_two_loops() -> None:
         assert counts(terminal.getvalue()) == ["0/2", "1/2", "2/2"]
 
 
+def make_loop() -> VirtualTimeLoop:
+    return VirtualTimeLoop(max_turns=1_000)
+
+
+def test_a_bar_that_is_not_shown_needs_no_timer() -> None:
+    async def wait(_: int) -> None:
+        await asyncio.Event().wait()
+
+    with (
+        asyncio.Runner(loop_factory=make_loop) as runner,
+        pytest.raises(DeadlockError, match="no timer"),
+    ):
+        runner.run(BatchProcessor(wait, progress=True).batch([1]))
+
+
 @pytest.mark.parametrize(("ending", "last"), [("not yet", 10.5), ("closed", 2.3), ("failed", 10.3)])
 def test_a_run_without_items_in_work_has_no_timer(
     ending: str, last: float, terminal: Terminal
@@ -350,10 +370,7 @@ def test_a_run_without_items_in_work_has_no_timer(
             await asyncio.wait([asking])
             await asyncio.Event().wait()
 
-    with (
-        redirect_stderr(terminal),
-        asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(max_turns=1_000)) as runner,
-    ):
+    with redirect_stderr(terminal), asyncio.Runner(loop_factory=make_loop) as runner:
         with pytest.raises(DeadlockError, match="no timer"):
             runner.run(main())
         assert runner.get_loop().time() == pytest.approx(last)
