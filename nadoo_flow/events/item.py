@@ -1,4 +1,4 @@
-"""The item that the current code works on, in a run that is watched, followed or read."""
+"""The item that the current code works on, in a run that makes events, or is followed or read."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class ItemPlace(NamedTuple):
 
 
 def find_item() -> ItemPlace | None:
-    """Return which item the caller works on, if its run is watched, followed or read.
+    """Return which item the caller works on, if its run makes events, or is followed or read.
+
+    A run that has only meters, as for progress bars, does not know it.
 
     Example:
         >>> stage = MapNode(child_node=lambda text: find_item().index)
