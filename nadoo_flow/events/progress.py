@@ -61,6 +61,7 @@ class ProgressBars(Watcher):
     @override
     def on_end(self, run: RunInfo) -> None:
         """Show the last counts and close the bars; they stay visible."""
+        self._set_on_start(None)  # Others may keep the meter.
         if self._timer is not None:
             self._timer.cancel()
         self._update()

@@ -27,6 +27,7 @@ from nadoo_flow import (
     Trace,
 )
 from nadoo_flow.events import RunMeter
+from nadoo_flow.events.progress import ProgressBars
 from nadoo_flow.testing import DeadlockError, VirtualTimeLoop, advance, assert_nothing_left
 
 from ..conftest import Execute
@@ -256,16 +257,16 @@ class TestWhereItIsShown:
 
 
 class Reader:
-    """Reads how runs end."""
+    """Keeps the meters of runs that have ended."""
 
     def __init__(self) -> None:
-        self.ends: list[str | None] = []
+        self.ended: list[RunMeter] = []
 
     def add_run(self, meter: RunMeter) -> None:
         pass
 
     def end_run(self, meter: RunMeter) -> None:
-        self.ends.append(meter.end)
+        self.ended.append(meter)
 
 
 class Broken(io.StringIO):
@@ -287,7 +288,7 @@ async def test_a_bar_that_cannot_be_shown_breaks_no_run_and_no_other_reader(
     processor.events.add_reader(reader)
     results = await processor.batch([1, 2])
     assert results.outputs == [2, 4]
-    assert reader.ends == ["completed"]
+    assert [meter.end for meter in reader.ended] == ["completed"]
     assert [entry["message"] for entry in logged()] == [
         "a watcher of a run raised, so it gets no more events"
     ]
@@ -317,6 +318,17 @@ async def test_a_bar_leaves_no_thread_behind(terminal: Terminal) -> None:
         await BatchProcessor(double, progress=True).batch([1, 2])
 
 
+async def test_who_keeps_the_meter_of_a_run_does_not_keep_its_bars(terminal: Terminal) -> None:
+    processor = BatchProcessor(double, progress=True)
+    reader = Reader()
+    processor.events.add_reader(reader)
+    with redirect_stderr(terminal):
+        await processor.batch([])
+        gc.collect()
+        assert [each for each in gc.get_objects() if type(each) is ProgressBars] == []
+    assert len(reader.ended) == 1
+
+
 async def test_two_runs_at_a_time_have_a_bar_each(terminal: Terminal) -> None:
     one = BatchProcessor(FunctionNode(slowly, "one"), progress=True)
     two = BatchProcessor(FunctionNode(slowly, "two"), progress=True)
@@ -339,20 +351,20 @@ def make_loop() -> VirtualTimeLoop:
 
 
 def test_a_bar_that_is_not_shown_needs_no_timer() -> None:
-    async def wait(_: int) -> None:
-        await asyncio.Event().wait()
-
-    with (
-        asyncio.Runner(loop_factory=make_loop) as runner,
-        pytest.raises(DeadlockError, match="no timer"),
-    ):
-        runner.run(BatchProcessor(wait, progress=True).batch([1]))
+    never = asyncio.Event()
+    processor = BatchProcessor(lambda _: never.wait(), progress=True)
+    with redirect_stderr(io.StringIO()), asyncio.Runner(loop_factory=make_loop) as runner:
+        with pytest.raises(DeadlockError, match="no timer"):
+            runner.run(processor.batch([1]))
+        assert runner.get_loop().time() == 0
 
 
 @pytest.mark.parametrize(("ending", "last"), [("not yet", 10.5), ("closed", 2.3), ("failed", 10.3)])
 def test_a_run_without_items_in_work_has_no_timer(
     ending: str, last: float, terminal: Terminal
 ) -> None:
+    never = asyncio.Event()
+
     async def main() -> None:
         inputs: Subject[float] = Subject()
         async with BatchProcessor(slowly, progress=True).batch_as_completed(inputs) as run:
@@ -368,7 +380,7 @@ def test_a_run_without_items_in_work_has_no_timer(
             elif ending == "failed":
                 inputs.on_error(ValueError())
             await asyncio.wait([asking])
-            await asyncio.Event().wait()
+            await never.wait()
 
     with redirect_stderr(terminal), asyncio.Runner(loop_factory=make_loop) as runner:
         with pytest.raises(DeadlockError, match="no timer"):
