@@ -110,7 +110,7 @@ class _Bar:
         )
         # An object instead of a text, which is written only as often as the bar is drawn.
         self._bar.postfix = self
-        self._bar.get_final_seconds = self._get_final_seconds
+        self._bar.stage_bar = self
 
     def __str__(self) -> str:
         """Write what stands behind the counts of tqdm."""
@@ -160,12 +160,16 @@ class _Bar:
         # Last, because tqdm paints any bar green that is full.
         self._fit_widget()
 
-    def _is_complete(self) -> bool:
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stage has ended, though later ones may not have."""
         return self._bar.total is not None and self._bar.n >= self._bar.total
 
-    def _get_final_seconds(self) -> float | None:
-        """Return how long a stage took that is complete, though later ones are not."""
-        return self._stage.last_end - self._began if self._is_complete() else None
+    @property
+    def seconds(self) -> float:
+        """How long the stage has been at work, or was until it was complete."""
+        stage = self._stage
+        return (stage.last_end if self.is_complete else stage.time()) - self._began
 
     def _fit_widget(self) -> None:
         """Update what tqdm sets only once in a widget: its total, and the colour in the end."""
@@ -174,7 +178,7 @@ class _Bar:
             return
         _, bar, _ = widget.children
         bar.max = self._bar.total
-        if self._is_complete():
+        if self.is_complete:
             bar.bar_style = "warning" if self._stage.failed else "success"
 
 
@@ -190,22 +194,22 @@ def _is_text_in_a_notebook(kind: type[tqdm[None]]) -> bool:
 def _make_steady(kind: type[tqdm[None]]) -> type[tqdm[None]]:
     """Have a kind of bar end with the time and the rate of the whole work of its stage.
 
-    Left alone, tqdm counts the time of a complete bar until the last one is closed, and a widget
-    keeps the rate of the last few items, which differs from what results say of the same run.
+    Left alone, tqdm counts the time from its own import to when the last bar is closed, and a
+    widget keeps the rate of the last few items, which differs from what results say of the same
+    run.
     """
 
     class Steady(kind):  # type: ignore[misc]
         monitor_interval = 0  # or tqdm starts a thread to draw bars that are not updated any more
-        get_final_seconds: Callable[[], float | None] | None = None
+        stage_bar: _Bar | None = None
 
         @property
         def format_dict(self) -> dict[str, Any]:
             state: dict[str, Any] = super().format_dict
-            seconds = self.get_final_seconds and self.get_final_seconds()
-            if seconds is not None:
-                state["elapsed"] = seconds
-            if seconds is not None or self.disable:
-                state["rate"] = None  # Then tqdm writes the mean.
+            if self.stage_bar is not None:
+                state["elapsed"] = self.stage_bar.seconds
+                if self.stage_bar.is_complete or self.disable:
+                    state["rate"] = None  # Then tqdm writes the mean.
             return state
 
     return Steady
