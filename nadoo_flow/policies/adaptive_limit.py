@@ -84,7 +84,8 @@ class AdaptiveLimit(ConcurrencyLimit):
 
     def _observe(self, seconds: float, overloaded: bool, success: bool = True) -> None:
         """Take one execution into account, while its permit is still held."""
-        self._wanted = self._wanted or bool(self._waiters)
+        if self._waiters:
+            self._wanted = True
         if self.in_use > self._busiest:
             self._busiest = self.in_use
         if self._outdated:

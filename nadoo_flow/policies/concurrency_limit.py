@@ -74,6 +74,12 @@ class ConcurrencyLimit:
                 self.release()
             raise
 
+    def _is_plain(self) -> bool:
+        """Return whether permits are taken as this class does it."""
+        acquire = getattr(self.acquire, "__func__", None)
+        is_inherited = acquire is ConcurrencyLimit.acquire
+        return is_inherited and type(self).size is ConcurrencyLimit.size
+
     def _take(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Take a permit on the running loop, if there is one and no other caller waits."""
         if self.in_use and self._loop is loop:
@@ -100,8 +106,8 @@ class ConcurrencyLimit:
 
     def release(self) -> None:
         """Give a permit back."""
-        if self.in_use > 1:
-            self._give_back()
+        if self.in_use > 1 and not self._waiters:
+            self.in_use -= 1
             return
         with _changing:
             self._give_back()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._support.checks import describe_value
 from .._support.clock import get_clock
+from .._support.tasks import leave_out_caller
 from ..nodes.context import NodeResult
-from ..nodes.execution import Bound, answer_safely
+from ..nodes.execution import Bound, check_answer, make_failure
 from ..nodes.many import ManyInput
 from ..nodes.node import NodeLike
 from .adaptive_limit import AdaptiveLimit
@@ -19,6 +21,9 @@ from .concurrency_limit import ConcurrencyLimit
 from .signals import is_overload
 from .stopwatch import Stopwatch, watch_outputs
 from .wrapper import Bind, FunctionPolicy, NodePolicy, PolicyNode
+
+Observe: TypeAlias = Callable[..., None]
+"""Takes the seconds of an execution, whether it met an overload, and whether it succeeded."""
 
 
 def limit(shared: ConcurrencyLimit) -> NodePolicy:
@@ -59,6 +64,8 @@ def limit(shared: ConcurrencyLimit) -> NodePolicy:
 class LimitNode(PolicyNode):
     """A node that executes only while it holds a permit."""
 
+    _observe: Observe | None = None
+
     def __init__(self, node: NodeLike, shared: ConcurrencyLimit) -> None:
         super().__init__(node)
         self.shared = shared
@@ -66,63 +73,72 @@ class LimitNode(PolicyNode):
     def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
         call, gives_output = attempt
         shared, loop = self.shared, asyncio.get_running_loop()
-        # The call of a coroutine is saved for each item, unless that is not all that it does.
-        acquire = getattr(shared.acquire, "__func__", None)
-        is_plain = acquire is ConcurrencyLimit.acquire
+        is_plain = shared._is_plain()
+        observe, time = self._observe, get_clock(loop)
 
         async def call_with_permit(value: Any) -> Any:
             around = _innermost.get()
-            lender = _find_lender(shared, around)
-            if not (is_plain and lender._take(loop)):
+            # What acquire() does where a permit is free, whose calls would double the cost.
+            if (
+                around is None
+                and is_plain
+                and 0 < shared.in_use < shared._size
+                and shared._loop is loop
+                and not shared._waiters
+            ):
+                shared.in_use += 1
+                hold = _Hold(shared, shared, None)
+            else:
+                lender = _find_lender(shared, around)
                 await lender.acquire()
-            hold = _Hold(shared, lender, around)
+                hold = _Hold(shared, lender, around)
             token = _innermost.set(hold)
-            holds = value.outlet.holds if type(value) is ManyInput else None
-            if holds is not None:
+            holds = watch = None
+            if type(value) is ManyInput:
+                holds = value.outlet.holds
                 holds.append(hold)
+                if observe is not None:
+                    watch = Stopwatch(time)
+                    value = watch_outputs(value, watch)
             try:
-                answer = call(value)
-                return await answer if type(answer) is CoroutineType else answer
+                if observe is None:
+                    answer = call(value)
+                    return await answer if type(answer) is CoroutineType else answer
+                started = time()
+                try:
+                    answer = call(value)
+                    if type(answer) is CoroutineType:
+                        answer = await answer
+                    answer = check_answer(answer, gives_output)
+                except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                    answer = make_failure(leave_out_caller(error))
+                if not hold.was_lent:
+                    seconds = time() - started if watch is None else watch.read()
+                    if isinstance(answer, NodeResult):
+                        observe(seconds, is_overload(answer), answer.success)
+                    else:
+                        observe(seconds, False)
+                return answer
             finally:
                 if holds is not None:
                     holds.remove(hold)
+                # Raises in the context of the garbage collector, so that what is left of a closed
+                # loop does not give back a permit that has been forgotten.
                 _innermost.reset(token)
                 hold.end()
 
-        return Bound(call_with_permit, gives_output)
+        return Bound(call_with_permit, gives_output or observe is not None)
 
 
 class AdaptiveLimitNode(LimitNode):
-    """A node that reports each execution to its limit."""
+    """A node that reports the duration of each execution, and any overload, to its limit.
+
+    If nodes inside worked with the permit, they report instead.
+    """
 
     def __init__(self, node: NodeLike, shared: AdaptiveLimit) -> None:
         super().__init__(node, shared)
         self._observe = shared._observe
-
-    def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
-        """Execute the node once, and report its duration and any overload to the limit.
-
-        If nodes inside worked with the permit, they report instead.
-        """
-        time = get_clock(asyncio.get_running_loop())
-        observe = self._observe
-
-        async def attempt_observed(value: Any) -> Any:
-            hold = _innermost.get()
-            started, watch = time(), None
-            if type(value) is ManyInput:
-                watch = Stopwatch(time)
-                value = watch_outputs(value, watch)
-            answer = await answer_safely(attempt, value)
-            if hold is not None and not hold.was_lent:
-                seconds = time() - started if watch is None else watch.read()
-                if isinstance(answer, NodeResult):
-                    observe(seconds, is_overload(answer), answer.success)
-                else:
-                    observe(seconds, False)
-            return answer
-
-        return super()._bind_around(Bound(attempt_observed, gives_output=True), bind)
 
 
 class _Hold:
@@ -187,7 +203,7 @@ class _Hold:
     def give_back(self) -> None:
         """Give back the holder's own permit."""
         self._ended = True
-        if not self._working and not self._find_waiter():
+        if not self.was_lent or not (self._working or self._find_waiter()):
             self._lender.release()
 
     async def take_again(self) -> None:

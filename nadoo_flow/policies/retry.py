@@ -7,6 +7,7 @@ import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
 from .._support.backoff import Wait, as_wait
@@ -15,9 +16,10 @@ from .._support.checks import (
     check_positive_number,
     describe_value,
 )
+from .._support.tasks import leave_out_caller
 from ..events.event import report_retry
 from ..nodes.context import NodeResult
-from ..nodes.execution import Bound, answer_safely, as_result
+from ..nodes.execution import Bound, answer_safely, as_result, check_answer, make_failure
 from ..nodes.many import has_given_outputs
 from ..nodes.node import NodeLike
 from ..nodes.usage import add_usage
@@ -120,12 +122,19 @@ class RetryNode(PolicyNode):
         self._rules = rules
 
     def _bind_around(self, attempt: Bound, bind: Bind) -> Bound:
+        call, gives_output = attempt
         budget = self._rules.budget
 
         async def attempt_until_success(value: Any) -> NodeResult:
             if budget is not None:
                 budget.note_call()
-            answer = await answer_safely(attempt, value)
+            try:
+                answer = call(value)
+                if type(answer) is CoroutineType:
+                    answer = await answer
+                answer = check_answer(answer, gives_output)
+            except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                answer = make_failure(leave_out_caller(error))
             if not isinstance(answer, NodeResult):
                 return NodeResult(True, answer, None, {"attempts": 1})
             result, attempts = answer, 1
