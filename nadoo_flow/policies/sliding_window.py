@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from fractions import Fraction
+from math import inf, nextafter
 from operator import add, le, sub
 from typing import TypeAlias
 
@@ -95,7 +95,7 @@ class SlidingWindow:
 
     def get_next_expiry(self) -> float:
         """Return when the next charge leaves the window; infinity if there is none."""
-        return self._charges[0].expires if self._charges else math.inf
+        return self._charges[0].expires if self._charges else inf
 
     def reserve(self, amounts: Amounts) -> None:
         """Count a call that is about to start."""
@@ -108,7 +108,7 @@ class SlidingWindow:
     def start(self, amounts: Amounts, now: float) -> Charge:
         """Charge a call, for which this is reserved, from now on."""
         # The float behind the rounded sum is never before the exact one.
-        charge = Charge(amounts, math.nextafter(now + self._per, math.inf))
+        charge = Charge(amounts, nextafter(now + self._per, inf))
         self._charges.append(charge)
         return charge
 
@@ -121,7 +121,7 @@ class SlidingWindow:
         if not (all(map(le, sums, self._limits)) or self.has_room(amounts)):
             return None
         self._sums = sums
-        charge = Charge(amounts, math.nextafter(now + self._per, math.inf))
+        charge = Charge(amounts, nextafter(now + self._per, inf))
         charges.append(charge)
         return charge
 

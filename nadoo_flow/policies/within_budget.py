@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from types import CoroutineType
 from typing import Any, TypeAlias
 
 from .._support.checks import check_sync_function
+from .._support.tasks import leave_out_caller
 from ..errors import describe_error
 from ..nodes.context import BARE, NodeResult, WorkflowContext, unwrap_item
-from ..nodes.execution import Bound, answer_safely, as_result
+from ..nodes.execution import Bound, as_result, check_answer, make_failure
 from ..nodes.node import NodeLike
 from .rate_budget import REQUESTS, RateBudget
 from .signals import is_refusal, read_retry_after
@@ -55,7 +57,7 @@ class RateBudgetNode(PolicyNode):
         self.actual = actual
 
     def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
-        attempt = self._bind_attempt(workflow_context)
+        call, gives_output = self._bind_attempt(workflow_context)
         budget, queue = self.budget, self.budget.get_queue()
         estimate, actual = self.estimate, self.actual
 
@@ -68,7 +70,13 @@ class RateBudgetNode(PolicyNode):
             if charge is None:
                 budget.check_that_it_fits(amounts)
                 charge = await queue.start(amounts)
-            answer = await answer_safely(attempt, value)
+            try:
+                answer = call(value)
+                if type(answer) is CoroutineType:
+                    answer = await answer
+                answer = check_answer(answer, gives_output)
+            except (Exception, asyncio.CancelledError, GeneratorExit) as error:
+                answer = make_failure(leave_out_caller(error))
             if isinstance(answer, NodeResult) and not answer.success:
                 self._pause_if_refused(answer)
             if actual is not None:
@@ -98,7 +106,9 @@ class RateBudgetNode(PolicyNode):
 def _call(function: Callable[[Any], Any], parameter: str, argument: Any) -> Any:
     try:
         returned = function(argument)
-        if type(returned) is not dict and isinstance(returned, Mapping):
+        if type(returned) is dict:
+            return returned
+        if isinstance(returned, Mapping):
             return dict(returned)
     except (Exception, asyncio.CancelledError, GeneratorExit) as error:
         raise RuntimeError(f"{parameter} raised {describe_error(error)}") from error
