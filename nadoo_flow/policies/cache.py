@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256
+from types import CoroutineType
 from typing import Any
 
 from typing_extensions import override
@@ -19,14 +20,15 @@ from .._support.checks import (
     name_function,
 )
 from .._support.per_loop import PerLoop
+from .._support.tasks import leave_out_caller
 from ..errors import describe_error
 from ..nodes.context import NodeResult, WorkflowContext, unwrap_item
-from ..nodes.execution import Bound, answer_safely, as_result
+from ..nodes.execution import Bound, answer_safely, as_result, make_failure
 from ..nodes.node import BaseNode, NodeLike
 from ..nodes.usage import mark_as_saved
 from ..storage import FAILURES, encode_canonically
 from .single_flight import Flight, SingleFlight
-from .stores import CacheStore, Entry, EntryStore, ForeignStore, MemoryStore, copy_containers
+from .stores import CacheStore, EntryStore, ForeignStore, MemoryStore, copy_containers
 from .wrapper import NodePolicy, PolicyNode
 
 FORMAT = 1
@@ -143,40 +145,40 @@ class CacheNode(PolicyNode):
         store, find_key = self.policy.store, self._make_key_function()
         flights = self.policy.flights.get(partial(SingleFlight, _share))
 
-        async def call_alone(value: Any) -> NodeResult:
-            return as_result(await answer_safely(attempt, value))
-
         def find_or_compute(value: Any) -> NodeResult | Awaitable[NodeResult]:
             key = find_key(value)
             entry = store.recall(key)
             if entry is not None:
                 return _share(NodeResult(True, entry.output, None, entry.metadata))
-            alone = partial(call_alone, value)
+            alone = partial(answer_safely, attempt, value)
             return flights.answer(key, partial(self._lead, key, alone), alone)
 
-        return Bound(find_or_compute, gives_output=False)
+        return Bound(find_or_compute, gives_output=True)
 
     async def _lead(
-        self, key: str, compute: Callable[[], Awaitable[NodeResult]], flight: Flight
+        self, key: str, compute: Callable[[], Awaitable[Any]], flight: Flight
     ) -> NodeResult:
-        store = self.policy.store
-        if flight.computed is None:
-            found = await answer_safely(Bound(store.read, gives_output=True), key)
-            if isinstance(found, Entry):
-                return _share(NodeResult(True, found.output, None, found.metadata))
-            if found is not None:  # the store has failed
-                return as_result(found)
-            result = await compute()
+        store, result = self.policy.store, flight.computed
+        if result is None:
+            try:
+                read: Any = store.read(key)
+                entry = await read if type(read) is CoroutineType else read
+            except FAILURES as error:
+                return make_failure(leave_out_caller(error))
+            if entry is not None:
+                return _share(NodeResult(True, entry.output, None, entry.metadata))
+            result = as_result(await compute())
             if not result.success:
                 return result
             flight.computed = result
-        result = flight.computed
-        write = Bound(lambda key: store.write(key, result.output, result.metadata), True)
-        written = await answer_safely(write, key)
-        if written is None:
-            return result
-        metadata = {**result.metadata, **written.metadata}
-        return NodeResult(False, result.output, written.error, metadata, written.exception)
+        try:
+            written = store.write(key, result.output, result.metadata)
+            if written is not None:
+                await written
+        except FAILURES as error:
+            lost = make_failure(leave_out_caller(error))
+            return NodeResult(False, result.output, lost.error, result.metadata, lost.exception)
+        return result
 
     def _make_key_function(self) -> Callable[[Any], str]:
         """Return a function that finds the key of an input."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..nodes.context import NodeResult
 from ..nodes.micro_batch import find_calls_around
@@ -102,8 +102,8 @@ class SingleFlight:
         self,
         key: str,
         lead: Callable[[Flight], Awaitable[NodeResult]],
-        call_alone: Callable[[], Awaitable[NodeResult]],
-    ) -> NodeResult:
+        call_alone: Callable[[], Awaitable[Any]],
+    ) -> Any:
         """Answer a key, or wait for those who do.
 
         When the one who answers is cancelled, the one who has waited longest goes on.
@@ -113,7 +113,7 @@ class SingleFlight:
             lead: Answers it.
             call_alone: Called if waiting might never end.
         """
-        holds = find_held_limits() | find_probed_breakers() | find_calls_around()
+        holds = find_held_limits().union(find_probed_breakers(), find_calls_around())
         around = _around.get()
         flight = self._flights.get(key)
         if flight is None:

@@ -259,6 +259,16 @@ class TestPermits:
         await FunctionNode(str).pipe(limit(shared)).run(1)
         assert (calls, shared.in_use) == ([0], 0)
 
+    async def test_rule_r15_are_as_many_as_an_override_of_size_says(self) -> None:
+        class Halved(ConcurrencyLimit):
+            @property
+            def size(self) -> int:
+                return self._size // 2
+
+        shared, gauge = Halved(4), Gauge()
+        await BatchProcessor(leaf().pipe(gauge, limit(shared))).batch([1] * 6)
+        assert (gauge.peak, now(), shared.in_use) == (2, 3, 0)
+
     async def test_are_counted(self) -> None:
         shared = ConcurrencyLimit(3)
         assert (shared.size, shared.in_use) == (3, 0)

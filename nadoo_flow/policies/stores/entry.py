@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
 
@@ -44,12 +45,14 @@ class EntryStore:
         """Return an entry for which nothing has to be awaited."""
         return None
 
-    async def read(self, key: str) -> Entry | None:
-        """Return an entry, unless it is too old."""
+    def read(self, key: str) -> Entry | Coroutine[Any, Any, Entry | None] | None:
+        """Return an entry, unless it is too old, or a coroutine that does."""
         raise NotImplementedError
 
-    async def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
-        """Keep an answer; when this returns, it is kept as well as this store can."""
+    def write(
+        self, key: str, output: Any, metadata: dict[str, Any]
+    ) -> Coroutine[Any, Any, None] | None:
+        """Keep an answer, or return a coroutine that does; then it is kept as this store can."""
         raise NotImplementedError
 
     def _is_fresh(self, entry: Entry, now: float) -> bool:

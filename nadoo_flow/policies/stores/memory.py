@@ -48,11 +48,11 @@ class MemoryStore(EntryStore):
         return None
 
     @override
-    async def read(self, key: str) -> Entry | None:
+    def read(self, key: str) -> Entry | None:
         return self.recall(key)
 
     @override
-    async def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
+    def write(self, key: str, output: Any, metadata: dict[str, Any]) -> None:
         if isinstance(output, (Iterator, AsyncIterator)):
             raise CacheError(
                 f"the output cannot be kept: {describe_value(output)} can be used only once; "
