@@ -78,33 +78,31 @@ class LimitNode(PolicyNode):
 
         async def call_with_permit(value: Any) -> Any:
             around = _innermost.get()
-            # What acquire() does where a permit is free, whose calls would double the cost.
+            lender = shared if around is None else _find_lender(shared, around)
+            # What _take() does in most cases, whose calls would add a third to the cost.
             if (
-                around is None
-                and is_plain
+                is_plain
+                and lender is shared
                 and 0 < shared.in_use < shared._size
                 and shared._loop is loop
                 and not shared._waiters
             ):
                 shared.in_use += 1
-                hold = _Hold(shared, shared, None)
-            else:
-                lender = _find_lender(shared, around)
+            elif not (is_plain and lender._take(loop)):
                 await lender.acquire()
-                hold = _Hold(shared, lender, around)
+            hold = _Hold(shared, lender, around)
             token = _innermost.set(hold)
-            holds = watch = None
-            if type(value) is ManyInput:
-                holds = value.outlet.holds
+            holds = value.outlet.holds if type(value) is ManyInput else None
+            if holds is not None:
                 holds.append(hold)
-                if observe is not None:
-                    watch = Stopwatch(time)
-                    value = watch_outputs(value, watch)
             try:
                 if observe is None:
                     answer = call(value)
                     return await answer if type(answer) is CoroutineType else answer
-                started = time()
+                started, watch = time(), None
+                if holds is not None:
+                    watch = Stopwatch(time)
+                    value = watch_outputs(value, watch)
                 try:
                     answer = call(value)
                     if type(answer) is CoroutineType:
