@@ -123,7 +123,8 @@ class LimitNode(PolicyNode):
                 # Raises in the context of the garbage collector, so that what is left of a closed
                 # loop does not give back a permit that has been forgotten.
                 _innermost.reset(token)
-                hold.end()
+                if not hold._ended:  # it is given back while outputs wait
+                    hold.give_back()
 
         return Bound(call_with_permit, gives_output or observe is not None)
 
@@ -192,11 +193,6 @@ class _Hold:
         """Give back the permit of a node inside."""
         self._working -= 1
         self._pass_on()
-
-    def end(self) -> None:
-        """Give back the holder's own permit, if it has one."""
-        if not self._ended:
-            self.give_back()
 
     def give_back(self) -> None:
         """Give back the holder's own permit."""
