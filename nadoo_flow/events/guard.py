@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from .._support.functions import do_nothing
 from .event import Event, RunInfo, Watcher
+from .event_log import EventLog, find_log
 
 ReportError: TypeAlias = Callable[[str, BaseException], None]
 
@@ -24,6 +25,11 @@ class Guard:
         self._on_event: Callable[[Event], object] = watcher.on_event
         self._report = report
         self._broken = False
+
+    @property
+    def log(self) -> EventLog | None:
+        """The log to which events may be added instead of passing them on here."""
+        return None if self._broken else find_log(self._watcher)
 
     def on_begin(self, run: RunInfo) -> None:
         """Pass on a run that begins."""

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from .._support.usage import Usage, read_numbers
-from .event import scope
+from .event import Event, Mark, WatchedItem, WatchOptions, scope
+from .event_log import What
 from .instrument import ItemEnd, StageFollower
 from .meter import MeteredItem, StageMeter
 
 
 class ItemReporter(Protocol):
-    """What reports the items of a stage of a run."""
+    """What reports the items of a stage of a run.
+
+    Attributes:
+        stage: The id of the node.
+        number: The number of the run.
+        position: The position of the stage in it.
+        emit: Receives the events.
+        follower: Follows the items.
+        time: The clock of the event loop.
+        free_lanes: The lanes that items have left.
+        lanes: Gives further lanes.
+    """
 
     stage: str
     number: int
+    position: int
+    emit: Callable[[Event], None]
     follower: StageFollower | None
+    time: Callable[[], float]
+    free_lanes: list[int]
+    lanes: Iterator[int]
 
     def emit_retry(self, index: int, lane: int | None, error: str | None) -> None:
         """Emit that an item is tried again."""
 
+    def describe(self, end: ItemEnd) -> What:
+        """Return what happened to an item, as a log keeps it."""
+
 
 class Item:
-    """An item of a run, while it is worked on.
+    """An item in work, of which more is known than its mark.
 
     Args:
-        reporter: That of its stage.
-        index: The position of the item in its source.
-        lane: The slot of the stage that works on it, if these are numbered.
+        mark: Its reporter, index and lane.
 
     Attributes:
         error: Why it failed, if the run goes on without it.
@@ -41,22 +60,22 @@ class Item:
     usage: Usage | None = None
     followed: Any = None
 
-    def __init__(self, reporter: ItemReporter, index: int, lane: int | None) -> None:
-        self.reporter = reporter
-        self.index = index
-        self.lane = lane
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
 
     def report_retry(self, error: str | None) -> None:
         """Report that the item is tried again."""
-        reporter = self.reporter
-        reporter.emit_retry(self.index, self.lane, error)
+        reporter: ItemReporter = self.mark[0]
+        _, index, lane = self.mark
+        reporter.emit_retry(index, lane, error)
         if reporter.follower is not None:
             reporter.follower.note_retry(self.followed, error)
 
     def report_fallback(self, node_id: str, error: str | None) -> None:
         """Report that another node is asked."""
-        if self.reporter.follower is not None:
-            self.reporter.follower.note_fallback(self.followed, node_id, error)
+        reporter: ItemReporter = self.mark[0]
+        if reporter.follower is not None:
+            reporter.follower.note_fallback(self.followed, node_id, error)
 
     def complete_end(self, end: ItemEnd) -> ItemEnd:
         """Return the end of the item with what was noted for it meanwhile."""
@@ -89,10 +108,31 @@ def find_item() -> ItemPlace | None:
         >>> asyncio.run(stage.run({"items": ["a", "b"]}, trace=Trace()))
         {'results': [0, 1]}
     """
-    item = scope.get()
-    if not isinstance(item, Item):
+    around = scope.get()
+    mark = around.mark if isinstance(around, Item) else around
+    if not isinstance(mark, tuple):
         return None
-    return ItemPlace(item.reporter.number, item.reporter.stage, item.index)
+    reporter, index, _ = mark
+    return ItemPlace(reporter.number, reporter.stage, index)
+
+
+def report_retry(error: str | None) -> None:
+    """Report that the current item is tried again, if its run is watched."""
+    item = _find_item_to_report()
+    if item is not None:
+        item.report_retry(error)
+
+
+def report_fallback(node_id: str, error: str | None) -> None:
+    """Report that another node is asked for the current item, if its run is watched.
+
+    Args:
+        node_id: The other node.
+        error: Why the one before it failed, in words.
+    """
+    item = _find_item_to_report()
+    if item is not None:
+        item.report_fallback(node_id, error)
 
 
 def note_failure(error: str, exception: BaseException | None = None) -> None:
@@ -102,7 +142,7 @@ def note_failure(error: str, exception: BaseException | None = None) -> None:
         error: Why, in words.
         exception: The exception behind it, where there is one.
     """
-    item = _find_notes()
+    item = _open_notes()
     if item is not None:
         item.error, item.exception = error, exception
 
@@ -113,13 +153,24 @@ def note_usage(metadata: dict[str, Any]) -> None:
     Args:
         metadata: That of the node's result; ``"usage"`` in it holds what was used.
     """
-    item = _find_notes()
+    item = _open_notes()
     if item is not None:
         item.usage = read_numbers(metadata.get("usage")) or None
 
 
-def _find_notes() -> Item | MeteredItem | None:
-    item = scope.get()
-    if isinstance(item, StageMeter):
-        return item.open_notes()
-    return item if isinstance(item, (Item, MeteredItem)) else None
+def _open_notes() -> Item | MeteredItem | None:
+    around = scope.get()
+    if isinstance(around, StageMeter):
+        return around.open_notes()
+    if isinstance(around, tuple):
+        item = Item(around)
+        scope.set(item)
+        return item
+    return around if isinstance(around, (Item, MeteredItem)) else None
+
+
+def _find_item_to_report() -> WatchedItem | None:
+    around = scope.get()
+    if isinstance(around, tuple):
+        return Item(around)
+    return None if isinstance(around, WatchOptions) else around

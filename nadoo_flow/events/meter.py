@@ -92,12 +92,21 @@ class StageMeter:
         elif index is None:
             self.overflowed += 1
         elif event.kind == "started":
-            if self.on_start is not None:
-                self.on_start()
-            self.in_work[index] = event.time
+            self.start_item(index, event.time)
         else:
             self.end_item(index, self.in_work.get(index, event.time), event.time)
             self.note_end(index, event.kind, event.error, event.usage)
+
+    def start_item(self, index: int, started: float) -> None:
+        """Note that an item is in work.
+
+        Args:
+            index: The position of the item in its source.
+            started: When the stage took it.
+        """
+        if self.on_start is not None:
+            self.on_start()
+        self.in_work[index] = started
 
     def end_item(self, index: int, started: float, ended: float) -> None:
         """Count an item that has ended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from weakref import ref
 
@@ -36,19 +37,22 @@ class Events(Observable[Event]):
         """Whether there is an observer."""
         return bool(self._observers)
 
-    def emit(self, report: ReportError, event: Event) -> None:
-        """Emit an event to all observers, and unsubscribe those that raise.
+    def make_emit(self, report: ReportError) -> Callable[[Event], None]:
+        """Return what emits an event to all observers, and unsubscribes those that raise.
 
         Args:
             report: Reports what an observer raises.
-            event: The event.
         """
-        for observer in self._observers:
-            try:
-                observer.on_next(event)
-            except Exception as error:
-                self._remove(observer)
-                report("an observer of events raised, it is unsubscribed", error)
+
+        def emit(event: Event) -> None:
+            for observer in self._observers:
+                try:
+                    observer.on_next(event)
+                except Exception as error:
+                    self._remove(observer)
+                    report("an observer of events raised, it is unsubscribed", error)
+
+        return emit
 
     def add_reader(self, reader: MeterReader) -> None:
         """Give the meters of the runs that begin from now on to a reader, as long as it is kept.

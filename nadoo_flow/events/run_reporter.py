@@ -44,8 +44,6 @@ class RunReporter:
         self._info = info
         self._guards = guards
         self._follower = follower
-        for guard in guards:
-            guard.on_begin(info)
 
     def end_with(self, run: Subscription) -> None:
         """Report the end of the run when a subscription ends.
@@ -93,9 +91,9 @@ def start_reporting(
     guards = [] if watching.trace is None else [Guard(watching.trace, report)]
     common: list[Emit] = [guard.on_event for guard in guards]
     if to_all is not None and to_all.observed:
-        common.append(partial(to_all.emit, report))
+        common.append(to_all.make_emit(report))
     sinks: list[list[Emit]] = [
-        [*common, partial(own.emit, report)]
+        [*common, own.make_emit(report)]
         if own is not None and own is not to_all and own.observed
         else common
         for own in to_each or [None] * len(stages)
@@ -112,23 +110,30 @@ def start_reporting(
     stage_followers: Sequence[StageFollower | None] = (
         [None] * len(stages) if follower is None else follower.stages
     )
-    only_meters: Sequence[StageMeter | None] = [None] * len(stages)
+    meters: Sequence[StageMeter | None] = [None] * len(stages)
     if is_metered:
         meter = RunMeter(info, meter_readers, run)
         guards.append(Guard(meter, report))
+        meters = meter.stages
         if watching.progress:
             from .progress import ProgressBars
 
             bars = ProgressBars(meter, always=watching.progress == "always")
             guards.append(Guard(bars, report))
-        if not (any(sinks) or follower or readers):
-            only_meters = meter.stages
-        sinks = [[*sink, stage.on_event] for sink, stage in zip(sinks, meter.stages, strict=True)]
-    parts = zip(sinks, stage_followers, only_meters, strict=True)
-    reports = [
-        StageReporter(loop, info, position, _combine(sink), stage_follower, only_meter)
-        for position, (sink, stage_follower, only_meter) in enumerate(parts)
-    ]
+    for guard in guards:
+        guard.on_begin(info)
+    log = None if watching.trace is None or follower is not None else guards[0].log
+    is_known = follower is not None or bool(readers)
+    reports: list[StageReporter] = []
+    for position, (sink, stage_follower, stage_meter) in enumerate(
+        zip(sinks, stage_followers, meters, strict=True)
+    ):
+        only_log = log if len(sink) == 1 else None
+        only_meter = None if only_log is None and (sink or is_known) else stage_meter
+        emit = _combine(sink if stage_meter is None else [*sink, stage_meter.on_event])
+        reports.append(
+            StageReporter(loop, info, position, emit, stage_follower, only_meter, only_log)
+        )
     reporter = RunReporter(info, guards, reports, follower)
     if run is not None:
         reporter.end_with(run)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from .._support.clock import get_clock
 from .._support.functions import do_nothing
 from .._support.usage import Usage
-from ..streams import Indexed, Work, WrappedWork
-from .event import Event, Kind, RunInfo, scope
+from ..streams import Indexed, Work
+from .event import Event, Kind, RunInfo
+from .event_log import EventLog, What
 from .instrument import ItemEnd, StageFollower
-from .item import Item
-from .item_end import FINISHED, describe_end
+from .item_work import FollowedWork, ReportedWork
+from .logged_work import LoggedWork
 from .meter import StageMeter
 from .metered_work import MeteredWork
 
@@ -35,8 +35,9 @@ class StageReporter:
         position: The position of the stage in it.
         emit: Receives the events.
         follower: Follows the items.
-        only_meter: The meter of the stage, if nothing else receives the events, so that those of
-            items that the stage works on need not be made.
+        only_meter: The meter of the stage, if nothing but a log receives the events besides, so
+            that those of items that the stage works on need not be made.
+        only_log: The log to which they are added, if nothing but a meter receives them besides.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class StageReporter:
         emit: Emit,
         follower: StageFollower | None = None,
         only_meter: StageMeter | None = None,
+        only_log: EventLog | None = None,
     ) -> None:
         self.stage = info.stages[position].stage
         self.number = info.number
@@ -54,10 +56,11 @@ class StageReporter:
         self.emit = emit
         self.follower = follower
         self._only_meter = only_meter
+        self._only_log = only_log
         self.time = get_clock(loop)
         self._loop = loop
         self.free_lanes: list[int] = []
-        self.lanes = count()
+        self.lanes: Iterator[int] = count()
 
     def with_events(
         self,
@@ -71,11 +74,22 @@ class StageReporter:
             get_end: Returns how an item ended, given the result of the work. By default every item
                 with a result has finished.
         """
+        if self._only_log is not None:
+            return LoggedWork(self._only_log, self._only_meter, self, work, get_end)
         if self._only_meter is not None:
             return MeteredWork(self._only_meter, work, get_end)
         if self.emit is do_nothing:
-            return _FollowedWork(self, work, get_end)
-        return _ReportedWork(self, work, get_end)
+            return FollowedWork(self, work, get_end)
+        return ReportedWork(self, work, get_end)
+
+    def describe(self, end: ItemEnd) -> What:
+        """Return what happened to an item, as a log keeps it.
+
+        Args:
+            end: How the item ended; a log keeps a start in the same form.
+        """
+        kind, error, usage, _ = end
+        return kind, self.stage, self.number, self.position, error, usage
 
     def report_item(self, index: int, seconds: float | None, end: ItemEnd) -> None:
         """Report an item that was not worked on in this stage's mapper, when it has ended.
@@ -131,96 +145,3 @@ class StageReporter:
         """
         stage, number, position = self.stage, self.number, self.position
         self.emit(Event(kind, stage, index, lane, when, number, position, error, usage))
-
-
-# Takes half the time of Event(...), which would be paid twice for each item.
-_make = tuple.__new__
-
-
-class _ItemWork(WrappedWork[Indexed[Any], R]):
-    """The base of what reports the start and the end of the work on each item."""
-
-    def __init__(
-        self,
-        report: StageReporter,
-        work: Work[Indexed[Any], R],
-        get_end: Callable[[R], ItemEnd] | None,
-    ) -> None:
-        super().__init__(work)
-        self._report = report
-        self._get_end = get_end
-
-    def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
-        return self._report_end(self._finish, item, answer, started)
-
-    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
-        return self._report_end(self._fail, item, error, started)
-
-    def _report_end(
-        self,
-        make: Callable[[Indexed[Any], Any, float], R],
-        item: Indexed[Any],
-        end: Any,
-        started: float,
-    ) -> R:
-        """Make the result of an item, and report what becomes of that."""
-        try:
-            result = make(item, end, started)
-        except BaseException as error:
-            self._end(describe_end(error), started)
-            raise
-        self._end(FINISHED if self._get_end is None else self._get_end(result), started)
-        return result
-
-    def _end(self, end: ItemEnd, started: float) -> None:
-        raise NotImplementedError
-
-
-class _ReportedWork(_ItemWork[R]):
-    """Emits the events of each item around the work on it."""
-
-    def start(self, item: Indexed[Any], started: float) -> Any:
-        report, index = self._report, item[0]
-        lane = heappop(report.free_lanes) if report.free_lanes else next(report.lanes)
-        # Each item has a context of its own, so nothing has to be reset.
-        current = Item(report, index, lane)
-        scope.set(current)
-        stage, number, position = report.stage, report.number, report.position
-        event = ("started", stage, index, lane, started, number, position, None, None)
-        report.emit(_make(Event, event))
-        if report.follower is not None:
-            current.followed = report.follower.start_item(index)
-        return self._start(item, started)
-
-    def _end(self, end: ItemEnd, started: float) -> None:
-        report = self._report
-        item: Any = scope.get()
-        if item.error is not None or item.usage is not None:
-            end = item.complete_end(end)
-        kind, error, usage, _ = end
-        lane, now = item.lane, report.time()
-        heappush(report.free_lanes, lane)
-        stage, number, position = report.stage, report.number, report.position
-        event = (kind, stage, item.index, lane, now, number, position, error, usage)
-        report.emit(_make(Event, event))
-        if report.follower is not None:
-            report.follower.end_item(item.followed, end, now - started)
-
-
-class _FollowedWork(_ItemWork[R]):
-    """Makes each item known inside the work on it, and has it followed, without events."""
-
-    def start(self, item: Indexed[Any], started: float) -> Any:
-        report, index = self._report, item[0]
-        current = Item(report, index, None)
-        scope.set(current)
-        if report.follower is not None:
-            current.followed = report.follower.start_item(index)
-        return self._start(item, started)
-
-    def _end(self, end: ItemEnd, started: float) -> None:
-        report = self._report
-        if report.follower is not None:
-            item: Any = scope.get()
-            seconds = report.time() - started
-            report.follower.end_item(item.followed, item.complete_end(end), seconds)

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from ..errors import describe_error
-from ..events.event import report_retry
+from ..events.item import report_retry
 from ..nodes.context import NodeResult
 from ..nodes.node import BaseNode
 from .packed_result import unpack_result

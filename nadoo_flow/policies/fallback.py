@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from .._support.typevars import Next
-from ..events.event import report_fallback
+from ..events.item import report_fallback
 from ..nodes.context import NodeResult
 from ..nodes.execution import Bound, answer_safely, as_result
 from ..nodes.many import has_given_outputs

@@ -17,7 +17,7 @@ from .._support.checks import (
     describe_value,
 )
 from .._support.tasks import leave_out_caller
-from ..events.event import report_retry
+from ..events.item import report_retry
 from ..nodes.context import NodeResult
 from ..nodes.execution import Bound, answer_safely, as_result, check_answer, make_failure
 from ..nodes.many import has_given_outputs

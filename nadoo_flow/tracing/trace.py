@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from .._support.checks import check_positive_int
-from ..events.event import Event, RunInfo, Watcher
+from ..events.event import Event, RunInfo
+from ..events.event_log import LoggingWatcher
 
 if TYPE_CHECKING:
     from .history import History
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .timeline import Timeline
 
 
-class Trace(Watcher):
+class Trace(LoggingWatcher):
     """Records the events of the runs that get it as ``trace=``.
 
     Args:
@@ -34,19 +34,18 @@ class Trace(Watcher):
 
     def __init__(self, limit: int = 100_000) -> None:
         self.limit = check_positive_int(limit, "limit")
-        self._seen = 0
-        self._events: deque[Event] = deque(maxlen=self.limit)
+        super().__init__(self.limit)
         self._runs: dict[int, RunInfo] = {}
 
     @property
     def events(self) -> list[Event]:
         """The events that were kept, in the order in which they happened."""
-        return list(self._events)
+        return self._log.make_events()
 
     @property
     def left_out(self) -> int:
         """The number of events that were left out, because there were more than the limit."""
-        return self._seen - len(self._events)
+        return self._log.left_out
 
     def on_begin(self, run: RunInfo) -> None:
         """Remember the stages of a run.
@@ -57,15 +56,6 @@ class Trace(Watcher):
         self._runs[run.number] = run
         if len(self._runs) > self.limit:
             del self._runs[next(iter(self._runs))]
-
-    def on_event(self, event: Event) -> None:
-        """Record an event.
-
-        Args:
-            event: The event; it is kept as it is.
-        """
-        self._seen += 1
-        self._events.append(event)
 
     def marbles(self) -> Marbles:
         """Draw the marble diagram: a line for each stage, a marble for each item at its time.
@@ -100,5 +90,5 @@ class Trace(Watcher):
         from .._support.text import format_count
 
         left_out = f", {self.left_out:,} left out" if self.left_out else ""
-        events = format_count(len(self._events), "event")
+        events = format_count(len(self._log), "event")
         return f"<Trace of {events} of {format_count(len(self._runs), 'run')}{left_out}>"

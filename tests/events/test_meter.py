@@ -23,8 +23,10 @@ from nadoo_flow import (
     OverflowStrategy,
     ReduceNode,
     SqliteCheckpoint,
+    Trace,
 )
-from nadoo_flow.events import BOUNDS, RunMeter, StageMeter
+from nadoo_flow.events import BOUNDS, RunMeter, StageMeter, WatchOptions
+from nadoo_flow.events.event import use_watch_options
 from nadoo_flow.events.meter import LONGEST_ERROR, MOST_FAILURES
 from nadoo_flow.policies import retry
 
@@ -114,12 +116,16 @@ SCENES: dict[str, Callable[[], Any]] = {
 }
 
 
-async def carry_out(scene: str, watched: bool) -> tuple[list[StageMeter], list[Counter[str]]]:
+async def carry_out(
+    scene: str, watched: bool = False, traced: bool = False
+) -> tuple[list[StageMeter], list[Counter[str]]]:
     owner, run = SCENES[scene]()
     reader, events = Reader(owner), list[Any]()
     if watched:
         owner.events.subscribe(events.append)
-    await asyncio.gather(run(), return_exceptions=True)
+    owner.trace = traced  # of a batch
+    with use_watch_options(WatchOptions(trace=Trace() if traced else None)):  # of stages
+        await asyncio.gather(run(), return_exceptions=True)
     (meter,) = reader.runs
     assert reader.ended == [meter]
     kinds = [Counter[str]() for _ in meter.stages]
@@ -129,19 +135,20 @@ async def carry_out(scene: str, watched: bool) -> tuple[list[StageMeter], list[C
 
 
 @pytest.mark.parametrize("scene", SCENES)
-async def test_a_meter_counts_what_events_say_whether_or_not_they_are_made(scene: str) -> None:
+async def test_a_meter_counts_what_events_say_also_where_none_are_made(scene: str) -> None:
     with_events, kinds = await carry_out(scene, watched=True)
-    without, _ = await carry_out(scene, watched=False)
     said = [{kind: count for kind, count in each.items() if count} for each in kinds]
     assert [counted(each) for each in with_events] == said
-    assert [counted(each) for each in without] == said
-    for one, other in zip(with_events, without, strict=True):
-        assert (one.in_work, other.in_work) == ({}, {})
-        assert one.latencies == other.latencies
-        assert one.count.usage == other.count.usage
-        assert [failure[:2] for failure in one.failures] == [
-            failure[:2] for failure in other.failures
-        ]
+    for traced in (False, True):
+        without, _ = await carry_out(scene, traced=traced)
+        assert [counted(each) for each in without] == said
+        for one, other in zip(with_events, without, strict=True):
+            assert (one.in_work, other.in_work) == ({}, {})
+            assert one.latencies == other.latencies
+            assert one.count.usage == other.count.usage
+            assert [failure[:2] for failure in one.failures] == [
+                failure[:2] for failure in other.failures
+            ]
 
 
 async def test_items_in_work_are_there_from_their_start_to_their_end() -> None:

@@ -1,0 +1,139 @@
+"""A log of events, which takes less time and memory than the events themselves."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from itertools import chain
+from threading import RLock
+from typing import Any, TypeAlias
+
+from .._support.usage import Usage
+from .event import Event, Kind, Watcher
+
+What: TypeAlias = "tuple[Kind, str, int, int, str | None, Usage | None]"
+"""What happened: the kind, stage, run, position, error and usage of an event.
+
+Events that differ only in their item share one, of which pickle writes all but the first in two
+bytes.
+"""
+
+CHUNK = 1_024
+"""How many events are packed together."""
+
+FULL = 4 * CHUNK
+"""How many values of the latest events make a chunk."""
+
+# Of all logs, since it is held for a moment in a thousand events, and cannot be copied.
+_lock = RLock()
+
+
+class EventLog:
+    """Keeps the latest events.
+
+    Args:
+        limit: How many.
+
+    Attributes:
+        latest: Those that are not packed yet, oldest first. Each is four values: what happened,
+            the index and the lane of the item, and the time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.latest: list[Any] = []
+        self._limit = limit
+        self._packed: deque[bytes | list[Any]] = deque()
+        self._dropped = 0
+
+    def __len__(self) -> int:
+        return min(self._count(), self._limit)
+
+    @property
+    def left_out(self) -> int:
+        """The number of events that are kept no more."""
+        return self._count() - len(self)
+
+    def add(self, event: Event) -> None:
+        """Add an event.
+
+        Args:
+            event: The event.
+        """
+        kind, stage, index, lane, time, run, position, error, usage = event
+        if isinstance(index, int):
+            index = int(index)  # that of an output knows more, which would be packed with it
+        # All at once, because runs in other threads may add to the same log.
+        self.latest += ((kind, stage, run, position, error, usage), index, lane, time)
+        if len(self.latest) >= FULL:
+            self.pack()
+
+    def pack(self) -> None:
+        """Pack one chunk of the latest events, and drop one that is over the limit."""
+        with _lock:
+            chunk = self.latest[:FULL]
+            if len(chunk) < FULL:  # another thread has packed it
+                return
+            del self.latest[:FULL]
+            self._packed.append(_pack(chunk))
+            if self._count() - CHUNK >= self._limit:
+                self._packed.popleft()
+                self._dropped += CHUNK
+
+    def make_events(self) -> list[Event]:
+        """Make the events that are kept, in the order in which they were added."""
+        with _lock:
+            packed, latest = list(self._packed), list(self.latest)
+        values = chain(*map(_unpack, packed), latest)
+        events = [
+            Event(kind, stage, index, lane, time, run, position, error, usage)
+            for (kind, stage, run, position, error, usage), index, lane, time in zip(
+                values, values, values, values, strict=True
+            )
+        ]
+        return events[-self._limit :]
+
+    def _count(self) -> int:
+        return self._dropped + CHUNK * len(self._packed) + len(self.latest) // 4
+
+
+class LoggingWatcher(Watcher):
+    """A watcher that keeps the latest events in a log.
+
+    Work on items adds to the log itself, unless a subclass overrides ``on_event``.
+
+    Args:
+        limit: Most events to keep.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._log = EventLog(limit)
+
+    def on_event(self, event: Event) -> None:
+        """Record an event.
+
+        Args:
+            event: The event.
+        """
+        self._log.add(event)
+
+
+def find_log(watcher: Watcher) -> EventLog | None:
+    """Return the log to which the events of a watcher may be added without calling it.
+
+    Args:
+        watcher: Any watcher.
+    """
+    inherited = getattr(watcher.on_event, "__func__", None) is LoggingWatcher.on_event
+    return vars(watcher).get("_log") if inherited else None
+
+
+def _pack(values: list[Any]) -> bytes | list[Any]:
+    try:
+        return pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+    except Exception:  # a subclass of str, in an error of a node, may not be made for it
+        return values
+
+
+def _unpack(chunk: bytes | list[Any]) -> list[Any]:
+    values: list[Any] = pickle.loads(chunk) if isinstance(chunk, bytes) else chunk
+    return values
