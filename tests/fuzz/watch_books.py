@@ -10,6 +10,7 @@ from .watching import Watchers
 def check_watchers(case: Case, ledger: Ledger, watchers: Watchers) -> None:
     """Check that all that began has ended, and that events say the same as results."""
     if watchers.trace is not None:
+        watchers.trace.check_kept()
         watchers.trace.check_end()
     for notes in watchers.observers:
         notes.check_end()

@@ -105,25 +105,31 @@ class Notes:
             self.ledger.find(f"{finding}: {', '.join(map(repr, events[:3]))}")
 
 
-class RecordingTrace(Trace):
-    """A trace that checks what it records."""
+class CheckedTrace(Trace):
+    """A trace that checks when runs begin and end, and in the end the events that it has kept."""
 
     def __init__(self, watch: Watch, ledger: Ledger) -> None:
         super().__init__()
         self.notes = Notes(watch, ledger)
         self._running: dict[int, RunInfo] = {}
-        self._begun: set[int] = set()
+        self._begun: dict[int, RunInfo] = {}
 
     def on_begin(self, run: RunInfo) -> None:
         if run.number in self._begun:
             self.notes.ledger.find("a run begins twice")
-        self._begun.add(run.number)
-        self._running[run.number] = run
+        self._begun[run.number] = self._running[run.number] = run
         self.notes.count_call(run.number)
         super().on_begin(run)
 
-    def on_event(self, event: Event) -> None:
-        run = self._running.get(event.run)
+    def on_end(self, run: RunInfo) -> None:
+        if self._running.pop(run.number, None) is None:
+            self.notes.ledger.find("a run ends that does not run")
+        self.notes.count_call(run.number)
+        super().on_end(run)
+
+    def check(self, event: Event, runs: dict[int, RunInfo]) -> None:
+        """Check that an event belongs to one of some runs, and follow its item."""
+        run = runs.get(event.run)
         if run is None:
             self.notes.ledger.find(f"an event comes outside of its run: {event}")
         else:
@@ -132,13 +138,11 @@ class RecordingTrace(Trace):
                 self.notes.ledger.find(f"an event belongs to no lane of {stage}: {event}")
         self.notes.count_call(event.run)
         self.notes.note(event)
-        super().on_event(event)
 
-    def on_end(self, run: RunInfo) -> None:
-        if self._running.pop(run.number, None) is None:
-            self.notes.ledger.find("a run ends that does not run")
-        self.notes.count_call(run.number)
-        super().on_end(run)
+    def check_kept(self) -> None:
+        """Check the events that runs have added to the log without a call."""
+        for event in self.events:
+            self.check(event, self._begun)
 
     def check_end(self) -> None:
         """Check that all that began has ended, and that it can be drawn."""
@@ -149,6 +153,17 @@ class RecordingTrace(Trace):
         # No real clock can tell apart times that are closer; virtual time may begin so.
         if not 0 < max(times) - min(times) < 1e-9:
             self.timeline()
+
+
+class RecordingTrace(CheckedTrace):
+    """A trace that checks each event that it is passed."""
+
+    def on_event(self, event: Event) -> None:
+        self.check(event, self._running)
+        super().on_event(event)
+
+    def check_kept(self) -> None:
+        """Check nothing, since that is done."""
 
 
 class Watchers:
@@ -163,7 +178,9 @@ class Watchers:
     def __init__(self, watches: tuple[Watch, ...], ledger: Ledger) -> None:
         self._watches = [watch for watch in watches if watch.kind == "events"]
         self._ledger = ledger
-        traces = [RecordingTrace(watch, ledger) for watch in watches if watch.kind == "trace"]
+        # Where nothing else watches, the events of a trace that overrides nothing are not made.
+        kind = CheckedTrace if len(watches) == 1 and not watches[0].fails_at else RecordingTrace
+        traces = [kind(watch, ledger) for watch in watches if watch.kind == "trace"]
         self.trace = traces[0] if traces else None
         self.observers: list[Notes] = []
         self.sees_all = False
