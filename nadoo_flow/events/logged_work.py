@@ -51,7 +51,9 @@ class LoggedWork(ItemWork[R]):
 
     @override
     def start(self, item: Indexed[Any], started: float) -> Any:
-        report, index, free = self._report, +item[0], self._free_lanes
+        # The index of an output knows more, which would be packed with it.
+        index = +item[0]
+        report, free = self._report, self._free_lanes
         lane = heappop(free) if free else next(report.lanes)
         scope.set((report, index, lane))
         latest = self._latest
