@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from enum import Enum
@@ -14,18 +13,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-
-def encode_canonically(value: Any) -> bytes:
-    """Write a value as JSON with sorted keys, which is the same for equal values.
-
-    Values that JSON lacks (bytes, dates, decimals, UUIDs, paths, enums, sets, dataclasses) are
-    written with the name of their type. A tuple is written as a list.
-
-    Raises:
-        TypeError: If two values of its type could not be compared. What code of the value raises
-            passes too.
-    """
-    return _canonical(value).encode()
+from .encoder import make_encode
 
 
 def _name_type(value: Any) -> dict[str, Any]:
@@ -45,7 +33,7 @@ def _get_content(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Set):
-        return sorted(map(_canonical, value))
+        return sorted(encode_canonically(item).decode() for item in value)
     if isinstance(value, Sequence):
         return list(value)
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
@@ -56,6 +44,13 @@ _WRITTEN_BY_REPR = (
     *(Decimal, Fraction, UUID, PurePath, complex, range),
 )
 
-_canonical = json.JSONEncoder(
-    check_circular=False, sort_keys=True, separators=(",", ":"), default=_name_type
-).encode
+encode_canonically = make_encode(sort_keys=True, default=_name_type)
+"""Write a value as JSON with sorted keys, which is the same for equal values.
+
+Values that JSON lacks (bytes, dates, decimals, UUIDs, paths, enums, sets, dataclasses) are written
+with the name of their type. A tuple is written as a list.
+
+Raises:
+    TypeError: If two values of its type could not be compared. What code of the value raises
+        passes too.
+"""

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from .._support.checks import describe_value
 from ..errors import describe_error
+from .encoder import make_encode
 
-# A value that contains itself ends in a RecursionError; a check of each value would cost more.
-_encode = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
+_encode = make_encode(allow_nan=False)
 
 FAILURES = (Exception, GeneratorExit, asyncio.CancelledError)
 """What a codec or an input may raise that is no wish to leave the program."""
@@ -71,15 +71,15 @@ class JsonCodec:
             TypeError: If it would not come back equal.
         """
         try:
-            text = _encode(value)
-            same = _is_plain(value) or json.loads(text) == value
+            data = _encode(value)
+            same = _is_plain(value) or json.loads(data) == value
         except Exception as error:
             raise TypeError(
                 f"{describe_value(value)} is not JSON: {describe_error(error)}"
             ) from error
         if not same:
             raise TypeError(f"{describe_value(value)} would not come back from JSON as it is")
-        return text.encode()
+        return data
 
     def decode(self, data: bytes) -> Any:
         """Read JSON.
