@@ -28,16 +28,17 @@ class Delivery:
     Args:
         run: The run.
         store: The checkpoint.
-        make_record: Makes the record of a success; None for a failure, which is to run again.
+        take_record: Returns the record of a success, by its index.
     """
 
     def __init__(
-        self, run: Subscription, store: Store, make_record: Callable[[BatchResult], Record | None]
+        self, run: Subscription, store: Store, take_record: Callable[[int], Record]
     ) -> None:
         self._run = run
         self._store = store
-        self._make_record = make_record
-        self._unrecorded: list[tuple[BatchResult, Record]] = []
+        self._take_record = take_record
+        self._unrecorded: list[BatchResult] = []
+        self._records: list[Record] = []
         self._recorded: deque[BatchResult] = deque()
         self._writing = False
         self._next_write = 0.0
@@ -78,8 +79,8 @@ class Delivery:
             error: The error.
             results: The group whose recording failed; the groups after it are added here.
         """
-        error.unrecorded = [*results, *(result for result, _ in self._unrecorded)]
-        self._unrecorded.clear()
+        error.unrecorded = [*results, *self._unrecorded]
+        self._forget_unrecorded()
         if self._run.stopped:
             report_error(self._run.loop, "the checkpoint of a run that had ended failed", error)
         else:
@@ -87,15 +88,18 @@ class Delivery:
 
     def refuse(self, error: CheckpointError) -> None:
         """End the run and record nothing more, because the checkpoint belongs to other inputs."""
-        self._unrecorded.clear()
+        self._forget_unrecorded()
         self._run.fail(error)
 
+    def _forget_unrecorded(self) -> None:
+        self._unrecorded, self._records = [], []
+
     def _on_result(self, result: BatchResult) -> None:
-        record = self._make_record(result)
-        if record is None:
+        if not result.success:
             self._deliver_to(result)
             return
-        self._unrecorded.append((result, record))
+        self._records.append(self._take_record(result.index))
+        self._unrecorded.append(result)
         if not self._writing:
             self._write_soon()
         if self._lent < MOST_UNRECORDED:
@@ -118,10 +122,10 @@ class Delivery:
         if self._run.stopped:
             return
         self._next_write = self._run.turn.time() + PAUSE
-        group, self._unrecorded = self._unrecorded, []
-        results = [result for result, _ in group]
+        results, records = self._unrecorded, self._records
+        self._forget_unrecorded()
         self._store.record(
-            [record for _, record in group],
+            records,
             lambda _: self._on_written(results),
             lambda error: self.fail(error, results),
         )
@@ -134,6 +138,9 @@ class Delivery:
 
     def _on_written(self, results: list[BatchResult]) -> None:
         self._recorded.extend(results)
+        returned = min(self._lent, len(results))
+        self._lent -= returned
+        self._run.outstanding += returned
         self._writing = False
         if self._unrecorded:
             self._write_soon()
@@ -145,15 +152,16 @@ class Delivery:
     def _deliver_waiting(self) -> None:
         """Deliver recorded results for as long as the turn of the loop has time."""
         run, recorded = self._run, self._recorded
+        turn, time = run.turn, run.turn.time
         self._delivering = True
-        while recorded and not run.stopped:
-            if run.turn.is_spent():
-                run.loop.call_soon(self._deliver_waiting)
-                return
-            if self._lent:
-                self._lent -= 1
-                run.outstanding += 1
-            self.deliver(recorded.popleft())
+        try:
+            while recorded and not run.stopped:
+                if time() >= turn.ends and turn.is_spent():
+                    run.loop.call_soon(self._deliver_waiting)
+                    return
+                self._deliver_to(recorded.popleft())
+        except BaseException as error:
+            run.fail(error)
         self._delivering = False
         self._end_if_all_is_delivered()
 
@@ -172,7 +180,7 @@ class Delivery:
         """Record the items that were finished when the run ended, and close the checkpoint."""
         if self._timer is not None:
             self._timer.cancel()
-        await self._store.close(lambda: [record for _, record in self._unrecorded])
+        await self._store.close(lambda: self._records)
 
 
 def _discard(result: BatchResult) -> None:

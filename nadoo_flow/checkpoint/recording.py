@@ -12,6 +12,7 @@ from ..results.batch_result import BatchResult
 from ..storage import FAILURES, Codec, JsonCodec, encode_metadata
 from ..streams import Indexed, Subscription, Work, WrappedWork
 from .delivery import Delivery
+from .fingerprint import Fingerprint
 from .protocol import Checkpoint, Record
 from .resuming import Resuming
 from .store import Store
@@ -44,13 +45,14 @@ class Recording:
         node_id: str,
         node_type: str,
     ) -> None:
-        self._codec = JsonCodec() if codec is None else codec
-        self._encoded: dict[int, bytes] = {}
+        self._encode = (JsonCodec() if codec is None else codec).encode
+        self._records: dict[int, Record] = {}
         store = Store(run, checkpoint, node_id, node_type)
-        self._delivery = delivery = Delivery(run, store, self._make_record)
+        self._delivery = delivery = Delivery(run, store, self._records.pop)
         self._resuming = Resuming(
             run, store, codec, self._deliver_resumed, delivery.fail, delivery.refuse
         )
+        self._fingerprints = self._resuming.fingerprints
         self.on_resumed: Callable[[int], None] = _ignore
 
     def encode_after(self, work: ItemWork) -> ItemWork:
@@ -61,18 +63,7 @@ class Recording:
         Args:
             work: The work on an item.
         """
-        return _EncodedWork(work, self._encode)
-
-    def _encode(self, index: int, result: BatchResult) -> None:
-        try:
-            self._encoded[index] = self._codec.encode(result.output)
-        except FAILURES as error:
-            result.success = False
-            result.exception = error
-            result.error = (
-                f"the output cannot be recorded: {describe_error(error)}; "
-                "another codec= can store what JSON cannot"
-            )
+        return _EncodedWork(work, self._encode, self._fingerprints, self._records)
 
     def skip_recorded(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
         """Pass on the items without a record, and deliver the results of the others.
@@ -94,32 +85,49 @@ class Recording:
         self.on_resumed(result.index)
         self._delivery.deliver(result)
 
-    def _make_record(self, result: BatchResult) -> Record | None:
-        fingerprint = self._resuming.fingerprints.pop(result.index)
-        if not result.success:
-            return None
-        return Record(
-            result.index,
-            fingerprint.digest,
-            fingerprint.preview,
-            self._encoded.pop(result.index),
-            encode_metadata(result.metadata),
-            result.execution_time or 0.0,
-        )
-
 
 class _EncodedWork(WrappedWork[Indexed[Any], BatchResult]):
-    """Encodes each output for the checkpoint."""
+    """Makes the record of each success."""
 
-    def __init__(self, work: ItemWork, encode: Callable[[int, BatchResult], None]) -> None:
+    def __init__(
+        self,
+        work: ItemWork,
+        encode: Callable[[Any], bytes],
+        fingerprints: dict[int, Fingerprint],
+        records: dict[int, Record],
+    ) -> None:
         super().__init__(work)
         self._encode = encode
+        self._pop_fingerprint = fingerprints.pop
+        self._records = records
 
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         result = self._finish(item, answer, started)
+        index = item[0]
+        digest, preview = self._pop_fingerprint(index)
         if result.success:
-            self._encode(item[0], result)
+            try:
+                output = self._encode(result.output)
+            except FAILURES as error:
+                _fail_unrecorded(result, error)
+            else:
+                metadata = encode_metadata(result.metadata)
+                seconds = result.execution_time or 0.0
+                self._records[index] = Record(index, digest, preview, output, metadata, seconds)
         return result
+
+    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> BatchResult:
+        self._pop_fingerprint(item[0], None)
+        return self._fail(item, error, started)
+
+
+def _fail_unrecorded(result: BatchResult, error: BaseException) -> None:
+    result.success = False
+    result.exception = error
+    result.error = (
+        f"the output cannot be recorded: {describe_error(error)}; "
+        "another codec= can store what JSON cannot"
+    )
 
 
 def _ignore(index: int) -> None:
