@@ -13,7 +13,7 @@ from .._support.checks import describe_value
 if TYPE_CHECKING:
     import sqlite3
 
-_GROUPS = (256, 16, 1)
+_GROUPS = tuple(2**power for power in range(8, -1, -1))
 
 
 class SqliteFile:
