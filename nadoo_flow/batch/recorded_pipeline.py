@@ -182,20 +182,18 @@ class RecordedPipelineWork(ResultWork):
             except TypeError as error:
                 text = f"stage {node_id!r}: {error}"
                 return NodeResult(False, result.output, text, result.metadata, error.__cause__)
-            entries = (
-                self._describe_result(result, started) if number == last else _get_usage(result)
-            )
-            written = recorder.record(
-                item, result.output, data, fingerprint, entries, number=number
-            )
+            is_last = number == last
+            used = self._encode_result(result, started) if is_last else _encode_usage(result)
+            written = recorder.record(item, result.output, data, fingerprint, used, number=number)
             await self._journal.wait_for(written)
             before.append(result)
         return result
 
-    def _describe_result(self, result: NodeResult, started: float) -> dict[str, Any]:
+    def _encode_result(self, result: NodeResult, started: float) -> bytes:
         """Return what is recorded of the result of an item besides its output."""
-        metadata = json.loads(encode_metadata(result.metadata))
-        return {"execution_time": self._time() - started, "metadata": metadata}
+        # The clock of a loop may give floats of a type of its own, whose repr is another.
+        seconds = float(self._time() - started)
+        return b'{"execution_time":%a,"metadata":%b}' % (seconds, encode_metadata(result.metadata))
 
 
 def _restore_result(item: Indexed[Any], output: Any, record: StepRecord) -> BatchResult:
@@ -211,10 +209,12 @@ def _restore_result(item: Indexed[Any], output: Any, record: StepRecord) -> Batc
     )
 
 
-def _get_usage(result: NodeResult) -> dict[str, Any]:
+def _encode_usage(result: NodeResult) -> bytes:
     """Return what is recorded of the metadata of a node that is not the last one."""
     metadata = result.metadata
-    return {name: read_numbers(metadata[name]) for name in ("usage", "saved") if name in metadata}
+    return encode_metadata(
+        {name: read_numbers(metadata[name]) for name in ("usage", "saved") if name in metadata}
+    )
 
 
 def _restore_usage(record: StepRecord) -> NodeResult:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from .._support.tasks import is_closing, is_to_end
 from ..checkpoint import CheckpointError, Fingerprint, Request, StepRecord
+from ..storage import encode_metadata
 from ..streams import (
     AroundOutputs,
     Hold,
@@ -194,8 +195,9 @@ class _RecordedOutlet:
     def record(self, output: Any, number: int, data: bytes, used: dict[str, Any]) -> Request:
         """Record an output, or the end."""
         item = self._item
+        metadata = encode_metadata(used)
         item.written = self._recorder.record(
-            (item.index, item.value), output, data, item.fingerprint, used, number=number
+            (item.index, item.value), output, data, item.fingerprint, metadata, number=number
         )
         return item.written
 

@@ -129,7 +129,7 @@ class Recorder:
         output: Any,
         data: bytes,
         fingerprint: Fingerprint | None,
-        used: dict[str, Any],
+        metadata: bytes,
         *,
         number: int = 0,
     ) -> Request:
@@ -140,20 +140,12 @@ class Recorder:
             output: The output.
             data: The output, encoded.
             fingerprint: That of the item, if it has one.
-            used: What was used for it.
+            metadata: What was used for it, encoded.
             number: The position of the output among those of the item.
         """
         index, value = item
         digest, preview = (b"", "") if fingerprint is None else fingerprint
-        record = StepRecord(
-            self._key,
-            get_path(index),
-            number,
-            digest,
-            preview,
-            data,
-            encode_metadata(used),
-        )
+        record = StepRecord(self._key, get_path(index), number, digest, preview, data, metadata)
         stage = {"stage": self._node_id}
         result = BatchResult(get_source_index(index), value, True, output, metadata=stage)
         return self.journal.record(record, result)
@@ -220,7 +212,7 @@ class RecordedWork(WrappedWork[Indexed[Any], Indexed[Any]]):
             except TypeError as error:
                 return self._fail(item, error, started)
             if data is not None:
-                used = recorder.take_usage()
+                used = encode_metadata(recorder.take_usage())
                 written = recorder.record((index, value), result, data, fingerprint, used)
                 await recorder.journal.wait_for(written)
         finally:
