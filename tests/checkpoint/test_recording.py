@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import os
 import pickle
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from nadoo_flow import BatchResult, NodeError, NodeResult
+from nadoo_flow.checkpoint import Fingerprint
 
 from .helpers import (
     Doubling,
@@ -195,6 +197,26 @@ async def test_progress_and_events_count_what_is_resumed(tmp_path: Path) -> None
     runner.events.subscribe(lambda event: kinds.append(event.kind))
     await runner.batch(range(4))
     assert kinds.count("finished") == 4
+
+
+@real
+async def test_what_was_kept_of_an_item_that_failed_is_forgotten() -> None:
+    async def fail(text: str) -> None:
+        raise ValueError(text)
+
+    def count_kept() -> int:
+        prints = [one for one in gc.get_objects() if isinstance(one, Fingerprint)]
+        return sum("to be forgotten" in one.preview for one in prints)
+
+    inputs = [f"{number}, to be forgotten" for number in range(1_000)]
+    failed = 0
+    async with processor(InMemory(), fail).batch_as_completed(inputs) as results:
+        async for _ in results:
+            failed += 1
+            if failed == 900:
+                kept = count_kept()
+    assert failed == 1_000
+    assert kept <= 40  # those of the window, which have not failed yet
 
 
 @pytest.mark.parametrize("wrong", [5, b"file", InMemory, object()])
