@@ -17,6 +17,7 @@ from nadoo_flow import (
     BatchProcessor,
     CheckpointError,
     FilterNode,
+    FlatMapNode,
     FunctionNode,
     MapNode,
     MicroBatchNode,
@@ -176,11 +177,12 @@ async def test_no_items_make_and_close_the_file(tmp_path: Path) -> None:
     assert await run(Work().chain(), NUMBERS, path) == halves(NUMBERS)
 
 
-async def test_what_was_used_is_saved_in_a_later_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", [MapNode, FlatMapNode])
+async def test_what_was_used_is_saved_in_a_later_run(stage: Any, tmp_path: Path) -> None:
     async def ask(number: int) -> NodeResult:
-        return NodeResult(True, number, metadata={"usage": {"tokens": number, "raw": object()}})
+        return NodeResult(True, [number], metadata={"usage": {"tokens": number, "raw": object()}})
 
-    chain = MapNode("ask", ask)
+    chain = stage("ask", ask)
     for name in ("usage", "saved"):
         result = await BatchProcessor(Wrapped(chain, tmp_path / "a")).batch([{"items": [1, 2, 3]}])
         assert result[0].metadata[name] == {"tokens": 6}
