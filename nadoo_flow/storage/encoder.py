@@ -16,21 +16,21 @@ def make_encode(**options: Any) -> Callable[[Any], bytes]:
         options: Those of a ``JSONEncoder`` besides ``separators``.
     """
     encoder = json.JSONEncoder(check_circular=False, separators=(",", ":"), **options)
-    make_in_c = getattr(json.encoder, "c_make_encoder", None)
-    if make_in_c is None:
+    try:
+        # JSONEncoder.encode makes this anew for each value, which takes longer than a short value.
+        write = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None,
+            encoder.default,
+            json.encoder.encode_basestring_ascii,
+            encoder.indent,
+            encoder.key_separator,
+            encoder.item_separator,
+            encoder.sort_keys,
+            encoder.skipkeys,
+            encoder.allow_nan,
+        )
+    except (AttributeError, TypeError):  # It is not documented, so another Python may differ.
         return lambda value: encoder.encode(value).encode()
-    # JSONEncoder.encode makes this anew for each value, which takes longer than a short value.
-    write = make_in_c(
-        None,
-        encoder.default,
-        json.encoder.encode_basestring_ascii,
-        encoder.indent,
-        encoder.key_separator,
-        encoder.item_separator,
-        encoder.sort_keys,
-        encoder.skipkeys,
-        encoder.allow_nan,
-    )
     join = "".join
 
     def encode(value: Any) -> bytes:
