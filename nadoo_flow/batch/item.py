@@ -17,7 +17,7 @@ from ..nodes.execution import as_answer, check_result, make_item_failure
 from ..nodes.node import BaseNode
 from ..results.batch_result import BatchResult
 from ..streams import Indexed, Work, WrappedWork
-from .overrides import make_result_sound
+from .overrides import check_index, make_result_sound
 
 ProcessSingle: TypeAlias = Callable[[Any, int, WorkflowContext], Awaitable[BatchResult]]
 """An input, its index, and the context that its run shares."""
@@ -110,7 +110,7 @@ class SingleWork(ResultWork):
     @override
     def finish(self, item: Indexed[Any], answer: Any, started: float) -> BatchResult:
         try:
-            return make_result_sound(answer, "process_single")
+            return check_index(make_result_sound(answer, "process_single"), item[0])
         except (Exception, asyncio.CancelledError) as error:
             return self.fail(item, error, started)
 

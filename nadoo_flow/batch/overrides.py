@@ -90,6 +90,20 @@ def make_result_sound(result: object, method: str) -> BatchResult:
     raise TypeError(f"{method} must give a BatchResult, got {describe_value(result)}")
 
 
+def check_index(result: BatchResult, index: int) -> BatchResult:
+    """Return the result of an override of ``process_single``, if it is that of its input.
+
+    Raises:
+        ValueError: If it has the index of another one, whose place it would take.
+    """
+    if result.index != index:
+        raise ValueError(
+            f"process_single must give the result of its own input, whose index is {index}, "
+            f"got one of index {describe_value(result.index)}"
+        )
+    return result
+
+
 async def _iterate(completed: Any) -> AsyncGenerator[BatchResult, None]:
     iterator = aiter(completed)
     async with aclosing(iterator) if hasattr(iterator, "aclose") else nullcontext():

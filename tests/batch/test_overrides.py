@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,6 +169,24 @@ async def test_rule_r15_process_single_must_give_a_batch_result(given: Any) -> N
     (result,) = await Wrong(double).batch([1])
     assert result.error is not None
     assert result.error.startswith("TypeError: process_single must give a BatchResult, got ")
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+async def test_rule_r15_process_single_must_give_the_result_of_its_own_input(
+    checkpoint: bool, tmp_path: Path
+) -> None:
+    class Wrong(BatchProcessor):
+        async def process_single(self, input_data: Any, index: int) -> BatchResult:  # type: ignore[override]
+            return await super().process_single(input_data, 0)
+
+    processor = Wrong(double, checkpoint=tmp_path / "results" if checkpoint else None)
+    error = (
+        "ValueError: process_single must give the result of its own input, whose index is 1, "
+        "got one of index 0 (int)"
+    )
+    assert outputs(await processor.batch([1, 2])) == [(0, 2, None), (1, None, error)]
+    chunks = [outputs(chunk) async for chunk in processor.batch_in_chunks([1, 2], 1)]
+    assert chunks == [[(0, 2, None)], [(1, None, error)]]
 
 
 async def test_rule_r15_another_processor_inside_an_override_shares_nothing() -> None:
