@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from .._support.checks import check_positive_int, describe_value
 from .._support.per_loop import PerLoop
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext
+from ..nodes.context import WorkflowContext
 from ..nodes.execution import Bound
-from ..nodes.node import BaseNode, NodeLike, inherits
+from ..nodes.node import BaseNode, NodeLike
 from ..policies.wrapper import NodePolicy, PolicyNode
 from .bundle import BundleSize
 from .dask_client import ClientExecutor, is_client
@@ -145,17 +145,17 @@ class OnNode(PolicyNode):
         super().__init__(node)
         self.on = on
 
-    def _bind_many(self, workflow_context: WorkflowContext) -> Bound:
-        if not self.node.yields or not inherits(self, OnNode, "execute"):
-            return super()._bind_many(workflow_context)
+    def _bind_directly(self, workflow_context: WorkflowContext) -> Bound:
+        session = self.on.get_session()
+        return Bound(
+            lambda value: session.execute(self.node, value, workflow_context), gives_output=False
+        )
+
+    def _bind_many_directly(self, workflow_context: WorkflowContext) -> Bound:
+        if not self.node.yields:
+            return super()._bind_many_directly(workflow_context)
         session = self.on.get_session()
         return Bound(
             lambda many_input: session.pull(self.node, many_input, workflow_context),
             gives_output=False,
         )
-
-    async def execute(
-        self, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
-        """Execute the node inside in a worker."""
-        return await self.on.get_session().execute(self.node, node_context, workflow_context)

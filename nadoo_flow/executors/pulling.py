@@ -21,9 +21,10 @@ from .executor_handle import ExecutorHandle
 from .host import hosting
 from .losses import make_executor_lost
 from .opening import Opened, OpeningRequest
+from .packed_input import pack_input
 from .packed_result import unpack_result
 from .place import Place, ask
-from .wire import pack, unpack_outputs
+from .wire import unpack_outputs
 
 FETCHING_SECONDS = 0.25
 """How long a worker waits for an output before it may take another call."""
@@ -153,7 +154,7 @@ class Puller:
             WorkerLost: If the worker ends, before the first output again and again.
         """
         request = OpeningRequest(payload, self._chunk, hosting.token)
-        packed = pack((request, WorkflowContext()), "the input")
+        packed = pack_input(request, WorkflowContext())
         result = await self._dispatcher.call(node, packed, self._discard)
         if not result.success:
             return result

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from ..events import make_carriers
-from ..nodes.context import NodeContext, NodeResult, WorkflowContext, as_input
+from ..nodes.context import NodeResult, WorkflowContext
 from ..nodes.many import ManyInput
 from ..nodes.node import BaseNode
 from ..streams import find_outermost_run
@@ -18,8 +18,8 @@ from .bundle import PackedNode
 from .dispatcher import Dispatcher
 from .executor_handle import ExecutorHandle
 from .opening import OpeningNode
+from .packed_input import pack_input
 from .pulling import Puller
-from .wire import pack
 from .worker import KEPT_NODES
 
 GRACE = 5.0
@@ -48,29 +48,34 @@ class Session:
         self._nodes: OrderedDict[tuple[int, bool], tuple[BaseNode, PackedNode]] = OrderedDict()
         self._puller = Puller(handle, dispatcher, chunk)
 
-    async def execute(
-        self, node: BaseNode, node_context: NodeContext, workflow_context: WorkflowContext
-    ) -> NodeResult:
+    def execute(
+        self, node: BaseNode, value: Any, workflow_context: WorkflowContext
+    ) -> Coroutine[Any, Any, NodeResult]:
         """Execute a node in a worker."""
-        payload = _pack_input(node_context.input_data, workflow_context)
-        return await self._use(lambda: self._dispatcher.call(self._pack_node(node), payload))
+        payload = pack_input(value, workflow_context, make_carriers())
+        return self._use(lambda: self._dispatcher.call(self._pack_node(node), payload))
 
-    async def pull(
+    def pull(
         self, node: BaseNode, many_input: ManyInput, workflow_context: WorkflowContext
-    ) -> NodeResult:
+    ) -> Coroutine[Any, Any, NodeResult]:
         """Run the generator of a node in a worker, and give its outputs to the outlet."""
-        payload = _pack_input(as_input(many_input.value), workflow_context)
-        return await self._use(
+        payload = pack_input(many_input.value, workflow_context, make_carriers())
+        return self._use(
             lambda: self._puller.pull(self._pack_opening(node), payload, many_input.outlet)
         )
 
-    async def _use(self, call: Callable[[], Awaitable[NodeResult]]) -> NodeResult:
+    def _use(
+        self, call: Callable[[], Coroutine[Any, Any, NodeResult]]
+    ) -> Coroutine[Any, Any, NodeResult]:
         run = find_outermost_run()
-        if run is not None:
-            if run not in self._users:
-                self._users.add(run)
-                run.add_cleanup(partial(self._leave, run))
-            return await call()
+        if run is None:
+            return self._use_once(call)
+        if run not in self._users:
+            self._users.add(run)
+            run.add_cleanup(partial(self._leave, run))
+        return call()
+
+    async def _use_once(self, call: Callable[[], Coroutine[Any, Any, NodeResult]]) -> NodeResult:
         user = object()
         self._users.add(user)
         try:
@@ -117,7 +122,3 @@ class Session:
                 await self._handle.stop()
         except TimeoutError:
             _log.warning("an executor that is shut down is still busy")
-
-
-def _pack_input(input_data: Mapping[str, Any], workflow_context: WorkflowContext) -> bytes:
-    return pack((input_data, workflow_context, *make_carriers()), "the input")

@@ -18,6 +18,7 @@ from ..nodes.execution import answer_safely, as_result, describe_failure, make_i
 from ..nodes.many import ManyInput
 from ..nodes.node import BaseNode
 from ..streams import Outlet
+from .packed_input import unpack_input
 from .packed_result import PackedResult, pack_result
 from .wire import unpack
 from .worker_loop import WorkerLoop
@@ -155,15 +156,15 @@ async def execute_packed(
     try:
         if isinstance(node, UnpicklingError):
             raise node
-        input_data, workflow_context, *carriers = unpack(payload, "the input")
+        value, workflow_context, carriers = unpack_input(payload)
         for carrier in carriers:
             carrier.attach()
         if outlet is None:
             bound = node._bind(workflow_context)
         else:
             bound = node._bind_many(workflow_context)
-            input_data = ManyInput(input_data, outlet)
-        return as_result(await answer_safely(bound, input_data, make_item_failure))
+            value = ManyInput(value, outlet)
+        return as_result(await answer_safely(bound, value, make_item_failure))
     except BaseException as error:
         # A KeyboardInterrupt of the node is not one of the caller. A cancellation comes from
         # another node, or from an interrupt, after which this result does not count.

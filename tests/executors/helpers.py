@@ -85,7 +85,7 @@ class ByHand(Executor):
     def calls(self, number: int) -> list[Any]:
         """Return the items of a bundle."""
         _, calls = pickle.loads(self.bundles[number][2][1])
-        return [pickle.loads(payload)[0]["item"] for _, payload in calls]
+        return [pickle.loads(payload)[0] for _, payload in calls]
 
     def do(self, number: int) -> None:
         """Run a bundle, as a worker would."""

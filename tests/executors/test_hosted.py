@@ -12,7 +12,7 @@ from nadoo_flow.executors.bundle import PackedNode
 from nadoo_flow.executors.chunk import Chunk
 from nadoo_flow.executors.host import Host, hosting
 from nadoo_flow.executors.hosted import HostedGenerator
-from nadoo_flow.executors.wire import pack
+from nadoo_flow.executors.packed_input import pack_input
 
 BEGUN = threading.Semaphore(0)
 MAY_END = threading.Semaphore(0)
@@ -48,7 +48,7 @@ def host() -> Host:
 def generator(host: Host) -> Iterator[HostedGenerator]:
     """Make a generator whose first step goes on when a call that waited for it has returned."""
     node = PackedNode(FunctionNode(step_by_step))
-    payload = pack(({"item": 7}, WorkflowContext()), "the input")
+    payload = pack_input(7, WorkflowContext())
     generator = hosting.make(None)
     host.begin(generator, node.digest, node.data, payload)
     in_vain = Fetch(generator, 0.05)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from nadoo_flow import BaseNode, FunctionNode, MapNode, NodeResult, WorkflowContext
+from nadoo_flow.executors.packed_input import pack_input
 from nadoo_flow.executors.packed_result import unpack_result
 from nadoo_flow.executors.wire import pack
 from nadoo_flow.executors.worker import KEPT_NODES, Answer, execute_packed, pack_bundle, run_bundle
@@ -38,7 +39,7 @@ class Worker:
         node = node if isinstance(node, BaseNode) else FunctionNode(node)
         data = pack(node, "the node")
         digest = sha256(data).digest()
-        payloads = [pack(({"item": item}, WorkflowContext()), "the input") for item in items]
+        payloads = [pack_input(item, WorkflowContext()) for item in items]
         nodes = {digest: data} if along else {}
         bundle = pack_bundle(nodes, [(digest, payload) for payload in payloads])
         return Answer(*pickle.loads(self.executor.submit(run_bundle, 1, bundle).result(60)))
@@ -270,7 +271,7 @@ def test_a_node_that_cannot_be_unpickled_fails_its_items(worker: Worker) -> None
 
 async def test_a_loop_can_be_collected_where_another_one_runs() -> None:
     loop = WorkerLoop()
-    data = pack(({"item": 1}, WorkflowContext()), "the input")
+    data = pack_input(1, WorkflowContext())
     work = execute_packed(FunctionNode(abs), data)
     with ThreadPoolExecutor(1) as thread:
         result = await asyncio.wrap_future(thread.submit(loop.run, work))
