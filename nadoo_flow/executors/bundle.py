@@ -22,6 +22,8 @@ from .worker import Answer, Digest
 BUNDLE_SECONDS = 0.05
 """Work in a bundle: enough to make the way there and back negligible, and no more."""
 
+LEAST_SECONDS = 0.001
+"""Work that travels together although lanes are free: the way there and back costs a quarter."""
 
 Discard: TypeAlias = Callable[[NodeResult], None]
 
@@ -130,25 +132,42 @@ class BundleSize:
     """Chooses how many calls travel together.
 
     Args:
-        fixed: As many as this, or all that wait if they are fewer. With None it finds the number
-            that makes BUNDLE_SECONDS of work, and divides the waiting calls over the free lanes.
+        fixed: As many as this, or all that wait if they are fewer. With None it divides the calls
+            over the lanes, but puts together what makes LEAST_SECONDS of work, and no more than
+            what makes BUNDLE_SECONDS.
+        lanes: Most bundles on the executor at a time.
     """
 
-    def __init__(self, fixed: int | None) -> None:
+    def __init__(self, fixed: int | None, lanes: int) -> None:
         self._fixed = fixed
+        self._lanes = lanes
         self._seconds_per_call: float | None = None
+        self._waits = False
 
-    def choose(self, waiting: int, free_lanes: int) -> int:
-        """Return how many of the waiting calls go into the next bundle."""
+    def choose(self, waiting: int, sent: int, free_lanes: int) -> int:
+        """Return how many of the waiting calls go into the next bundle.
+
+        Args:
+            waiting: How many wait.
+            sent: How many are on the executor.
+            free_lanes: How many more bundles may go there.
+        """
         if self._fixed is not None:
             return min(self._fixed, waiting)
         if self._seconds_per_call is None:
             return 1
         enough = max(1, int(BUNDLE_SECONDS / self._seconds_per_call))
-        return min(enough, math.ceil(waiting / free_lanes))
+        share = math.ceil(waiting / free_lanes)
+        if not self._waits:
+            # If the first lane that is free took all that wait, its worker would have everything
+            # to do, and the other lanes would carry few calls for the rest of the run.
+            share = min(share, math.ceil((waiting + sent) / self._lanes))
+        least = math.ceil(LEAST_SECONDS / self._seconds_per_call)
+        return min(max(share, least), enough, waiting)
 
-    def observe(self, calls: int, seconds: float) -> None:
-        """Take into account how long a worker was busy with a bundle."""
-        latest = max(seconds / calls, 1e-6)
+    def observe(self, calls: int, busy: float, idle: float) -> None:
+        """Take into account for how many seconds a worker was busy with a bundle, and idle."""
+        latest = max(busy / calls, 1e-6)
         known = self._seconds_per_call
         self._seconds_per_call = latest if known is None else (known + latest) / 2
+        self._waits = idle > busy

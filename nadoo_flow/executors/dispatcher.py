@@ -134,7 +134,8 @@ class Dispatcher:
                 )
             return
         while self._waiting and (free := self._lanes - len(self._in_work)) > 0:
-            number = self._size.choose(len(self._waiting), free)
+            sent = sum(len(bundle.calls) for bundle in self._in_work)
+            number = self._size.choose(len(self._waiting), sent, free)
             self._send([self._waiting.popitem(last=False)[0] for _ in range(number)])
 
     def _is_ready(self) -> bool:
@@ -203,7 +204,7 @@ class Dispatcher:
         if answer.missing:
             self._send(wanted, alone=bundle.alone, whole=True)
             return
-        self._size.observe(len(bundle.calls), answer.seconds)
+        self._size.observe(len(bundle.calls), answer.busy, answer.idle)
         for call, packed in zip(bundle.calls, answer.results, strict=True):
             if not call.is_wanted:
                 if call.discard is not None:

@@ -58,9 +58,9 @@ def on(
         executor: An executor or a client of Dask's, which is never shut down; or a function that
             makes an executor. The function is called when a run begins to use it, and again when
             the executor breaks; its executor is shut down when the last run has ended.
-        chunk: Most calls, or outputs of a generator, that travel together. By default as many as
-            make 50 ms of work, few enough to leave calls for the other lanes, and of outputs 4,096
-            at most, or those that make a megabyte.
+        chunk: Most calls, or outputs of a generator, that travel together. By default an even share
+            of the calls for each lane, but at least 1 and at most 50 ms of work, as measured in the
+            workers; and as many outputs as make 50 ms of work, 4,096 at most, or a megabyte.
         lanes: Most chunks on the executor at a time: at least one for each worker, and a few more
             that wait there for the next free worker.
 
@@ -130,7 +130,7 @@ class On(NodePolicy):
 
     def _make_session(self) -> Session:
         handle = ExecutorHandle(self._executor, self._make)
-        dispatcher = Dispatcher(handle, BundleSize(self.chunk), self.lanes)
+        dispatcher = Dispatcher(handle, BundleSize(self.chunk, self.lanes), self.lanes)
         return Session(handle, dispatcher, self.chunk)
 
     def __repr__(self) -> str:

@@ -37,12 +37,14 @@ class Answer(NamedTuple):
     Attributes:
         missing: Nodes that the worker needs before it can run the bundle.
         results: One for each call.
-        seconds: How long the worker was busy with it, without the time its event loop waited.
+        busy: Seconds that the worker worked on it.
+        idle: Seconds that its event loop waited meanwhile.
     """
 
     missing: Sequence[Digest]
     results: Sequence[PackedResult] = ()
-    seconds: float = 0.0
+    busy: float = 0.0
+    idle: float = 0.0
 
 
 def pack_bundle(nodes: Mapping[Digest, bytes], calls: Sequence[PackedCall]) -> bytes:
@@ -128,7 +130,8 @@ class _Thread(threading.local):
             loop.run(loop.cancel_leftovers())
         else:
             done = [result for result in results if result is not None]
-        return Answer((), done, perf_counter() - started - (loop.idle - idle))
+        waited = loop.idle - idle
+        return Answer((), done, perf_counter() - started - waited, waited)
 
 
 async def _run_all(

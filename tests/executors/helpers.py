@@ -87,15 +87,17 @@ class ByHand(Executor):
         _, calls = pickle.loads(self.bundles[number][2][1])
         return [pickle.loads(payload)[0] for _, payload in calls]
 
-    def do(self, number: int) -> None:
-        """Run a bundle, as a worker would."""
+    def do(self, number: int, busy: float | None = None) -> None:
+        """Run a bundle, as a worker would, which reports so many seconds of work for it."""
         future, fn, args = self.bundles[number]
         if future.set_running_or_notify_cancel():
             answers: list[Any] = []
             worker = threading.Thread(target=lambda: answers.append(fn(*args)))
             worker.start()
             worker.join()
-            future.set_result(answers[0])
+            missing, results, measured, idle = pickle.loads(answers[0])
+            answer = (missing, results, measured if busy is None else busy, idle)
+            future.set_result(pickle.dumps(answer))
 
     def fail(self, number: int, error: Exception) -> None:
         """Let a bundle come back with an error."""

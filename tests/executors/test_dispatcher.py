@@ -69,12 +69,29 @@ class TestChunks:
         await turns()
         assert executor.sizes == [1] * 4
         for number in range(4):
-            executor.do(number)
+            executor.do(number, busy=0.002)
         await turns()
         assert executor.sizes[4:] == [5] * 4
         for number in range(4, 8):
-            executor.do(number)
+            executor.do(number, busy=0.01)
         assert len(await run) == 24
+
+    async def test_are_even_though_the_lanes_become_free_one_by_one(self) -> None:
+        executor = ByHand()
+        run = batch(FunctionNode(double).pipe(on(executor, lanes=4)), 40, 40)
+        await turns()
+        for number in range(4):
+            executor.do(number, busy=0.001)
+            await turns()
+        assert executor.sizes[4:] == [10, 10, 10, 6]
+        calls = [call for number in range(8) for call in executor.calls(number)]
+        assert calls == list(range(40))
+        number = 4
+        while not run.done():
+            executor.do(number, busy=0.001 * len(executor.calls(number)))
+            number += 1
+            await turns()
+        assert len(run.result()) == 40
 
     async def test_wait_for_no_more_calls_than_there_are(self) -> None:
         executor = ByHand()

@@ -104,8 +104,9 @@ def test_context_variables_are_isolated(worker: Worker) -> None:
 
 @pytest.mark.slow
 def test_work_counts_and_waiting_does_not(worker: Worker) -> None:
-    assert worker.answer(time.sleep, 0.05, 0.05).seconds >= 0.1
-    assert worker.answer(slowly, 2.0, 2.0).seconds < 1
+    assert worker.answer(time.sleep, 0.05, 0.05).busy >= 0.1
+    answer = worker.answer(slowly, 2.0, 2.0)
+    assert answer.busy < 1 < answer.idle
 
 
 def test_a_list_stage_runs_inside(worker: Worker) -> None:
