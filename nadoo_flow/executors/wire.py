@@ -10,6 +10,9 @@ from typing import Any
 
 from ..errors import describe_error
 
+SMALL = 1_024
+"""Bytes of an output whose pickler is used for the next one, too."""
+
 
 def import_cloudpickle() -> Any:
     """Import cloudpickle.
@@ -83,10 +86,15 @@ class OutputPacker:
             self.__init__()  # type: ignore[misc]  # what was begun is of no use
             problem = f"the output cannot be pickled: {describe_error(error)}"
             raise PicklingError(problem) from error
-        pickler.clear_memo()
         data = file.getvalue()
-        file.seek(0)
-        file.truncate()
+        if len(data) > SMALL:
+            self.__init__()  # type: ignore[misc]  # a memo that has grown is slow to clear for ever
+        else:
+            pickler.clear_memo()
+            # It is by id, so that a function could get the globals of one that is gone.
+            pickler.globals_ref = {}
+            file.seek(0)
+            file.truncate()
         return data
 
 
