@@ -21,7 +21,7 @@ ON_DASK = "nadoo-flow, on two workers of Dask"
 SHORT: Params = {"n": 10_000, "concurrency": 1_000, "microseconds": 100}
 LONG: Params = {"n": 400, "concurrency": 100, "microseconds": 5_000}
 
-TURNS = 24
+TURNS = 100
 """Turns of a loop that take about a microsecond."""
 
 
