@@ -36,7 +36,7 @@ async def test_a_mutable_input_is_recognised_by_what_it_was_before_the_node(tmp_
 @real
 async def test_other_inputs_are_refused_by_name_and_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
-    await processor(path, Doubling(failing=[0])).batch(range(100))
+    await processor(path, Doubling(failing=[50])).batch(range(100))
     other = Doubling()
     message = await raised(processor(path, other).batch([n + (n == 7) for n in range(100)]))
     assert message == (
@@ -46,7 +46,7 @@ async def test_other_inputs_are_refused_by_name_and_change_nothing(tmp_path: Pat
     assert other.executed == []
     again = Doubling()
     await processor(path, again).batch(range(100))
-    assert again.executed == [0]
+    assert again.executed == [50]
 
 
 @real
