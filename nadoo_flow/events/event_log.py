@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
+from io import BytesIO
 from itertools import chain
 from threading import RLock
 from typing import Any, TypeAlias
@@ -128,10 +129,20 @@ def find_log(watcher: Watcher) -> EventLog | None:
 
 
 def _pack(values: list[Any]) -> bytes | list[Any]:
+    file = BytesIO()
     try:
-        return pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # a subclass of str, in an error of a node, may not be made for it
+        _PlainPickler(file, pickle.HIGHEST_PROTOCOL).dump(values)
+    except pickle.PicklingError:
         return values
+    return file.getvalue()
+
+
+class _PlainPickler(pickle.Pickler):
+    """Packs nothing that the user's code has to make again, which may fail when it is too late."""
+
+    def reducer_override(self, value: object) -> Any:
+        # It is called for what is of no built-in type, such as a subclass of str in an error.
+        raise pickle.PicklingError(f"a {type(value).__name__} is not packed")
 
 
 def _unpack(chunk: bytes | list[Any]) -> list[Any]:
