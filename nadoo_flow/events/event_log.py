@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any, TypeAlias
 
 from .._support.usage import Usage
-from .event import Event, Kind, Watcher
+from .event import Event, Kind, RunInfo, Watcher
 
 What: TypeAlias = "tuple[Kind, str, int, int, str | None, Usage | None]"
 """What happened: the kind, stage, run, position, error and usage of an event.
@@ -25,15 +25,15 @@ CHUNK = 1_024
 FULL = 4 * CHUNK
 """How many values of the latest events make a chunk."""
 
-# Of all logs, since it is held for a moment in a thousand events, and cannot be copied.
+# Of all logs, since it is held for a moment once a run and a thousand events, and cannot be copied.
 _lock = RLock()
 
 
 class EventLog:
-    """Keeps the latest events.
+    """Keeps the latest events, and the runs that they are of.
 
     Args:
-        limit: How many.
+        limit: How many events, and how many runs.
 
     Attributes:
         latest: Those that are not packed yet, oldest first. Each is four values: what happened,
@@ -45,14 +45,41 @@ class EventLog:
         self._limit = limit
         self._packed: deque[bytes | list[Any]] = deque()
         self._dropped = 0
+        self._runs: dict[int, RunInfo] = {}
 
     def __len__(self) -> int:
         return min(self._count(), self._limit)
 
+    def __getstate__(self) -> dict[str, Any]:
+        with _lock:  # a copy may be made in a thread while runs add events in others
+            return {
+                **vars(self),
+                "latest": list(self.latest),
+                "_packed": deque(self._packed),
+                "_runs": dict(self._runs),
+            }
+
     @property
     def left_out(self) -> int:
         """The number of events that are kept no more."""
-        return self._count() - len(self)
+        return max(self._count() - self._limit, 0)
+
+    @property
+    def runs(self) -> list[RunInfo]:
+        """The latest runs, in the order in which they began."""
+        with _lock:
+            return list(self._runs.values())
+
+    def add_run(self, run: RunInfo) -> None:
+        """Add a run that begins.
+
+        Args:
+            run: The run.
+        """
+        with _lock:
+            self._runs[run.number] = run
+            if len(self._runs) > self._limit:
+                del self._runs[next(iter(self._runs))]
 
     def add(self, event: Event) -> None:
         """Add an event.
@@ -94,7 +121,8 @@ class EventLog:
         return events[-self._limit :]
 
     def _count(self) -> int:
-        return self._dropped + CHUNK * len(self._packed) + len(self.latest) // 4
+        with _lock:
+            return self._dropped + CHUNK * len(self._packed) + len(self.latest) // 4
 
 
 class LoggingWatcher(Watcher):

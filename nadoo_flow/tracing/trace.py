@@ -35,7 +35,6 @@ class Trace(LoggingWatcher):
     def __init__(self, limit: int = 100_000) -> None:
         self.limit = check_positive_int(limit, "limit")
         super().__init__(self.limit)
-        self._runs: dict[int, RunInfo] = {}
 
     @property
     def events(self) -> list[Event]:
@@ -53,9 +52,7 @@ class Trace(LoggingWatcher):
         Args:
             run: The run.
         """
-        self._runs[run.number] = run
-        if len(self._runs) > self.limit:
-            del self._runs[next(iter(self._runs))]
+        self._log.add_run(run)
 
     def marbles(self) -> Marbles:
         """Draw the marble diagram: a line for each stage, a marble for each item at its time.
@@ -84,11 +81,11 @@ class Trace(LoggingWatcher):
     def _build_history(self) -> History:
         from .history import History
 
-        return History(self.events, list(self._runs.values()), self.left_out)
+        return History(self.events, self._log.runs, self.left_out)
 
     def __repr__(self) -> str:
         from .._support.text import format_count
 
         left_out = f", {self.left_out:,} left out" if self.left_out else ""
         events = format_count(len(self._log), "event")
-        return f"<Trace of {events} of {format_count(len(self._runs), 'run')}{left_out}>"
+        return f"<Trace of {events} of {format_count(len(self._log.runs), 'run')}{left_out}>"

@@ -20,7 +20,7 @@ from nadoo_flow import (
     NodeResult,
     Trace,
 )
-from nadoo_flow.events import find_item
+from nadoo_flow.events import RunInfo, StageInfo, find_item
 from nadoo_flow.events.event_log import CHUNK, EventLog
 from nadoo_flow.policies import retry
 
@@ -172,6 +172,29 @@ class TestBound:
         assert again.events == trace.events
         await BatchProcessor(double, trace=again).batch([1])
         assert len(again.events) == len(trace.events) + 2
+
+    @pytest.mark.parametrize("limit", [2, 100_000])
+    def test_a_copy_is_whole_though_events_come_while_it_is_made(self, limit: int) -> None:
+        log = EventLog(limit)
+
+        class Coming(str):
+            """Has events come while it is copied, as a run in another thread may."""
+
+            def __deepcopy__(self, memo: object) -> str:
+                for number in range(CHUNK):
+                    log.add_run(RunInfo(1 + number, (), None))
+                    log.add(Event("retried", "double", number, 0, 2.0, 1))
+                return "no"
+
+        log.add_run(RunInfo(1, (StageInfo(Coming("double"), 1),), None))
+        log.add_run(RunInfo(0, (), None))
+        log.add(Event("started", "double", 7, 0, 1.0, 1))
+        log.add(Event("failed", "double", 7, 0, 2.0, 1, error=Coming("no")))
+        events = log.make_events()
+        again = copy.deepcopy(log)
+        assert (again.make_events(), again.left_out) == (events, 0)
+        assert [run.number for run in again.runs] == [1, 0]
+        assert log.make_events() != events
 
     def test_rule_r20_runs_in_several_threads_lose_none(self) -> None:
         trace = Trace()
