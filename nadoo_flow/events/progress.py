@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -64,9 +65,10 @@ class ProgressBars(Watcher):
         self._set_on_start(None)  # Others may keep the meter.
         if self._timer is not None:
             self._timer.cancel()
-        self._update()
-        for bar in self._bars:
-            bar.close()
+        with ExitStack() as closing:  # Or the next bars would leave room for one that is open.
+            for bar in reversed(self._bars):
+                closing.callback(bar.close)
+            self._update()
 
     def _set_on_start(self, on_start: Callable[[], None] | None) -> None:
         for stage in self._stages:

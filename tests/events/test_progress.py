@@ -296,6 +296,29 @@ async def test_a_bar_that_cannot_be_shown_breaks_no_run_and_no_other_reader(
     gc.collect()
 
 
+class Breaking(Terminal):
+    """A terminal that is closed after a second of virtual time."""
+
+    def write(self, text: str) -> int:
+        if asyncio.get_running_loop().time() > 1:
+            raise OSError("gone")
+        return super().write(text)
+
+
+async def test_bars_that_cannot_be_drawn_any_more_make_no_room_between_later_ones(
+    terminal: Terminal,
+) -> None:
+    logged = log_of_the_loop()
+    chain = MapNode("a", slowly, "a", "b") | MapNode("b", slowly, "b", "c")
+    with redirect_stderr(Breaking()):
+        await chain.run({"a": [0.7, 0.7]}, progress=True)
+    assert {type(entry["exception"]) for entry in logged()} == {OSError}
+    with redirect_stderr(terminal):
+        await BatchProcessor(slowly, progress=True).batch([1])
+    assert "\x1b[A" not in terminal.getvalue()
+    logged().clear()
+
+
 class Lengthless:
     """Items that say they have a length, and do not."""
 
