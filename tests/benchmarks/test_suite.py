@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from . import figures, runner, targets, trials
 from .__main__ import main, named
 from ._worker import agreed, measure
-from .cases import all_cases
+from .cases import all_cases, executors
 from .model import Case, Contestant, Measured, Outcome, Params, Run
 from .report import case_data, case_text, number, table
 from .runner import Row, Settings
@@ -45,6 +46,14 @@ def small(case: Case) -> list[Params]:
     return [{**params, "repeats": 1} if "repeats" in params else params for params in variants]
 
 
+@pytest.fixture
+def end_workers() -> Iterator[None]:
+    """End the workers that a case has started, before others are tested."""
+    yield
+    executors.end_workers()
+
+
+@pytest.mark.usefixtures("end_workers")
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_every_contestant_comes_to_the_expected_answer(case: Case) -> None:
     brief = replace(case, steady=False)

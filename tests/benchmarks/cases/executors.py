@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
-from functools import partial
+from contextlib import ExitStack
+from functools import cache, partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -24,6 +25,9 @@ LONG: Params = {"n": 400, "concurrency": 100, "microseconds": 5_000}
 TURNS = 100
 """Turns of a loop that take about a microsecond."""
 
+_WORKERS = ExitStack()
+atexit.register(_WORKERS.close)
+
 
 def compute(microseconds: int, n: int) -> int:
     for _ in range(TURNS * microseconds):
@@ -31,22 +35,27 @@ def compute(microseconds: int, n: int) -> int:
     return n + 1
 
 
+def end_workers() -> None:
+    """End all workers, which use the processor also when they are idle."""
+    _WORKERS.close()
+    _two_processes.cache_clear()
+    _two_dask_workers.cache_clear()
+
+
+@cache
 def _two_processes() -> Executor:
-    executor = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
-    atexit.register(executor.shutdown)
-    return executor
+    return _WORKERS.enter_context(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
 
 
+@cache
 def _two_dask_workers() -> Any:
     from distributed import Client, LocalCluster
 
     cluster = LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     )
-    client = Client(cluster)
-    atexit.register(cluster.close)
-    atexit.register(client.close)
-    return client
+    _WORKERS.enter_context(cluster)
+    return _WORKERS.enter_context(Client(cluster))
 
 
 def _prepare(make: Callable[[], Any] | None, params: Params) -> Run:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 
 from ..model import Case, Contestant, Outcome, Params, Peer, Run, milliseconds
 from ..peers import AIOMETER, AIOSTREAM, LANGCHAIN, REACTIVEX
@@ -21,10 +21,16 @@ print(perf_counter() - started, "{module}" in __import__("sys").modules)
 """
 
 
+@cache
+def _bytecode() -> str:
+    """Make a folder in which everything is as bytecode once it was imported, as pip leaves it."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _prepare(module: str, params: Params) -> Run:
-    # Everything is there as bytecode, as pip leaves it, whatever the environment says.
-    kept = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    kept = _bytecode()
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": kept, "PYTHONDONTWRITEBYTECODE": ""}
 
     def timed() -> tuple[float, bool]:
