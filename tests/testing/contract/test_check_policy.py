@@ -72,6 +72,7 @@ def test_a_policy_may_be_given_as_it_is_or_as_what_makes_it() -> None:
         check_policy(losing(), max_examples=20)
 
 
+@pytest.mark.usefixtures("first_found")
 @pytest.mark.parametrize("make", [pytest.param(make, id=make.__name__) for make in BROKEN])
 def test_a_broken_policy_is_found_by_the_rule_that_it_breaks(make: Callable[[], Policy]) -> None:
     with pytest.raises(BrokenRuleError) as caught:

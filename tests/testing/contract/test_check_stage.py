@@ -55,6 +55,7 @@ def test_sound_stages_keep_the_rules(name: str) -> None:
     check_stage(stage, max_examples=8, **options)
 
 
+@pytest.mark.usefixtures("first_found")
 @pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.__name__) for stage in BROKEN])
 def test_a_broken_stage_is_found_by_the_rule_that_it_breaks(stage: Any) -> None:
     with pytest.raises(BrokenRuleError) as caught:
