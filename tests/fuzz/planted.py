@@ -131,3 +131,22 @@ PLANTED: dict[str, Planting] = {
 
 ABOUT = {bug.__name__: about for bug, about in _BUGS.items()}
 """What is in all cases that can find a bug, for those who have no time for others."""
+
+FIRST = {
+    "end_is_delivered_once": 35_198,
+    "engine_serial": 344,
+    "equal_inputs_have_a_flight_each": 10_307,
+    "helpers_are_strangers": 409,
+    "items_pass_again": 349,
+    "limit_is_not_reached": 344,
+    "limiters_race": 15_335,
+    "open_circuits_let_calls_pass": 1_806,
+    "parked_lanes_are_forgotten": 114,
+    "permits_are_held_while_outputs_wait": 22_065,
+    "probes_come_together": 5_844,
+    "retries_are_for_nothing": 7_949,
+    "tries_come_after_outputs": 1_159,
+    "unrecorded_results_are_lost": 9_089,
+    "unwritten_steps_are_lost": 1_824,
+}
+"""Seeds that find what is rarely found. Where the cases have changed since, the search goes on."""

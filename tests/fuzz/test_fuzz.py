@@ -10,7 +10,7 @@ from ..contract.broken_engines import sound
 from .case import Act, Batch, Case, Ending, Leaf, Source, describe_case
 from .draw import draw_case
 from .found import FOUND
-from .planted import ABOUT, PLANTED, find_planted, plant_engine
+from .planted import ABOUT, FIRST, PLANTED, find_planted, plant_engine
 from .run import findings_of
 from .shrink import shrink
 
@@ -35,7 +35,7 @@ def test_what_was_found_stays_mended(name: str) -> None:
 @pytest.mark.one_python
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_bug_is_found(name: str) -> None:
-    assert find_planted(PLANTED[name], about=ABOUT.get(name, "")) is not None
+    assert find_planted(PLANTED[name], FIRST.get(name, 0), ABOUT.get(name, "")) is not None
 
 
 def test_an_engine_without_a_bug_is_no_finding() -> None:
