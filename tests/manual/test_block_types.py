@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ..typing.test_types import STRICT
 from .pages import EXAMPLES, ROOT
 from .test_blocks import uses_others
 from .typed_block import TOP_LEVEL, make_checkable
@@ -29,9 +30,7 @@ def test_the_blocks_have_no_wrong_types(tmp_path: Path) -> None:
 
 def find_errors(folder: Path) -> list[str]:
     """Return what mypy --strict says of the modules in a folder."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--hide-error-context"]
-    # What is not typed itself, as distributed, may be called all the same.
-    command += ["--untyped-calls-exclude", "distributed"]
+    command = [sys.executable, "-m", "mypy", "--hide-error-context", *STRICT]
     done = subprocess.run(
         [*command, *sorted(folder.glob("*.py"))],
         cwd=ROOT,
