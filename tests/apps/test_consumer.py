@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sys
@@ -30,7 +31,7 @@ pytestmark = [
     pytest.mark.one_python,
 ]
 
-ENTRIES = 20_000
+ENTRIES = int(os.environ.get("NADOO_FLOW_ENTRIES", "20000"))
 KILLS = 3
 COUNT = 10
 """Entries that the consumer reads at a time."""
