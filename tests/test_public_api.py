@@ -235,6 +235,7 @@ def _import_alone(modules: list[str], blocked: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_every_module_can_be_the_first_to_be_imported() -> None:
     by_itself = [module for module in MODULES if "nadoo_flow" not in _reached_from(module)]
     assert _import_alone(by_itself, blocked=[]) == {}

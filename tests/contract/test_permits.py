@@ -185,6 +185,7 @@ class Permits(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.one_python  # the lowest version of Hypothesis takes a minute for it, others a second
 def test_rule_r3_permits_balance_at_every_step_of_a_run() -> None:
     run_state_machine_as_test(
         Permits, settings=settings(in_any_case, max_examples=60, stateful_step_count=30)
