@@ -77,10 +77,11 @@ class TestAPoolThatAFunctionMakes:
 class TestDask:
     @KILLS
     async def test_loses_nothing_when_workers_are_killed(
-        self, dask: Client, items: int, kill_at: set[int]
+        self, items: int, kill_at: set[int]
     ) -> None:
-        node = FunctionNode(name_worker).pipe(on(dask))
-        assert await killing(node, items, kill_at) == Counter(range(items))
+        with local_cluster() as cluster, Client(cluster) as client:
+            node = FunctionNode(name_worker).pipe(on(client))
+            assert await killing(node, items, kill_at) == Counter(range(items))
 
     async def test_finds_the_item_that_kills_its_workers(self) -> None:
         with (

@@ -24,7 +24,7 @@ from nadoo_flow.policies import retry
 from nadoo_flow.streams import compute_default_window
 
 from ..stand_ins import assert_only_the_caller_runs, raised_by
-from .helpers import SPAWN, ByHand, real, turns, two_processes, until
+from .helpers import SPAWN, ByHand, local_cluster, real, turns, two_processes, until
 from .work import (
     count_generators,
     count_up,
@@ -200,12 +200,10 @@ class TestAWorkerThatDies:
         assert WorkerLost.__name__ in error or ExecutorLost.__name__ in error
         assert set(multiprocessing.active_children()) == before
 
-    async def test_rule_r46_does_not_end_with_one_of_dasks_workers_for_ever(
-        self, cluster: Any
-    ) -> None:
+    async def test_rule_r46_does_not_end_with_one_of_dasks_workers_for_ever(self) -> None:
         from distributed import Client
 
-        with Client(cluster) as client:
+        with local_cluster() as cluster, Client(cluster) as client:
             word = "a" * 1_000 + "+"
             outputs, error = await take_all(many(give_letters, client), [word, word])
         assert error is not None
