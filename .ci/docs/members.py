@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Collection
+from typing import Any
 
 from pdoc import doc_ast
 from rooms import ROOMS, list_names
@@ -25,13 +26,16 @@ def adopt_members_of_inner_bases(described: Collection[str]) -> None:
                     adopt_members(offered, base)
 
 
-def adopt_members(offered: type, base: type) -> None:
+def adopt_members(offered: Any, base: type) -> None:
     """Make what a base has part of a class itself."""
     for name, value in vars(base).items():
         is_shown = name == "__init__" or not name.startswith("_")
         is_method = isinstance(value, types.FunctionType | property)
         if is_shown and is_method and getattr(offered, name) is getattr(base, name):
             setattr(offered, name, value)
+    if "__orig_bases__" in vars(offered):
+        # Where pdoc looks before it looks into the class.
+        offered.__orig_bases__ = tuple(each for each in offered.__orig_bases__ if each is not base)
 
 
 def describe_constants() -> None:
