@@ -66,11 +66,10 @@ class ConcurrencyLimit:
         waiter = self._queue()
         try:
             await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
+        except BaseException:
+            if not was_handed_over(waiter):
                 self._leave(waiter)
-            else:
-                # The permit had been handed over already, so it goes to the next in the queue.
+            elif not waiter.get_loop().is_closed():  # or the permit has been forgotten
                 self.release()
             raise
 
@@ -135,3 +134,8 @@ class ConcurrencyLimit:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._size}, in_use={self.in_use})"
+
+
+def was_handed_over(waiter: asyncio.Future[None]) -> bool:
+    """Return whether a caller that is cancelled or closed in the queue has got its permit."""
+    return waiter.done() and not waiter.cancelled()

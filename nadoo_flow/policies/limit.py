@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from types import CoroutineType
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ from ..nodes.execution import Bound, check_answer, make_failure
 from ..nodes.many import ManyInput
 from ..nodes.node import NodeLike
 from .adaptive_limit import AdaptiveLimit
-from .concurrency_limit import ConcurrencyLimit
+from .concurrency_limit import ConcurrencyLimit, was_handed_over
 from .signals import is_overload
 from .stopwatch import Stopwatch, watch_outputs
 from .wrapper import Bind, FunctionPolicy, NodePolicy, PolicyNode
@@ -179,11 +180,12 @@ class _Hold:
         self._waiters.append(waiter)
         try:
             await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._shared._leave(waiter)
-            else:
+        except BaseException:
+            with suppress(ValueError):  # one that was cancelled may have been left out already
                 self._waiters.remove(waiter)
+            if not was_handed_over(waiter):
+                self._shared._leave(waiter)
+            elif not waiter.get_loop().is_closed():
                 self._pass_on()
             raise
         self._waiters.remove(waiter)

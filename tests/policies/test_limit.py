@@ -281,6 +281,55 @@ class TestPermits:
         assert counts == [3, 3, 2, 1]
         assert repr(shared) == "ConcurrencyLimit(3, in_use=0)"
 
+    async def test_are_not_lost_to_a_caller_that_is_closed_in_the_queue(self) -> None:
+        shared = ConcurrencyLimit(1)
+        await shared.acquire()
+        waiting, handed_over = shared.acquire(), shared.acquire()
+        for caller in (waiting, handed_over):
+            caller.send(None)
+        waiting.close()
+        shared.release()
+        assert (shared.in_use, shared.waiting) == (1, 0)
+        handed_over.close()
+        assert (shared.in_use, shared.waiting) == (0, 0)
+
+    async def test_are_not_lost_to_a_nested_caller_that_is_closed_in_the_queue(self) -> None:
+        shared = ConcurrencyLimit(1)
+        call_leaf, _ = leaf().pipe(limit(shared))._bind(WorkflowContext())
+
+        async def nest(data: Any) -> tuple[int, int]:
+            works = asyncio.create_task(call_leaf(1))
+            await asyncio.sleep(0.5)
+            waiting, handed_over = call_leaf(1), call_leaf(1)
+            for caller in (waiting, handed_over):
+                caller.send(None)
+            waiting.close()
+            await works
+            counts = shared.in_use, shared.waiting
+            handed_over.close()
+            return counts
+
+        assert await FunctionNode(nest).pipe(limit(shared)).run({}) == (1, 0)
+        assert (shared.in_use, shared.waiting) == (0, 0)
+
+    def test_that_a_closed_loop_had_handed_over_are_not_given_back_to_another_one(self) -> None:
+        shared = ConcurrencyLimit(1)
+        left: list[Any] = []
+
+        async def leave_in_the_queue() -> None:
+            await shared.acquire()
+            left.append(shared.acquire())
+            left[0].send(None)
+            shared.release()
+
+        async def close_what_is_left() -> int:
+            await shared.acquire()
+            left[0].close()
+            return shared.in_use
+
+        in_virtual_time(leave_in_the_queue)
+        assert in_virtual_time(close_what_is_left) == 1
+
     async def test_come_back_from_failures(self) -> None:
         shared = ConcurrencyLimit(2)
 
