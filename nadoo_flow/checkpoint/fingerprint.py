@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .._support.checks import describe_value
 from ..errors import describe_error
-from ..storage import FAILURES, Codec, encode_canonically
+from ..storage import FAILURES, Codec, encode_canonically, encode_with
 from .protocol import CheckpointError
 
 PREVIEW = 60
@@ -58,7 +58,7 @@ def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint
 
 def _encode_with_codec(index: int, value: Any, codec: Codec) -> bytes:
     try:
-        return codec.encode(value)
+        return encode_with(codec, value)
     except FAILURES as error:
         raise CheckpointError(
             f"item {index}: the codec= could not encode the input {describe_value(value)} for its "

@@ -12,7 +12,7 @@ from reactivex import Observable
 from .._support.report_error import report_error
 from .._support.tasks import is_to_end
 from ..results.batch_result import BatchResult
-from ..storage import Codec, JsonCodec
+from ..storage import Codec, JsonCodec, encode_with
 from ..streams import Indexed, Subscription
 from .disk import DiskThread
 from .gate import Gate
@@ -38,7 +38,8 @@ class Journal:
 
     Attributes:
         own_codec: The user's own codec, if there is one.
-        codec: Encodes outputs.
+        encode: Encodes an output.
+        decode: Reads one that was encoded.
         name: The name of the file in messages.
     """
 
@@ -49,7 +50,8 @@ class Journal:
         self._file = file
         self._stages = stages
         self.own_codec = codec
-        self.codec: Codec = JsonCodec() if codec is None else codec
+        self.encode = JsonCodec().encode if codec is None else partial(encode_with, codec)
+        self.decode = (JsonCodec() if codec is None else codec).decode
         self.name = file.name
         self._thread = DiskThread(run)
         self._gate = Gate(run)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
-from ..storage import FAILURES, Codec, JsonCodec, encode_metadata
+from ..storage import FAILURES, Codec, JsonCodec, encode_metadata, encode_with
 from ..streams import Indexed, Subscription, Work, WrappedWork
 from .delivery import Delivery
 from .fingerprint import Fingerprint
@@ -45,7 +46,7 @@ class Recording:
         node_id: str,
         node_type: str,
     ) -> None:
-        self._encode = (JsonCodec() if codec is None else codec).encode
+        self._encode = JsonCodec().encode if codec is None else partial(encode_with, codec)
         self._records: dict[int, Record] = {}
         store = Store(run, checkpoint, node_id, node_type)
         self._delivery = delivery = Delivery(run, store, self._records.pop)

@@ -83,7 +83,7 @@ class Recorder:
             TypeError: If that is not possible.
         """
         try:
-            return self.journal.codec.encode(value)
+            return self.journal.encode(value)
         except FAILURES as error:
             raise TypeError(
                 f"the output cannot be recorded: {describe_error(error)}; "
@@ -97,7 +97,7 @@ class Recorder:
             CheckpointError: If the codec cannot read it.
         """
         try:
-            return self.journal.codec.decode(record.value)
+            return self.journal.decode(record.value)
         except FAILURES as error:
             raise CheckpointError(
                 f"{self.journal.name} holds an output of item {record.item} of the stage "

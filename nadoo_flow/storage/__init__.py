@@ -8,7 +8,7 @@ It may import ``errors`` and ``_support``.
 """
 
 from .canonical import encode_canonically
-from .codec import FAILURES, Codec, JsonCodec, encode_metadata
+from .codec import FAILURES, Codec, JsonCodec, encode_metadata, encode_with
 from .sqlite_file import SqliteFile, begin_transaction, insert_rows
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "begin_transaction",
     "encode_canonically",
     "encode_metadata",
+    "encode_with",
     "insert_rows",
 ]

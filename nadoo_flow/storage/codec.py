@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from typing import Any, Protocol
 
@@ -88,6 +89,27 @@ class JsonCodec:
             data: What :meth:`encode` returned.
         """
         return json.loads(data)
+
+
+def encode_with(codec: Codec, value: Any) -> bytes:
+    """Encode a value by a codec of the user, and check what that returns.
+
+    Args:
+        codec: The codec.
+        value: The value.
+
+    Raises:
+        TypeError: If these are no bytes. What the codec raises passes.
+    """
+    data: Any = codec.encode(value)
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)  # the codec may use its buffer again
+    text = f"encode() of the codec must return bytes, got {describe_value(data)}"
+    if inspect.iscoroutine(data):
+        data.close()
+    raise TypeError(text)
 
 
 def _is_plain(value: Any) -> bool:

@@ -353,6 +353,33 @@ async def test_a_codec_of_ones_own_stores_any_output(tmp_path: Path) -> None:
     assert len(calls) == 4
 
 
+async def test_a_codec_may_use_its_buffer_again(tmp_path: Path) -> None:
+    class Buffered(Pickled):
+        buffer = bytearray()
+
+        def encode(self, value: object) -> bytes:
+            self.buffer[:] = pickle.dumps(value)
+            return self.buffer  # type: ignore[return-value]
+
+    for _ in range(2):
+        path = tmp_path / "a"
+        assert await run(MapNode("double", lambda n: 2 * n), range(3), path, codec=Buffered()) == [
+            0,
+            2,
+            4,
+        ]
+
+
+async def test_a_codec_that_returns_no_bytes_fails_its_item(tmp_path: Path) -> None:
+    class Texts(Pickled):
+        def encode(self, value: object) -> bytes:
+            return str(value)  # type: ignore[return-value]
+
+    chain = MapNode("double", lambda n: 2 * n)
+    error = await fail(run(chain, [1], tmp_path / "a", codec=Texts()))
+    assert "encode() of the codec must return bytes, got '2'" in str(error.error)
+
+
 async def test_an_output_that_is_no_json_fails_its_item_and_names_codec(tmp_path: Path) -> None:
     def pair(number: int) -> Any:
         return (number, number) if number == 1 else number

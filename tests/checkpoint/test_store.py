@@ -149,6 +149,18 @@ async def test_rule_r26_whatever_a_codec_raises_of_an_output_fails_its_item_alon
 
 
 @real
+async def test_rule_r26_what_a_codec_returns_instead_of_bytes_fails_its_item_alone() -> None:
+    class Forgetful(OddCodec):
+        def encode(self, value: Any) -> bytes:
+            return super().encode(value) if value != self.value else None  # type: ignore[return-value]
+
+    codec = Forgetful(ValueError, {"doubled": 2})
+    results = await processor(InMemory(), codec=codec).batch(range(3))
+    assert [result.success for result in results] == [True, False, True]
+    assert "encode() of the codec must return bytes, got None" in str(results[1].error)
+
+
+@real
 @pytest.mark.parametrize("error", ODD_OF_A_CODEC)
 async def test_rule_r26_whatever_a_codec_raises_of_what_is_recorded_ends_the_run(
     error: type[BaseException],
