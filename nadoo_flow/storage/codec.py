@@ -132,6 +132,6 @@ def encode_metadata(metadata: dict[str, Any]) -> bytes:
     for key, value in metadata.items():
         try:
             entries.append(codec.encode({key: value})[1:-1])
-        except TypeError:  # one entry that cannot be stored must not cost the others
+        except FAILURES:  # one entry that cannot be stored must not cost the others
             continue
     return b"{" + b",".join(entries) + b"}"

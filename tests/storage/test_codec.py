@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nadoo_flow.storage import JsonCodec, encode_metadata
+from nadoo_flow.storage import FAILURES, JsonCodec, encode_metadata
 
 JSON = st.recursive(
     st.none()
@@ -69,3 +69,12 @@ def test_entries_of_metadata_that_are_no_json_are_left_out() -> None:
     metadata: dict[Any, Any] = {"a": 1, 5: 2, "b": object(), "c": [None]}
     assert encode_metadata(metadata) == b'{"a":1,"c":[null]}'
     assert encode_metadata({"b": object()}) == b"{}"
+
+
+@pytest.mark.parametrize("error", [ValueError, *FAILURES[1:]])
+def test_entries_of_metadata_that_raise_are_left_out(error: type[BaseException]) -> None:
+    class Odd(dict[str, int]):
+        def items(self) -> Any:
+            raise error
+
+    assert encode_metadata({"a": Odd(a=1), "b": 2}) == b'{"b":2}'
