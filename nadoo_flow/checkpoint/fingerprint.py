@@ -52,7 +52,9 @@ def take_fingerprint(index: int, value: Any, codec: Codec | None) -> Fingerprint
                 "values, or pass a codec= that encodes them"
             ) from error
         data = _encode_with_codec(index, value, codec)
-        return Fingerprint(sha256(data).digest(), describe_value(value)[:PREVIEW])
+        # A file cannot hold the surrogates that a repr may have.
+        preview = describe_value(value).encode(errors="backslashreplace").decode()
+        return Fingerprint(sha256(data).digest(), preview[:PREVIEW])
     return Fingerprint(sha256(data).digest(), data[:PREVIEW].decode())
 
 

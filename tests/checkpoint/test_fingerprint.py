@@ -38,3 +38,18 @@ class Broken:
 def test_a_codec_that_cannot_encode_an_input_is_told() -> None:
     with pytest.raises(CheckpointError, match="item 9: the codec= could not encode the input <obj"):
         take_fingerprint(9, object(), Broken())
+
+
+def test_the_preview_of_an_input_has_no_surrogates_because_no_file_holds_them() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            return "odd \ud800"
+
+    class Constant:
+        def encode(self, value: object) -> bytes:
+            return b"odd"
+
+        def decode(self, data: bytes) -> object:
+            return data
+
+    assert take_fingerprint(0, Odd(), Constant()).preview == r"odd \ud800 (Odd)"
