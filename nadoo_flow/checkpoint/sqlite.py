@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -127,11 +128,18 @@ def as_checkpoint(value: object) -> Checkpoint:
         value: The argument of the user.
 
     Raises:
-        TypeError: If it is neither.
+        TypeError: If it is neither, or has methods that are async.
     """
     if isinstance(value, (str, os.PathLike)):
         return SqliteCheckpoint(value)
     if isinstance(value, Checkpoint) and not isinstance(value, type):
+        for name in ("open", "read_completed", "record", "close"):
+            # Nothing would await what it returns, so nothing would be recorded.
+            if inspect.iscoroutinefunction(getattr(type(value), name, None)):
+                raise TypeError(
+                    "checkpoint must have methods that are not async, because a thread calls "
+                    f"them, but {name}() of {describe_value(value)} is"
+                )
         return value
     raise TypeError(f"checkpoint must be a path or a Checkpoint, got {describe_value(value)}")
 

@@ -95,6 +95,15 @@ async def test_a_disk_that_fails_when_the_run_was_cancelled_is_told_to_the_loop(
     assert checkpoint.calls[-1] == "close"
 
 
+def test_a_checkpoint_that_would_have_to_be_awaited_is_refused() -> None:
+    class Awaited(InMemory):
+        async def record(self, records: Iterable[Record]) -> None:  # type: ignore[override]
+            super().record(records)
+
+    with pytest.raises(TypeError, match=r"methods that are not async, .* but record\(\) of"):
+        processor(Awaited())
+
+
 ODD = [StopIteration, GeneratorExit, asyncio.CancelledError, SystemExit, BaseException]
 
 
