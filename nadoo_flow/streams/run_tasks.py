@@ -129,8 +129,11 @@ class RunTasks:
     def _on_task_done(self, task: OwnedTask[None]) -> None:
         self._lanes.discard(task)
         self._sources.discard(task)
-        if task.cancelled() and not self._is_ending and task not in self._withdrawn:
-            self._fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
+        if task.cancelled():
+            if not self._is_ending and task not in self._withdrawn:
+                self._fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
+        elif (error := task.exception()) is not None and not self._is_ending:
+            self._fail(error)  # a GeneratorExit, which is only passed on where it is raised
         self._withdrawn.discard(task)
         if task.dropped is not None:
             self._fail(task.dropped)

@@ -16,13 +16,17 @@ from typing import Any
 import pytest
 
 from nadoo_flow import (
+    BaseNode,
     BatchProcessor,
     FilterNode,
     FunctionNode,
     MapNode,
+    NodeContext,
     NodeError,
+    NodeResult,
     ParallelNode,
     ReduceNode,
+    WorkflowContext,
 )
 from nadoo_flow.policies import fallback, retry, timeout
 from nadoo_flow.testing import advance
@@ -402,6 +406,22 @@ class TestAGeneratorExit:
             async for result in BatchProcessor(probe, 2).batch_as_completed(source):
                 outputs.append(result.output)
         assert outputs == [1]
+        assert_only_the_caller_runs()
+
+    async def test_rule_r11_of_what_an_answer_contains_ends_the_run(self) -> None:
+        class Odd(dict[str, int]):
+            def items(self) -> Any:
+                raise GeneratorExit
+
+        class Answering(BaseNode):
+            async def execute(
+                self, node_context: NodeContext, workflow_context: WorkflowContext
+            ) -> NodeResult:
+                return NodeResult(True, 1, metadata={"usage": Odd(tokens=1)})
+
+        error = await raised_by(MapNode(child_node=Answering()).run({"items": [1, 2]}))
+        assert isinstance(error, NodeError)
+        assert error.error == "GeneratorExit"
         assert_only_the_caller_runs()
 
     def test_rule_r11_that_closes_a_coroutine_is_none_of_the_nodes(self) -> None:
