@@ -10,7 +10,7 @@ from itertools import count
 from .._support.functions import do_nothing
 from .._support.report_error import report_error
 from ..streams import Subscription
-from .event import Event, RunInfo, StageInfo, WatchOptions
+from .event import Event, RunInfo, StageInfo, Watcher, WatchOptions
 from .guard import Guard
 from .instrument import Instrument, RunFollower, StageFollower, around, readers
 from .meter import StageMeter
@@ -113,13 +113,8 @@ def start_reporting(
     meters: Sequence[StageMeter | None] = [None] * len(stages)
     if is_metered:
         meter = RunMeter(info, meter_readers, run)
-        guards.append(Guard(meter, report))
+        guards += [Guard(each, report) for each in (meter, *_make_bars(meter, watching))]
         meters = meter.stages
-        if watching.progress:
-            from .progress import ProgressBars
-
-            bars = ProgressBars(meter, always=watching.progress == "always")
-            guards.append(Guard(bars, report))
     for guard in guards:
         guard.on_begin(info)
     log = None if watching.trace is None or follower is not None else guards[0].log
@@ -138,6 +133,15 @@ def start_reporting(
     if run is not None:
         reporter.end_with(run)
     return reporter
+
+
+def _make_bars(meter: RunMeter, watching: WatchOptions) -> Sequence[Watcher]:
+    """Make the bars of a run, if it is to have some."""
+    if not watching.progress:
+        return ()
+    from .progress import ProgressBars
+
+    return (ProgressBars(meter, always=watching.progress == "always"),)
 
 
 def _find_length(source: object) -> int | None:
