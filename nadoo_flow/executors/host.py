@@ -68,11 +68,13 @@ class Host:
             hosting.retire(self)
             with self._lock:
                 self._failure = failure
-                unfinished = [*self._unfinished]
+                unfinished, self._unfinished = self._unfinished, set()
             for generator in unfinished:
                 generator.end(pack_result(describe_failure(failure)))
                 hosting.forget(generator)
             call_when_ready()
+            # The failure knows this frame, so that the loop would be left to the garbage collector.
+            loop.close()
 
     async def _serve(self, loop: WorkerLoop, call_when_ready: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -102,6 +104,8 @@ class Host:
     def _start(
         self, generator: HostedGenerator, digest: Digest, node: bytes, payload: bytes
     ) -> None:
+        if generator not in self._unfinished:
+            return  # the thread has ended, and only closes what is left
         self._nodes.ensure_known(digest, {digest: node})
         task = start_owned(partial(self._run, generator, digest, payload))
         task.add_done_callback(partial(self._finish, generator))
@@ -117,7 +121,9 @@ class Host:
 
     def _finish(self, generator: HostedGenerator, task: asyncio.Task[PackedResult]) -> None:
         with self._lock:
-            self._unfinished.discard(generator)
+            if generator not in self._unfinished:
+                return  # the thread has ended, and the generator with it
+            self._unfinished.remove(generator)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             generator.end(task.result())

@@ -25,6 +25,7 @@ class WorkerLoop:
         # and not when the garbage collector runs.
         self._runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
         self._stubborn: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._is_closed = False
 
     @property
     def idle(self) -> float:
@@ -50,7 +51,14 @@ class WorkerLoop:
             self._stubborn.update(left)
             _log.warning("a task that a node has left behind goes on after it was cancelled")
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Close the loop, after the tasks that are left were cancelled and have ended; idempotent.
+
+        Those that went on after a first cancel, and all where another loop runs, are not awaited.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -62,6 +70,9 @@ class WorkerLoop:
             self._runner.close()
         else:
             self._runner.get_loop().close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _Selector(selectors.DefaultSelector):

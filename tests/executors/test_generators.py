@@ -326,11 +326,16 @@ class TestInThreads:
     @real
     @pytest.mark.parametrize("spoil", ["stop", "cancel"])
     async def test_rule_r26_what_a_generator_does_to_its_loop_fails_it(
-        self, threads: Executor, spoil: str
+        self, threads: Executor, spoil: str, caplog: pytest.LogCaptureFixture
     ) -> None:
+        hosts: set[threading.Thread] = set()
+        loops: list[asyncio.AbstractEventLoop] = []
+
         async def give(number: int) -> Any:
             yield number
             loop = asyncio.get_running_loop()
+            hosts.add(threading.current_thread())
+            loops.append(loop)
             if spoil == "stop":
                 loop.stop()
             else:
@@ -345,6 +350,10 @@ class TestInThreads:
         assert error.startswith("item 0: after 1 output: ")
         # The next one does not suffer.
         assert await take_all(many(range_of, threads), [3]) == ([0, 1, 2], None)
+        if spoil == "stop":
+            await until(lambda: not any(thread.is_alive() for thread in hosts))
+            assert all(loop.is_closed() for loop in loops)
+        assert caplog.messages == []
 
 
 @real
