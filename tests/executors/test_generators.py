@@ -198,7 +198,7 @@ class TestAWorkerThatDies:
         assert error is not None
         assert error.startswith(f"item 0: after {len(outputs)} outputs: ")
         assert WorkerLost.__name__ in error or ExecutorLost.__name__ in error
-        assert set(multiprocessing.active_children()) == before
+        await until(lambda: set(multiprocessing.active_children()) == before)
 
     async def test_rule_r46_does_not_end_with_one_of_dasks_workers_for_ever(self) -> None:
         from distributed import Client

@@ -183,12 +183,12 @@ async def test_what_can_be_awaited_is_awaited_on_the_loop() -> None:
 @real
 async def test_an_item_that_is_cancelled_ends_at_once_and_the_run_with_the_call() -> None:
     gates = Gates()
-    node = FunctionNode(gates).pipe(in_thread(), timeout(0.01))
+    node = FunctionNode(gates).pipe(in_thread(), timeout(0.2))
     batch = asyncio.create_task(BatchProcessor(node, max_concurrency=1).batch([1, 2]))
     await gates.wait_for(lambda: gates.begun == [1, 2])
     gates.open(1, 2)
     errors = [result.error for result in await batch]
-    assert errors[0] == "TimeoutError: not finished within 0.01 s"
+    assert errors[0] == "TimeoutError: not finished within 0.2 s"
     assert gates.at_work == 0
 
 
