@@ -15,7 +15,7 @@ from ..streams import CallingObserver, Direct, Subscription
 from .protocol import CheckpointError, Record
 from .store import Store
 
-MOST_UNRECORDED = 4096
+MOST_UNRECORDED = 2048
 """Finished items that may wait for the disk before no more inputs are pulled."""
 
 PAUSE = 0.005
