@@ -53,7 +53,7 @@ def test_rule_r22_a_script_without_the_guard_gets_one_error(
     tmp_path: Path, method: str, executor: str
 ) -> None:
     out, err = run(tmp_path / "script.py", "main()", method, executor)
-    assert out == f"ExecutorLost: a worker ran the script once more; {ADVICE}\n"
+    assert out == f"ExecutorLost: a worker ran the script once more; {ADVICE}\n", out + err
     # A pool that the worker made is reported as leaked, when the worker is killed with it.
     assert err == "" if (method, executor) == ("spawn", "make") else "Traceback" not in err
 
