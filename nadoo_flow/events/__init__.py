@@ -1,14 +1,14 @@
 """Events: the steps of the items in a run, and how they are emitted to observers.
 
 In a run that is watched a stage emits an :class:`Event` at each step of an item
-(``stage_reporter``, ``item_work``). It goes to the watchers of the run, which are its progress bars
-and its trace, and to the observers of ``events`` of the processor or stage (``run_reporter``). A
-run that is not watched makes no events. Neither does one that only a trace watches: what happens is
-added to its log (``logged_work``), which makes the events when they are read (``event_log``).
+(``stage_reporter``, ``item_work``). It goes to the trace of the run, and to the observers of
+``events`` of the processor or stage (``run_reporter``). A run that is not watched makes no events.
+Neither does one that only a trace watches: what happens is added to its log (``logged_work``),
+which makes the events when they are read (``event_log``).
 
 An instrument follows the items of a run from inside their contexts, with or without events
 (``instrument``). A run that is only metered makes no events: its stages count in plain numbers
-(``meter``), which readers sample when they like (``run_meter``).
+(``meter``), which readers and progress bars sample when they like (``run_meter``, ``progress``).
 
 It may import ``streams``, ``errors`` and ``_support``.
 """

@@ -167,7 +167,8 @@ It is made for each item, in a fifth of the time that an object takes.
 scope: ContextVar[WatchOptions | WatchedItem | Mark | None] = ContextVar(
     "nadoo_flow_watching", default=None
 )
-"""Around a run: what its caller wants to watch. Around an item of a watched run: the item."""
+"""Around a run: what its caller wants to watch. Around an item of a watched run: the item, or
+its mark."""
 
 
 @contextmanager

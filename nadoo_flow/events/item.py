@@ -1,4 +1,4 @@
-"""The item that the current code works on, in a run that makes events, or is followed or read."""
+"""The item that the current code works on, where that is known: see :func:`find_item`."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class ItemPlace(NamedTuple):
 
 
 def find_item() -> ItemPlace | None:
-    """Return which item the caller works on, if its run makes events, or is followed or read.
+    """Return which item the caller works on, if its run is traced, subscribed to, followed or read.
 
-    A run that has only meters, as for progress bars, does not know it.
+    A run that is only metered, as for progress bars, does not know it.
 
     Example:
         >>> stage = MapNode(child_node=lambda text: find_item().index)
