@@ -67,8 +67,8 @@ class Checkpoint(Protocol):
     """Keeps the successes of one batch; write a class with these methods for another store.
 
     A run calls all methods one after the other, in one thread that is not the thread of the event
-    loop, so they may block. ``close`` follows every ``open`` that did not raise. An exception ends
-    the run as a :class:`CheckpointError`.
+    loop, so they may block, and none may be async. ``close`` follows every ``open`` that did not
+    raise. An exception ends the run as a :class:`CheckpointError`.
 
     Example:
         >>> class InMemory:
