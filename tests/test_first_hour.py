@@ -635,7 +635,7 @@ async def test_a_function_that_blocks() -> None:
     assert_says(
         caught[0].message,
         "node 'parse' held the event loop for 0.2 s in one step, in which nothing else could go "
-        "on; a function that blocks belongs into a thread: "
+        "on; a function that blocks belongs in a thread: "
         "FunctionNode(function).pipe(in_thread())",
     )
 

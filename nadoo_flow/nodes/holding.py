@@ -22,7 +22,7 @@ def _warn(node: BaseNode, seconds: float) -> None:
     known["_has_warned_of_hold"] = True
     text = (
         f"node {node.node_id!r} held the event loop for {seconds:.2g} s in one step, in which "
-        "nothing else could go on; a function that blocks belongs into a thread: "
+        "nothing else could go on; a function that blocks belongs in a thread: "
         "FunctionNode(function).pipe(in_thread())"
     )
     warn_of_blocking(asyncio.get_running_loop(), text)

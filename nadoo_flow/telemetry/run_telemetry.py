@@ -101,7 +101,7 @@ class RunTelemetry:
         self._attempt = attempt
         self._span = OpenSpan(span) if span.is_recording() else None
         start_span: StartSpan | None = None
-        # What is inside an item belongs into the trace of that.
+        # What is inside an item belongs in the trace of that.
         if telemetry.trace_per_item and find_instrument_around() is None:
             around = trace.set_span_in_context(trace.INVALID_SPAN, around)
             links = [Link(span.get_span_context())]

@@ -19,7 +19,7 @@ from ..stand_ins import log_of_the_loop
 
 TEXT = (
     "node 'work' held the event loop for 0.15 s in one step, in which nothing else could go on; "
-    "a function that blocks belongs into a thread: FunctionNode(function).pipe(in_thread())"
+    "a function that blocks belongs in a thread: FunctionNode(function).pipe(in_thread())"
 )
 
 
