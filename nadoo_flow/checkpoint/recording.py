@@ -57,14 +57,15 @@ class Recording:
         self.on_resumed: Callable[[int], None] = _ignore
 
     def encode_after(self, work: ItemWork) -> ItemWork:
-        """Return work that fails an item whose output cannot be recorded.
+        """Return work that makes the record of each success as well.
 
-        The output, which may have been expensive, stays in the failed result.
+        An item whose output cannot be recorded fails. The output, which may have been expensive,
+        stays in the failed result.
 
         Args:
             work: The work on an item.
         """
-        return _EncodedWork(work, self._encode, self._fingerprints, self._records)
+        return _RecordedWork(work, self._encode, self._fingerprints, self._records)
 
     def skip_recorded(self, source: Observable[Indexed[Any]]) -> Observable[Indexed[Any]]:
         """Pass on the items without a record, and deliver the results of the others.
@@ -87,7 +88,7 @@ class Recording:
         self._delivery.deliver(result)
 
 
-class _EncodedWork(WrappedWork[Indexed[Any], BatchResult]):
+class _RecordedWork(WrappedWork[Indexed[Any], BatchResult]):
     """Makes the record of each success."""
 
     def __init__(

@@ -142,7 +142,7 @@ class BundleSize:
         self._fixed = fixed
         self._lanes = lanes
         self._seconds_per_call: float | None = None
-        self._waits = False
+        self._is_mostly_idle = False
 
     def choose(self, waiting: int, sent: int, free_lanes: int) -> int:
         """Return how many of the waiting calls go into the next bundle.
@@ -158,7 +158,7 @@ class BundleSize:
             return 1
         enough = max(1, int(BUNDLE_SECONDS / self._seconds_per_call))
         share = math.ceil(waiting / free_lanes)
-        if not self._waits:
+        if not self._is_mostly_idle:
             # If the first lane that is free took all that wait, its worker would have everything
             # to do, and the other lanes would carry few calls for the rest of the run.
             share = min(share, math.ceil((waiting + sent) / self._lanes))
@@ -170,4 +170,4 @@ class BundleSize:
         latest = max(busy / calls, 1e-6)
         known = self._seconds_per_call
         self._seconds_per_call = latest if known is None else (known + latest) / 2
-        self._waits = idle > busy
+        self._is_mostly_idle = idle > busy

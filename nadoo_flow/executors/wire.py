@@ -91,7 +91,7 @@ class OutputPacker:
             self.__init__()  # type: ignore[misc]  # a memo that has grown is slow to clear for ever
         else:
             pickler.clear_memo()
-            # It is by id, so that a function could get the globals of one that is gone.
+            # cloudpickle finds globals in it by their id, which others may have when they are gone.
             pickler.globals_ref = {}
             file.seek(0)
             file.truncate()

@@ -104,6 +104,7 @@ class LimitNode(PolicyNode):
                 if holds is not None:
                     watch = Stopwatch(time)
                     value = watch_outputs(value, watch)
+                # What answer_safely() does, whose call would be paid for each item.
                 try:
                     answer = call(value)
                     if type(answer) is CoroutineType:

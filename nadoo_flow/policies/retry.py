@@ -128,6 +128,7 @@ class RetryNode(PolicyNode):
         async def attempt_until_success(value: Any) -> NodeResult:
             if budget is not None:
                 budget.note_call()
+            # What answer_safely() does, whose call would be paid for each item.
             try:
                 answer = call(value)
                 if type(answer) is CoroutineType:

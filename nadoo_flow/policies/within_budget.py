@@ -70,6 +70,7 @@ class RateBudgetNode(PolicyNode):
             if charge is None:
                 budget.check_that_it_fits(amounts)
                 charge = await queue.start(amounts)
+            # What answer_safely() does, whose call would be paid for each item.
             try:
                 answer = call(value)
                 if type(answer) is CoroutineType:

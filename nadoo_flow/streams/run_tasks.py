@@ -133,7 +133,8 @@ class RunTasks:
             if not self._is_ending and task not in self._withdrawn:
                 self._fail(asyncio.CancelledError("a task of the run was cancelled from outside"))
         elif (error := task.exception()) is not None and not self._is_ending:
-            self._fail(error)  # a GeneratorExit, which is only passed on where it is raised
+            # A GeneratorExit, which the task passes on, since it may itself be being closed.
+            self._fail(error)
         self._withdrawn.discard(task)
         if task.dropped is not None:
             self._fail(task.dropped)

@@ -52,7 +52,10 @@ class EntryStore:
     def write(
         self, key: str, output: Any, metadata: dict[str, Any]
     ) -> Coroutine[Any, Any, None] | None:
-        """Keep an answer, or return a coroutine that does; then it is kept as this store can."""
+        """Keep an answer, or return a coroutine that does.
+
+        Afterwards it is kept as well as this store can.
+        """
         raise NotImplementedError
 
     def _is_fresh(self, entry: Entry, now: float) -> bool:

@@ -153,7 +153,7 @@ class Lanes(abc.ObserverBase[T], Generic[T, R]):
     def _run_lane(self) -> Generator[Any, Any, None]:
         """Take items while there are any, and do the work on each inside its own context.
 
-        The inner loop repeats that of :meth:`Driver.drive`, and a change to one belongs into the
+        The inner loop repeats that of :meth:`Driver.drive`, and a change to one belongs in the
         other. To share it makes an item that suspends once 5% slower, as measured: it needs a
         generator for each item, and each of its steps passes through that.
         """
