@@ -58,9 +58,10 @@ class Host:
             self._loop.call_soon_threadsafe(self._start, generator, digest, node, payload)
 
     def _work(self, call_when_ready: Callable[[], None]) -> None:
-        loop = WorkerLoop()
+        loop: WorkerLoop | None = None
         failure: BaseException = RuntimeError("the thread of the generator has ended")
         try:
+            loop = WorkerLoop()
             loop.run(self._serve(loop, call_when_ready))
         except BaseException as error:  # of a task that a node started, or a node stopped the loop
             failure = error
@@ -74,7 +75,8 @@ class Host:
                 hosting.forget(generator)
             call_when_ready()
             # The failure knows this frame, so that the loop would be left to the garbage collector.
-            loop.close()
+            if loop is not None:
+                loop.close()
 
     async def _serve(self, loop: WorkerLoop, call_when_ready: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

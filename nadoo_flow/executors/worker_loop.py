@@ -19,6 +19,8 @@ PATIENCE = 5.0
 class WorkerLoop:
     """An event loop that lasts as long as its thread, so that nodes can keep connections."""
 
+    _is_closed = True  # while it is being made, which may fail
+
     def __init__(self) -> None:
         self._selector = selector = _Selector()
         # The factory holds no reference to self, so that the loop is closed when its thread ends,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import threading
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from nadoo_flow.executors.chunk import Chunk
 from nadoo_flow.executors.host import Host, hosting
 from nadoo_flow.executors.hosted import HostedGenerator
 from nadoo_flow.executors.packed_input import pack_input
+from nadoo_flow.executors.packed_result import unpack_result
 
 BEGUN = threading.Semaphore(0)
 MAY_END = threading.Semaphore(0)
@@ -93,6 +95,29 @@ def test_the_others_on_its_thread_get_a_turn_before_the_step_for_a_call_that_cam
     assert turned.wait(5)
     assert BEGUN.acquire(timeout=30)
     fetch.join()
+
+
+@pytest.mark.one_python
+def test_rule_r46_a_generator_fails_for_which_no_event_loop_can_be_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(selector: object) -> None:
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(selectors.DefaultSelector, "__init__", refuse)
+    generator = hosting.make(None)
+    node = PackedNode(FunctionNode(step_by_step))
+
+    def begin() -> None:
+        payload = pack_input(7, WorkflowContext())
+        Host().begin(generator, node.digest, node.data, payload)
+
+    threading.Thread(target=begin, daemon=True).start()
+    chunk = generator.fetch(30, 0)
+    hosting.forget(generator)
+    assert chunk is not None
+    assert chunk.end is not None
+    assert unpack_result(chunk.end).error == "OSError: Too many open files"
 
 
 def expect_turn(host: Host) -> threading.Event:
