@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -201,10 +203,9 @@ async def test_a_copy_for_another_process_uses_the_same_file(tmp_path: Path) -> 
 @real
 @pytest.mark.slow
 async def test_in_worker_processes(tmp_path: Path) -> None:
-    from concurrent.futures import ProcessPoolExecutor
-
     path = tmp_path / "cache.sqlite"
-    with ProcessPoolExecutor(2) as pool:
+    # Not forked, since threads of other tests may hold locks of SQLite's at that moment.
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         results = await BatchProcessor(node(path).pipe(on(pool)), 4).batch(range(50))
         assert results.outputs == [ask(number) for number in range(50)]
     assert await cached(path, range(50)) == [True] * 50
