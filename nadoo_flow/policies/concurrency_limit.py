@@ -104,7 +104,11 @@ class ConcurrencyLimit:
             self._waiters.remove(waiter)
 
     def release(self) -> None:
-        """Give a permit back."""
+        """Give a permit back.
+
+        Raises:
+            RuntimeError: If none is in use, since there would be one more from then on.
+        """
         if self.in_use > 1 and not self._waiters:
             self.in_use -= 1
             return
@@ -112,6 +116,8 @@ class ConcurrencyLimit:
             self._give_back()
 
     def _give_back(self) -> None:
+        if self.in_use < 1:
+            raise RuntimeError("release() gives back a permit, and none is in use")
         self.in_use -= 1
         if self._waiters:
             self._hand_out()

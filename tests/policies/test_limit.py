@@ -293,6 +293,16 @@ class TestPermits:
         handed_over.close()
         assert (shared.in_use, shared.waiting) == (0, 0)
 
+    async def test_are_not_given_back_that_were_not_taken(self) -> None:
+        shared = ConcurrencyLimit(2)
+        with pytest.raises(RuntimeError, match=r"release\(\) .*none is in use"):
+            shared.release()
+        await shared.acquire()
+        shared.release()
+        with pytest.raises(RuntimeError, match=r"release\(\) .*none is in use"):
+            shared.release()
+        assert shared.in_use == 0
+
     async def test_are_not_lost_to_a_nested_caller_that_is_closed_in_the_queue(self) -> None:
         shared = ConcurrencyLimit(1)
         call_leaf, _ = leaf().pipe(limit(shared))._bind(WorkflowContext())
