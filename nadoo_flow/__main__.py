@@ -29,10 +29,12 @@ def build_parser() -> argparse.ArgumentParser:
         prog=get_program_name(),
         description="Run async nodes over many inputs: bounded, fast and observable.",
     )
-    root.set_defaults(run=None)
+    root.set_defaults(run=None, refuse=root.error)
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add_command(commands)
+    for parser in commands.choices.values():
+        parser.set_defaults(refuse=parser.error)
     return root
 
 
@@ -61,7 +63,9 @@ def dispatch(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     root = build_parser()
     try:
-        options = root.parse_args(arguments)
+        options, unknown = root.parse_known_args(arguments)
+        if unknown:  # argparse leaves the refusal, and the usage that it shows, to the root
+            options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
         if options.run is None:
             root.print_help()
             return 0
