@@ -325,7 +325,7 @@ WRITTEN: dict[str, Mistake] = {
     "trace as a file": (
         lambda: processor(fetch, trace="trace.svg"),
         TypeError,
-        "trace must be True or False, got 'trace.svg' (str)",
+        "trace must be True, False or a Trace, got 'trace.svg' (str)",
     ),
     "name of a key": (
         lambda: processor(fetch, key="user"),

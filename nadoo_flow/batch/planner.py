@@ -7,7 +7,13 @@ import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
-from .._support.checks import check_bool, check_key, check_non_negative_number, check_positive_int
+from .._support.checks import (
+    check_bool,
+    check_key,
+    check_non_negative_number,
+    check_positive_int,
+    describe_value,
+)
 from .._support.clock import get_clock
 from .._support.typevars import Input, Output
 from ..events import HasEvents
@@ -138,7 +144,9 @@ class BatchPlanner(HasEvents, Generic[Input, Output]):
         self.valve = check_valve(valve)
         self.limits = _make_limits(deadline, grace, max_failures, max_usage, stop_when)
         self.progress = as_progress(progress)
-        self.trace = trace if isinstance(trace, Trace) else check_bool(trace, "trace")
+        if not isinstance(trace, (bool, Trace)):
+            raise TypeError(f"trace must be True, False or a Trace, got {describe_value(trace)}")
+        self.trace = trace
 
     # Python names it in the error for a misspelt argument, and users call it by this name.
     __init__.__qualname__ = "BatchProcessor.__init__"
