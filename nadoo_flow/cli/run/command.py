@@ -12,6 +12,7 @@ from contextlib import ExitStack, nullcontext
 from ...batch.processor import BatchProcessor
 from ...checkpoint import CheckpointError
 from ...dead_letters import DeadLetterError
+from ...events import ProgressArgument
 from ..console import CommandError, Commands, escape_unprintable
 from .find_node import apply_policies, find_node
 from .inputs import FileInputs, PipeInputs, open_inputs
@@ -76,6 +77,13 @@ def run(options: argparse.Namespace) -> int:
         return _run(options, report)
 
 
+def _choose_progress(options: argparse.Namespace) -> ProgressArgument:
+    """Return whether to show bars: on a terminal, unless the results are written to one too."""
+    if options.progress:
+        return "always"
+    return sys.stderr.isatty() and (options.output is not None or not sys.stdout.isatty())
+
+
 def _run(options: argparse.Namespace, report: Report | None) -> int:
     tally = Tally()
     try:
@@ -87,7 +95,7 @@ def _run(options: argparse.Namespace, report: Report | None) -> int:
             processor = BatchProcessor(
                 node,
                 choose_concurrency(options),
-                progress="always" if options.progress else sys.stderr.isatty(),
+                progress=_choose_progress(options),
                 checkpoint=options.checkpoint,
                 checkpoint_each=options.checkpoint_each and options.checkpoint is not None,
                 codec=LineCodec(),
