@@ -79,9 +79,19 @@ def _tamed(work: Work) -> Work:
 
 
 def _tame_stage(stage: Stage) -> Stage:
-    """Replace what the code inside does, and leave how many outputs it gives."""
+    """Replace what the code inside does, but leave the outputs that each item gives.
+
+    An item that has failed may be recorded with the outputs of a fallback, so it fails again. What
+    a timeout ends needs no replacement, and whether it is in time stays as open as it was.
+    """
     many = stage.many
-    if many is not None:
-        acts = tuple(tuple(Act("sleep", 0.1) for _ in each) for each in many.acts)
+    if many is not None and not any(policy.kind in ("timeout", "each") for policy in stage.around):
+        acts = tuple(tuple(map(_tame_act, each)) for each in many.acts)
         many = replace(many, acts=acts)
     return replace(stage, work=_tamed(stage.work), many=many)
+
+
+def _tame_act(act: Act) -> Act:
+    """Replace an act that would not end by itself by a short sleep."""
+    endless = act.kind == "forever" or act.seconds >= FOREVER
+    return Act("sleep", 0.1) if endless else act

@@ -36,6 +36,7 @@ _FOUR_NONE_AND_FIVE = ((Act(),) * 5, (Act(),), (Act(), Act("block"), *(Act(),) *
 _RAISES_ODDLY = ((Act("raise", 0.0, "StopAsyncIteration"),),)
 _ONE_AND_AN_EXIT = ((Act(), Act("raise_later", 0.0, "GeneratorExit")),)
 _IS_LATE = ((Act("swallow_and_uncancel", 0.5), Act()),)
+_FAILS_AT_ONCE = ((Act("raise", 0.0, "ValueError"), Act()),)
 _SWALLOWS_BEFORE_TWO = ((Act("swallow"), Act(), Act()),)
 
 FOUND: dict[str, Case] = {
@@ -189,5 +190,22 @@ FOUND: dict[str, Case] = {
         Source("async_generator", 1),
         Ending("cancel", 1, 1.3),
         chunk=1,
+    ),
+    "what a fallback has given in the first run stays right in the second": Case(
+        0,
+        "stream",
+        (
+            Stage(
+                "flat_map",
+                limit=1,
+                many=ManyLeaf("many", acts=_FAILS_AT_ONCE),
+                around=(Around("fallback", other=ManyLeaf("other", acts=((Act(),),))),),
+            ),
+            Stage("reduce", _SWALLOWS_ITS_CANCEL, 1),
+        ),
+        Source("generator", 1),
+        Ending("cancel", 1, 2.2),
+        chunk=1,
+        disk=Disk(),
     ),
 }
