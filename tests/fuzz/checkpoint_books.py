@@ -81,17 +81,16 @@ def _tamed(work: Work) -> Work:
 def _tame_stage(stage: Stage) -> Stage:
     """Replace what the code inside does, but leave the outputs that each item gives.
 
-    An item that has failed may be recorded with the outputs of a fallback, so it fails again. What
-    a timeout ends needs no replacement, and whether it is in time stays as open as it was.
+    An item that has failed may be recorded with the outputs of a fallback, so it fails again.
     """
     many = stage.many
-    if many is not None and not any(policy.kind in ("timeout", "each") for policy in stage.around):
+    if many is not None:
         acts = tuple(tuple(map(_tame_act, each)) for each in many.acts)
         many = replace(many, acts=acts)
     return replace(stage, work=_tamed(stage.work), many=many)
 
 
 def _tame_act(act: Act) -> Act:
-    """Replace an act that would not end by itself by a short sleep."""
+    """Replace an act that would not end by itself by a sleep that is too long for any timeout."""
     endless = act.kind == "forever" or act.seconds >= FOREVER
-    return Act("sleep", 0.1) if endless else act
+    return Act("sleep", 200.0) if endless else act
