@@ -221,9 +221,10 @@ class _RecordedOutputs(AroundOutputs[RecordedOutput], AsyncIterator[RecordedOutp
         self._has_more = True
 
     async def __anext__(self) -> RecordedOutput:
-        record = await self._outlet.find_next()
         output = await self._pull() if self._has_more else _NOTHING
         self._has_more = output is not _NOTHING
+        # Behind the pull, or the record would be lost to the next attempt where that fails.
+        record = await self._outlet.find_next()
         if record is not None:
             return self._outlet.give_recorded(record)
         if output is _NOTHING:

@@ -13,7 +13,7 @@ import pytest
 import reactivex as rx
 
 from nadoo_flow import FlatMapNode, FunctionNode, MapNode
-from nadoo_flow.policies import retry, timeout
+from nadoo_flow.policies import fallback, retry, timeout
 
 from .chains import copy_files, fail, run, stream
 
@@ -253,6 +253,33 @@ async def test_a_generator_that_is_left_is_closed_and_its_outputs_are_kept(tmp_p
     outputs = await run(again.chain(), [50], path)
     kept = [output for output in outputs if output.endswith("ONE")]
     assert kept == outputs[: len(kept)] != []
+
+
+@pytest.mark.parametrize("policy", ["retry", "fallback"])
+async def test_a_failed_attempt_in_the_second_run_costs_no_recorded_output(
+    policy: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "chain.sqlite"
+
+    def make_chain(life: str, failing: bool) -> FlatMapNode[Any, Any]:
+        attempts = count()
+
+        async def give(_: int) -> AsyncIterator[str]:
+            if failing and not next(attempts):
+                raise ValueError("not yet")
+            for number in range(50):
+                yield f"{number} {life}"
+
+        other = FunctionNode(give, "other")
+        policies: dict[str, Any] = {"retry": retry(2), "fallback": fallback(other)}
+        return FlatMapNode("give", FunctionNode(give, "child").pipe(policies[policy]))
+
+    async with make_chain("one", failing=False).stream([0], checkpoint=path) as outputs:
+        first = [await anext(outputs) for _ in range(3)]
+    resumed = await run(make_chain("two", failing=True), [0], path)
+    assert [output.split()[0] for output in resumed] == [str(number) for number in range(50)]
+    assert resumed[:3] == first == ["0 one", "1 one", "2 one"]
+    assert resumed[-1] == "49 two"
 
 
 async def test_rule_r27_no_more_is_pulled_than_the_window_while_records_are_written(
