@@ -102,7 +102,7 @@ def test_the_node_is_executed_on_a_cluster_that_lacks_its_module(folder: Path) -
     write(folder, "where_nodes.py", WHERE)
     name = write(folder, "in.txt", "a\nbad\nb\n")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
         process = start("where_nodes:where", name, "--dask", cluster.scheduler_address)
         printed, errors = process.communicate()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nadoo_flow.nodes.many import has_given_outputs
-from nadoo_flow.policies import limit
+from nadoo_flow.policies import ConcurrencyLimit, limit
 from nadoo_flow.streams import are_async, expand
 from nadoo_flow.streams.operators.pulling import Pulling
 from nadoo_flow.streams.places import Places, Taker
@@ -95,15 +96,26 @@ def permits_are_held_while_outputs_wait() -> AbstractContextManager[None]:
     return replaced(Pulling, "_wait_for_place", lambda self, parent: self._places.wait(parent))
 
 
-def permits_are_given_back_twice() -> AbstractContextManager[None]:
-    """Give a permit back at the end too, if it was given back before."""
-    give_back = _Hold.give_back
+@contextmanager
+def permits_are_given_back_twice() -> Iterator[None]:
+    """Give a permit back at the end too, if it was given back before, to a limit that takes it."""
+    give_back, take_back = _Hold.give_back, ConcurrencyLimit._give_back
 
     def forget_and_give_back(hold: Any) -> None:
         give_back(hold)
         hold._ended = False
 
-    return replaced(_Hold, "give_back", forget_and_give_back)
+    def take_any_back(shared: ConcurrencyLimit) -> None:
+        if shared.in_use < 1:
+            shared.in_use -= 1
+        else:
+            take_back(shared)
+
+    with (
+        replaced(_Hold, "give_back", forget_and_give_back),
+        replaced(ConcurrencyLimit, "_give_back", take_any_back),
+    ):
+        yield
 
 
 BUGS: dict[Planting, str] = {
