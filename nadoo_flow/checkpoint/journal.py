@@ -12,7 +12,7 @@ from reactivex import Observable
 from .._support.report_error import report_error
 from .._support.tasks import is_to_end
 from ..results.batch_result import BatchResult
-from ..storage import Codec, JsonCodec, encode_with
+from ..storage import Codec, JsonCodec, choose_encode
 from ..streams import Indexed, Subscription
 from .disk import DiskThread
 from .gate import Gate
@@ -50,7 +50,7 @@ class Journal:
         self._file = file
         self._stages = stages
         self.own_codec = codec
-        self.encode = JsonCodec().encode if codec is None else partial(encode_with, codec)
+        self.encode = choose_encode(codec)
         self.decode = (JsonCodec() if codec is None else codec).decode
         self.name = file.name
         self._thread = DiskThread(run)

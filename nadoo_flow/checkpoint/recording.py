@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 
 from ..errors import describe_error
 from ..results.batch_result import BatchResult
-from ..storage import FAILURES, Codec, JsonCodec, encode_metadata, encode_with
+from ..storage import FAILURES, Codec, choose_encode, encode_metadata
 from ..streams import Indexed, Subscription, Work, WrappedWork
 from .delivery import Delivery
 from .fingerprint import Fingerprint
@@ -46,7 +45,7 @@ class Recording:
         node_id: str,
         node_type: str,
     ) -> None:
-        self._encode = JsonCodec().encode if codec is None else partial(encode_with, codec)
+        self._encode = choose_encode(codec)
         self._records: dict[int, Record] = {}
         store = Store(run, checkpoint, node_id, node_type)
         self._delivery = delivery = Delivery(run, store, self._records.pop)

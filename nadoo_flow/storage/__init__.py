@@ -8,7 +8,14 @@ It may import ``errors`` and ``_support``.
 """
 
 from .canonical import encode_canonically
-from .codec import FAILURES, Codec, JsonCodec, encode_metadata, encode_with
+from .codec import (
+    FAILURES,
+    Codec,
+    JsonCodec,
+    choose_encode,
+    encode_metadata,
+    encode_with,
+)
 from .sqlite_file import SqliteFile, begin_transaction, insert_rows
 
 __all__ = [
@@ -17,6 +24,7 @@ __all__ = [
     "JsonCodec",
     "SqliteFile",
     "begin_transaction",
+    "choose_encode",
     "encode_canonically",
     "encode_metadata",
     "encode_with",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from .._support.checks import describe_value
@@ -89,6 +91,11 @@ class JsonCodec:
             data: What :meth:`encode` returned.
         """
         return json.loads(data)
+
+
+def choose_encode(codec: Codec | None) -> Callable[[Any], bytes]:
+    """Return what encodes by a codec of the user, or as JSON where there is none."""
+    return JsonCodec().encode if codec is None else partial(encode_with, codec)
 
 
 def encode_with(codec: Codec, value: Any) -> bytes:
