@@ -20,14 +20,54 @@ R = TypeVar("R")
 _make = tuple.__new__
 
 
-class ItemWork(WrappedWork[Indexed[Any], R]):
+class EndedWork(WrappedWork[Indexed[Any], R]):
+    """The base of what notes how the work on each item has ended.
+
+    Args:
+        work: The work.
+        get_end: Returns how an item ended, given the result of the work. By default every item with
+            a result has finished.
+    """
+
+    def __init__(self, work: Work[Indexed[Any], R], get_end: Callable[[R], ItemEnd] | None) -> None:
+        super().__init__(work)
+        self._get_end = get_end
+
+    @override
+    def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
+        return self._make_result(self._finish, item, answer, started)
+
+    @override
+    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
+        return self._make_result(self._fail, item, error, started)
+
+    def _make_result(
+        self,
+        make: Callable[[Indexed[Any], Any, float], R],
+        item: Indexed[Any],
+        end: Any,
+        started: float,
+    ) -> R:
+        """Make the result of an item, and note what becomes of that."""
+        try:
+            result = make(item, end, started)
+        except BaseException as error:
+            self._end(item[0], describe_end(error), started)
+            raise
+        self._end(item[0], FINISHED if self._get_end is None else self._get_end(result), started)
+        return result
+
+    def _end(self, index: int, end: ItemEnd, started: float) -> None:
+        raise NotImplementedError
+
+
+class ItemWork(EndedWork[R]):
     """The base of what reports the start and the end of the work on each item.
 
     Args:
         report: The reporter of the stage.
         work: The work.
-        get_end: Returns how an item ended, given the result of the work. By default every item with
-            a result has finished.
+        get_end: As for :class:`EndedWork`.
     """
 
     def __init__(
@@ -36,34 +76,10 @@ class ItemWork(WrappedWork[Indexed[Any], R]):
         work: Work[Indexed[Any], R],
         get_end: Callable[[R], ItemEnd] | None,
     ) -> None:
-        super().__init__(work)
+        super().__init__(work, get_end)
         self._report = report
-        self._get_end = get_end
         self._free_lanes = report.free_lanes
         self._time = report.time
-
-    @override
-    def finish(self, item: Indexed[Any], answer: Any, started: float) -> R:
-        try:
-            result = self._finish(item, answer, started)
-        except BaseException as error:
-            self._end(describe_end(error), started)
-            raise
-        self._end(FINISHED if self._get_end is None else self._get_end(result), started)
-        return result
-
-    @override
-    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
-        try:
-            result = self._fail(item, error, started)
-        except BaseException as raised:
-            self._end(describe_end(raised), started)
-            raise
-        self._end(FINISHED if self._get_end is None else self._get_end(result), started)
-        return result
-
-    def _end(self, end: ItemEnd, started: float) -> None:
-        raise NotImplementedError
 
 
 class ReportedWork(ItemWork[R]):
@@ -99,12 +115,12 @@ class ReportedWork(ItemWork[R]):
         try:
             result = self._finish(item, answer, started)
         except BaseException as error:
-            self._end(describe_end(error), started)
+            self._end(item[0], describe_end(error), started)
             raise
         end = FINISHED if self._get_end is None else self._get_end(result)
         mark: Any = scope.get()
         if end is not FINISHED or type(mark) is Item:
-            self._end(end, started)
+            self._end(item[0], end, started)
             return result
         # What _end() does, whose call would be paid for each item.
         _, index, lane = mark
@@ -115,12 +131,12 @@ class ReportedWork(ItemWork[R]):
         return result
 
     @override
-    def _end(self, end: ItemEnd, started: float) -> None:
+    def _end(self, index: int, end: ItemEnd, started: float) -> None:
         mark: Any = scope.get()
         followed: Any = None
         if type(mark) is Item:
             end, mark, followed = mark.complete_end(end), mark.mark, mark.followed
-        _, index, lane = mark
+        lane = mark[2]
         kind, error, usage, _ = end
         now = self._time()
         heappush(self._free_lanes, lane)
@@ -148,7 +164,7 @@ class FollowedWork(ItemWork[R]):
         return self._start(item, started)
 
     @override
-    def _end(self, end: ItemEnd, started: float) -> None:
+    def _end(self, index: int, end: ItemEnd, started: float) -> None:
         report = self._report
         if report.follower is not None:
             item: Any = scope.get()

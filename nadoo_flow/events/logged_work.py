@@ -70,12 +70,12 @@ class LoggedWork(ItemWork[R]):
         try:
             result = self._finish(item, answer, started)
         except BaseException as error:
-            self._end(describe_end(error), started)
+            self._end(item[0], describe_end(error), started)
             raise
         end = FINISHED if self._get_end is None else self._get_end(result)
         mark: Any = scope.get()
         if end is not self._frequent_end or type(mark) is Item:
-            self._end(end, started)
+            self._end(item[0], end, started)
             return result
         # What _end() does, whose call would be paid for each item.
         _, index, lane = mark
@@ -87,15 +87,15 @@ class LoggedWork(ItemWork[R]):
         return result
 
     @override
-    def _end(self, end: ItemEnd, started: float) -> None:
+    def _end(self, index: int, end: ItemEnd, started: float) -> None:
         mark: Any = scope.get()
         if type(mark) is Item:
             end, mark = mark.complete_end(end), mark.mark
-        _, index, lane = mark
+        _, plain_index, lane = mark
         what = self._finished if end is FINISHED else self._report.describe(end)
         heappush(self._free_lanes, lane)
         now, latest = self._time(), self._latest
-        latest += (what, index, lane, now)
+        latest += (what, plain_index, lane, now)
         if len(latest) >= FULL:
             self._log.pack()
         if self._meter is not None:

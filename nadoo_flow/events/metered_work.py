@@ -8,23 +8,23 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from ..streams import Indexed, Work, WrappedWork
+from ..streams import Indexed, Work
 from .event import scope
 from .instrument import ItemEnd
 from .item_end import FINISHED, describe_end
+from .item_work import EndedWork
 from .meter import BOUNDS, MeteredItem, StageMeter
 
 R = TypeVar("R")
 
 
-class MeteredWork(WrappedWork[Indexed[Any], R]):
+class MeteredWork(EndedWork[R]):
     """Counts each item around the work on it.
 
     Args:
         meter: Counts.
         work: The work.
-        get_end: Returns how an item ended, given the result of the work. By default every item with
-            a result has finished.
+        get_end: As for :class:`EndedWork`.
     """
 
     def __init__(
@@ -33,9 +33,8 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
         work: Work[Indexed[Any], R],
         get_end: Callable[[R], ItemEnd] | None,
     ) -> None:
-        super().__init__(work)
+        super().__init__(work, get_end)
         self._meter = meter
-        self._get_end = get_end
         self._in_work = meter.in_work
         self._latencies = meter.latencies
         self._time = meter.time
@@ -67,16 +66,6 @@ class MeteredWork(WrappedWork[Indexed[Any], R]):
         return result
 
     @override
-    def fail(self, item: Indexed[Any], error: BaseException, started: float) -> R:
-        try:
-            result = self._fail(item, error, started)
-        except BaseException as raised:
-            self._end(item[0], describe_end(raised), started)
-            raise
-        end = FINISHED if self._get_end is None else self._get_end(result)
-        self._end(item[0], end, started)
-        return result
-
     def _end(self, index: int, end: ItemEnd, started: float) -> None:
         self._meter.end_item(index, started, self._time())
         self._note(index, end)
